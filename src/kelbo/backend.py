@@ -1,0 +1,93 @@
+"""Which Keras backend to use when the user named none. Imports no framework.
+
+Keras reads KERAS_BACKEND when it is first imported. The file ~/.keras/keras.json is not asked:
+Keras writes it by itself at its first import, so what it says need not be anyone's wish, and it
+may name a backend that is not installed.
+"""
+
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from kelbo.errors import BackendError, UsageError, unknown_name
+
+BACKENDS = ("tensorflow", "jax", "torch")
+
+
+def installed() -> list[str]:
+    """The backends that can be imported here, in the order of preference on a CPU."""
+    return [name for name in BACKENDS if find_spec(name) is not None]
+
+
+def require(name: str) -> None:
+    """Check that the backend `name` exists and is installed.
+
+    Raises:
+        UsageError: there is no such backend.
+        BackendError: it is not installed.
+    """
+    if name not in BACKENDS:
+        raise unknown_name("backend", name, BACKENDS)
+    if name not in installed():
+        raise BackendError(
+            f"The backend {name!r} is not installed. Install it with: pip install 'kelbo[{name}]'"
+        )
+
+
+def preferred() -> str:
+    """The backend to use here: JAX where it can use a GPU, else TensorFlow, JAX, PyTorch.
+
+    TensorFlow trains fastest on a CPU, JAX on a GPU (docs/architecture.md has the figures).
+
+    Raises:
+        BackendError: none is installed.
+    """
+    available = installed()
+    if not available:
+        raise BackendError(
+            "No Keras backend is installed. Install one with: pip install 'kelbo[tensorflow]' "
+            "(or kelbo[jax], kelbo[torch])"
+        )
+    if "jax" in available and _has_gpu() and _jax_sees_gpus():
+        return "jax"
+    return available[0]
+
+
+def _has_gpu() -> bool:
+    return Path("/dev/nvidiactl").exists() or Path("/dev/kfd").exists()
+
+
+def _jax_sees_gpus() -> bool:
+    plugins = ("jax_cuda12_plugin", "jax_cuda13_plugin", "jax_rocm7_plugin", "jax_rocm60_plugin")
+    return any(find_spec(plugin) is not None for plugin in plugins)
+
+
+def choose(name: str | None = None) -> tuple[str, str]:
+    """Settle the backend: `name`, else the running one, else KERAS_BACKEND, else the preferred.
+
+    Returns:
+        The backend, and the reason in a few words.
+
+    Raises:
+        UsageError: there is no such backend, or Keras already runs on another one.
+        BackendError: it is not installed.
+    """
+    running = sys.modules["keras"].backend.backend() if "keras" in sys.modules else None
+    if name is not None:
+        choice, reason = name, "as asked for"
+    elif running is not None:
+        choice, reason = running, "Keras already runs on it"
+    elif os.environ.get("KERAS_BACKEND"):
+        choice, reason = os.environ["KERAS_BACKEND"], "from KERAS_BACKEND"
+    else:
+        choice, reason = preferred(), "KERAS_BACKEND is not set"
+    require(choice)
+    if running is None:
+        os.environ["KERAS_BACKEND"] = choice
+    elif running != choice:
+        raise UsageError(
+            f"Keras already runs on {running!r} in this process and cannot change to {choice!r}. "
+            "Choose the backend before Keras is imported."
+        )
+    return choice, reason

@@ -1,0 +1,46 @@
+"""Every error that kelbo raises on purpose: what was expected, what arrived, what to do.
+
+At the command line these become one message and an exit code, never a traceback: 2 for a
+`UsageError` (the command was wrong), 1 for every other `KelboError` (the work failed).
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class KelboError(Exception):
+    """Base of kelbo's errors."""
+
+
+class UsageError(KelboError, ValueError):
+    """The call asks for something that does not exist or does not fit together."""
+
+
+class DataError(KelboError, ValueError):
+    """The data are not what the model or the reader expects."""
+
+
+class RunError(KelboError, ValueError):
+    """A run directory is missing, damaged, or in the way."""
+
+
+class BackendError(KelboError, ImportError):
+    """The chosen Keras backend is not installed."""
+
+
+class DivergedError(KelboError, ArithmeticError):
+    """The loss became NaN or infinite and the training was stopped."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
+    """The error for a name that is not in `known`, with the nearest one that is.
+
+    Args:
+        kind: what is named, as "data set" or "model".
+        name: what arrived.
+        known: every name that would have been right.
+    """
+    known = sorted(known)
+    nearest = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    return UsageError(f"There is no {kind} {name!r}.{hint} Known: {', '.join(known)}.")

@@ -1,0 +1,237 @@
+"""The run directory: names and formats of its files, and how they are written.
+
+A run directory holds all that a training leaves behind. Every file is written beside its final
+place, flushed to disk and then moved there in one step, so that a kill at any moment leaves the
+old file or the new one, never half of one.
+"""
+
+import contextlib
+import csv
+import json
+import os
+import tempfile
+import tomllib
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tomli_w
+
+from kelbo.errors import RunError
+
+CONFIG = "config.toml"  # every choice of the training: enough to repeat it
+MODEL = "model.keras"  # the model as of the last finished epoch
+METRICS = "metrics.csv"  # one row an epoch
+ENVIRONMENT = "environment.json"  # versions, backend, device
+EVALUATION = "evaluation.json"  # figures on the test set
+ARRAYS = "arrays.npz"  # what the pictures show, as numbers
+PICTURES = "pictures"  # a folder of PNG files
+REPORT = "report.html"  # everything above in one page
+
+FILES = (CONFIG, MODEL, METRICS, ENVIRONMENT, EVALUATION, ARRAYS, REPORT)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path with the suffix of `path`; move it to `path` when the block succeeds.
+
+    When the block fails or is interrupted the temporary file is removed and `path` is untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        # mkstemp makes a private file; give it the mode that an ordinary open() would have.
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def default_name(data: str, model: str, moment: datetime) -> str:
+    """A readable name for a run without one: `mnist-vae-2026-11-23-14h05m33`."""
+    stem = Path(data).stem or "data"
+    return f"{stem}-{model}-{moment:%Y-%m-%d-%Hh%Mm%S}"
+
+
+class RunDirectory:
+    """One run directory, read and written by the names above.
+
+    Raises:
+        RunError: from every reader, when the file is missing or damaged.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+
+    @classmethod
+    def create(cls, path: str | Path, force: bool = False) -> "RunDirectory":
+        """Make a new run directory; with `force`, clear the run that is there.
+
+        Only the files of a run are cleared, never anything else in the folder.
+
+        Raises:
+            RunError: there is something at `path` already and `force` is off, or it is no run.
+        """
+        run = cls(path)
+        if run.path.exists() and not run.path.is_dir():
+            raise RunError(f"Expected a folder or nothing at {run.path}, found a file.")
+        if run.path.exists() and any(run.path.iterdir()):
+            if not run.file(CONFIG).exists():
+                raise RunError(
+                    f"{run.path} is not empty and is not a run (it has no {CONFIG}). "
+                    "Choose another folder with --out."
+                )
+            if not force:
+                raise RunError(
+                    f"{run.path} already holds a run. Choose another folder with --out, "
+                    "or overwrite the run with --force."
+                )
+            run._clear()
+        run.path.mkdir(parents=True, exist_ok=True)
+        return run
+
+    @classmethod
+    def open(cls, path: str | Path) -> "RunDirectory":
+        """Open an existing run.
+
+        Raises:
+            RunError: `path` does not exist or is not a run.
+        """
+        run = cls(path)
+        if not run.path.exists():
+            raise RunError(f"There is no run at {run.path}. `kelbo train --out {path}` makes one.")
+        if not run.file(CONFIG).is_file():
+            raise RunError(
+                f"{run.path} is not a run directory: it has no {CONFIG}. "
+                "A run is what `kelbo train` writes."
+            )
+        return run
+
+    def file(self, name: str) -> Path:
+        """The path of one of the run's files."""
+        return self.path / name
+
+    def _clear(self) -> None:
+        pictures = self.file(PICTURES)
+        for picture in pictures.glob("*.png"):
+            picture.unlink()
+        # The configuration goes last: until then the folder still counts as a run.
+        for name in reversed(FILES):
+            self.file(name).unlink(missing_ok=True)
+
+    # Configuration, environment, evaluation: small tables.
+
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        """Write the configuration; TOML knows no null, so None values are left out."""
+        write_text(self.file(CONFIG), tomli_w.dumps(_without_none(config)))
+
+    def read_config(self) -> dict[str, Any]:
+        """Read the configuration."""
+        text = self._read(CONFIG)
+        try:
+            return tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise self._damaged(CONFIG, error) from error
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write one of the JSON files; NaN and infinity are not JSON and are refused."""
+        text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
+        write_text(self.file(name), text + "\n")
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Read one of the JSON files."""
+        text = self._read(name)
+        try:
+            content = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise self._damaged(name, error) from error
+        if not isinstance(content, dict):
+            raise self._damaged(name, "it does not hold one JSON object")
+        return content
+
+    # Metrics: one row an epoch.
+
+    def write_metrics(self, rows: Sequence[Mapping[str, float]]) -> None:
+        """Write the metrics of all epochs so far; the first row's keys are the columns."""
+        with replacing(self.file(METRICS)) as temporary:
+            with temporary.open("w", newline="", encoding="utf-8") as stream:
+                writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(rows)
+
+    def read_metrics(self) -> dict[str, list[float]]:
+        """Read the metrics as one list a column."""
+        rows = list(csv.DictReader(self._read(METRICS).splitlines()))
+        if not rows:
+            raise self._damaged(METRICS, "it has no rows")
+        try:
+            return {name: [float(row[name]) for row in rows] for name in rows[0]}
+        except (TypeError, ValueError) as error:
+            raise self._damaged(METRICS, error) from error
+
+    # Arrays: what the pictures show.
+
+    def write_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Write named arrays as one compressed .npz file."""
+        with replacing(self.file(ARRAYS)) as temporary:
+            np.savez_compressed(temporary, allow_pickle=False, **arrays)
+
+    def read_arrays(self) -> dict[str, np.ndarray]:
+        """Read the named arrays; pickled content is refused."""
+        if not self.file(ARRAYS).is_file():
+            raise self._missing(ARRAYS)
+        try:
+            with np.load(self.file(ARRAYS), allow_pickle=False) as arrays:
+                return {name: arrays[name] for name in arrays.files}
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise self._damaged(ARRAYS, error) from error
+
+    def _read(self, name: str) -> str:
+        try:
+            return self.file(name).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise self._missing(name) from None
+        except UnicodeDecodeError as error:
+            raise self._damaged(name, error) from error
+
+    def _missing(self, name: str) -> RunError:
+        cure = {
+            EVALUATION: f"`kelbo evaluate {self.path}` writes it.",
+            ARRAYS: f"`kelbo evaluate {self.path}` writes it.",
+            REPORT: f"`kelbo report {self.path}` writes it.",
+        }.get(name, "The training that made this run did not finish its first epoch.")
+        return RunError(f"The run {self.path} has no {name}. {cure}")
+
+    def _damaged(self, name: str, reason: object) -> RunError:
+        return RunError(
+            f"{self.file(name)} is damaged ({reason}). Restore it from a copy, "
+            f"or repeat the run with `kelbo train --config {self.file(CONFIG)}`."
+        )
+
+
+def _without_none(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_none(value) if isinstance(value, Mapping) else value
+        for key, value in table.items()
+        if value is not None
+    }
