@@ -12,17 +12,41 @@ from typing import Any
 __version__ = "0.1.0"
 
 # Public name -> the module that defines it.
-_PUBLIC: dict[str, str] = {}
+_PUBLIC = {
+    "AE": "kelbo.ae",
+    "VAE": "kelbo.vae",
+    "ELBO": "kelbo.objectives",
+    "ArticleObjective": "kelbo.objectives",
+    "LinearWarmup": "kelbo.objectives",
+    "Reconstruction": "kelbo.objectives",
+    "DeterministicPosterior": "kelbo.posteriors",
+    "GaussianPosterior": "kelbo.posteriors",
+    "BernoulliLikelihood": "kelbo.likelihoods",
+    "ContinuousBernoulliLikelihood": "kelbo.likelihoods",
+    "GaussianLikelihood": "kelbo.likelihoods",
+    "StandardNormalPrior": "kelbo.priors",
+}
+# Public submodule -> whether it needs a backend.
+_SUBMODULES = {
+    "callbacks": True,
+    "data": False,
+    "distributions": True,
+    "networks": True,
+    "presets": True,
+}
 
-__all__ = ["__version__", *_PUBLIC]
+__all__ = ["__version__", *_PUBLIC, *_SUBMODULES]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
+    if name not in __all__:
         raise AttributeError(f"module 'kelbo' has no attribute {name!r}")
-    from kelbo.backend import choose
+    if _SUBMODULES.get(name, True):
+        from kelbo.backend import choose
 
-    choose()
+        choose()
+    if name in _SUBMODULES:
+        return importlib.import_module(f"kelbo.{name}")
     return getattr(importlib.import_module(_PUBLIC[name]), name)
 
 

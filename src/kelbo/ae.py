@@ -1,0 +1,45 @@
+"""The plain autoencoder: the baseline that every VAE is compared with."""
+
+from typing import Any
+
+import keras
+
+from kelbo.likelihoods import Likelihood
+from kelbo.model import LatentVariableModel
+from kelbo.objectives import Objective, Reconstruction
+from kelbo.posteriors import DeterministicPosterior
+
+
+@keras.saving.register_keras_serializable("kelbo")
+class AE(LatentVariableModel):
+    """An autoencoder: z is a function of x, and only the reconstruction counts.
+
+    It has no prior, hence no `sample` and no `log_likelihood`.
+
+    Args:
+        posterior: the encoder, as `DeterministicPosterior(encoder_network, latent_dim=16)`.
+        likelihood: p(x|z), as `BernoulliLikelihood(decoder_network)`: binary cross-entropy.
+        objective: what is minimised; -log p(x|z) where None.
+        seed: kept for the symmetry with the VAE; an autoencoder draws nothing.
+
+    Raises:
+        UsageError: the shapes of the parts do not fit together.
+    """
+
+    def __init__(
+        self,
+        posterior: DeterministicPosterior,
+        likelihood: Likelihood,
+        objective: Objective | None = None,
+        seed: int | None = None,
+        name: str = "ae",
+        **kwargs: Any,
+    ):
+        objective = Reconstruction() if objective is None else objective
+        super().__init__(posterior, likelihood, None, objective, seed, name=name, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        """The parts; there is no prior."""
+        config = super().get_config()
+        del config["prior"]
+        return config

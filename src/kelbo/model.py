@@ -1,0 +1,390 @@
+"""The keras.Model with every Keras hook, written once."""
+
+import math
+import sys
+from functools import cached_property
+from typing import Any, Self
+
+import keras
+import numpy as np
+from keras import ops
+
+from kelbo.callbacks import StopOnNonFinite
+from kelbo.distributions import has_closed_form, kl_divergence
+from kelbo.distributions.distribution import Tensor
+from kelbo.errors import DataError, UsageError
+from kelbo.likelihoods import Likelihood
+from kelbo.objectives import Objective, explain_beta, format_beta
+from kelbo.posteriors import Posterior
+from kelbo.priors import Prior
+from kelbo.trace import Trace
+
+
+class LatentVariableModel(keras.Model):
+    """q(z|x), p(x|z) and perhaps p(z), joined by an objective.
+
+    The loss is computed in `compute_loss`, with keras.ops alone, from what `call` returns: this
+    one hook works on every backend. Noise is drawn in `call`, where Keras keeps track of the
+    random state on every backend; in `compute_loss` it would not on all.
+
+    Args:
+        posterior: q(z|x).
+        likelihood: p(x|z).
+        prior: p(z), or None for an autoencoder.
+        objective: what is minimised.
+        seed: of the noise in training and evaluation; None takes Keras's global seed.
+
+    Raises:
+        UsageError: the shapes of the parts do not fit together.
+    """
+
+    def __init__(
+        self,
+        posterior: Posterior,
+        likelihood: Likelihood,
+        prior: Prior | None,
+        objective: Objective,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        _check_parts(posterior, likelihood, prior, objective)
+        for part, shape in (
+            (posterior, posterior.context_shape),
+            (likelihood, likelihood.context_shape),
+            (prior, posterior.event_shape),
+        ):
+            if part is not None and not part.built:
+                part.build(shape)
+        self.posterior = posterior
+        self.likelihood = likelihood
+        self.prior = prior
+        self.objective = objective
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self._trackers = {name: keras.metrics.Mean(name) for name in objective.logged}
+        if objective.scheduled:
+            self.training_steps = self.add_weight(
+                shape=(), initializer="zeros", dtype="int32", trainable=False, name="training_steps"
+            )
+        self.built = True
+
+    # Shapes.
+
+    @property
+    def data_shape(self) -> tuple[int, ...]:
+        """Shape of one datum x."""
+        return self.posterior.context_shape
+
+    @property
+    def data_dim(self) -> int:
+        """D: the number of values in one datum."""
+        return math.prod(self.data_shape)
+
+    @property
+    def latent_dim(self) -> int:
+        """d: the size of z."""
+        return math.prod(self.posterior.event_shape)
+
+    @property
+    def effective_beta(self) -> float | None:
+        """The weight of the KL measured against the ELBO's, or None where there is no KL."""
+        return self.objective.effective_beta(self)
+
+    # The pass through the model.
+
+    def call(self, x: Tensor, training: bool | None = None) -> dict[str, Any]:
+        """One pass, as tensors: what `trace` needs besides x.
+
+        Args:
+            x: (batch, *data_shape).
+
+        Returns:
+            {"posterior": parameters of q(z|x), "z": (S..., batch, latent_dim),
+            "likelihood": parameters of p(x|z)}. Reconstructions are what `predict` returns.
+        """
+        if training and self.objective.scheduled:
+            self.training_steps.assign_add(1)
+        return self._pass(x, self.objective.sample_shape, self.seed_generator)
+
+    def _pass(self, x: Tensor, sample_shape: tuple[int, ...], seed: Any) -> dict[str, Any]:
+        posterior = self.posterior(x)
+        z = self.posterior.distribution(posterior).sample(seed, sample_shape)
+        return {"posterior": posterior, "z": z, "likelihood": self.likelihood(z)}
+
+    def trace(self, x: Tensor, parameters: dict[str, Any] | None = None) -> Trace:
+        """Every log-probability of the equation, for data x.
+
+        Args:
+            x: (batch, *data_shape).
+            parameters: what `call` returned; without it one pass is made.
+        """
+        if parameters is None:
+            parameters = self(x)
+        z = parameters["z"]
+        q = self.posterior.distribution(parameters["posterior"])
+        log_px_z = self.likelihood.distribution(parameters["likelihood"]).log_prob(x)
+        if self.prior is None:
+            return Trace(z=z, q=q, log_px_z=log_px_z)
+        p = self.prior.distribution(self.posterior)
+        log_pz, log_qz_x = p.log_prob(z), q.log_prob(z)
+        kl = kl_divergence(q, p) if has_closed_form(q, p) else log_qz_x - log_pz
+        return Trace(z, q, log_px_z, p, log_pz, log_qz_x, kl)
+
+    def sampled_trace(self, x: Tensor, num_samples: int, seed: Any) -> Trace:
+        """A trace with `num_samples` draws of z for each datum, on one leading sample axis."""
+        return self.trace(x, self._pass(x, (num_samples,), seed))
+
+    # Keras's hooks.
+
+    def compile(
+        self,
+        optimizer: str | keras.Optimizer = "adam",
+        loss: None = None,
+        metrics: None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Set the optimiser; the loss is the model's objective.
+
+        Args:
+            optimizer: a Keras optimiser or its name.
+            loss: refused: it belongs to the model.
+            metrics: refused: the objective's terms are reported.
+            **kwargs: Keras's other options, as `jit_compile` and `steps_per_execution`.
+
+        Raises:
+            UsageError: a loss or metrics are given.
+        """
+        for name, value in (("loss", loss), ("metrics", metrics)):
+            if value is not None:
+                raise UsageError(
+                    f"compile() received {name}={value!r}, but the loss of a "
+                    f"{type(self).__name__} is its objective. Choose it with "
+                    f"{type(self).__name__}(..., objective=...) and call compile(optimizer)."
+                )
+        super().compile(optimizer=optimizer, **kwargs)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile as saved (Keras asks for this where `compile` is overridden)."""
+        config = keras.saving.deserialize_keras_object(config)
+        self.compile(**{key: value for key, value in config.items() if value is not None})
+        self.optimizer.build(self.trainable_variables)
+
+    def compute_loss(
+        self,
+        x: Tensor = None,
+        y: Tensor | None = None,
+        y_pred: dict[str, Any] | None = None,
+        sample_weight: Tensor | None = None,
+        training: bool = True,
+    ) -> Tensor:
+        """The objective's loss, averaged over the batch; every logged term goes to its metric.
+
+        Args:
+            x: (batch, *data_shape).
+            y: what to reconstruct, of the shape of x; x itself where None. With another target
+                than x the bound is on log p(y): a denoising VAE.
+            y_pred: what `call` returned.
+            sample_weight: (batch,).
+
+        Raises:
+            DataError: y has not the shape of x, as labels have not.
+        """
+        target = x if y is None else y
+        if tuple(target.shape[1:]) != self.data_shape:
+            raise DataError(
+                f"Expected data of shape {self.data_shape} as target, received "
+                f"{tuple(target.shape[1:])}. A {type(self).__name__} learns from x alone: call "
+                "fit(x), or map labels away with dataset.map(lambda x, y: x)."
+            )
+        terms = self.objective.terms(self.trace(target, y_pred), self)
+        for name in self.objective.logged:
+            self._trackers[name].update_state(
+                terms[name], sample_weight if len(terms[name].shape) else None
+            )
+        loss = terms["loss"]
+        return ops.mean(
+            loss if sample_weight is None else loss * ops.cast(sample_weight, "float32")
+        )
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: str | int = "auto",
+        callbacks: Any = None,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
+        """Train, as `keras.Model.fit`, after checking the data against the likelihood.
+
+        Prints the effective beta and what it means, unless `verbose` is 0. Stops at the first
+        batch whose loss is not finite.
+
+        Raises:
+            DataError: the data are empty, not finite, of another shape, or outside the support.
+            DivergedError: the loss became NaN or infinite.
+        """
+        if not self.compiled:
+            raise UsageError("The model is not compiled. Call compile(optimizer='adam') first.")
+        for data in (x, y, (kwargs.get("validation_data") or (None,))):
+            self._check_data(data)
+        if verbose != 0:
+            print(self.describe_training(), file=sys.stderr)
+        callbacks = _with_callback(callbacks, StopOnNonFinite())
+        try:
+            return super().fit(
+                x, y, batch_size, epochs, verbose=verbose, callbacks=callbacks, **kwargs
+            )
+        except BaseException:
+            # On JAX the weights live outside the model during an epoch; bring back what there is.
+            if hasattr(self, "jax_state_sync"):
+                self.jax_state_sync()
+            raise
+
+    def describe_training(self) -> str:
+        """One line: the model, the backend, the effective beta and what it means."""
+        line = f"kelbo: {type(self).__name__} on {keras.backend.backend()}"
+        if self.effective_beta is None:
+            return f"{line}, no KL term"
+        note = explain_beta(self.effective_beta)
+        return f"{line}, effective beta {format_beta(self.effective_beta)}" + (
+            f" ({note})" if note else ""
+        )
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
+        """Reconstructions, as `reconstruct`, with the arguments of `keras.Model.predict`."""
+        self._check_data(x)
+        return self._reconstruction.predict(x, *args, **kwargs)
+
+    def _check_data(self, data: Any) -> None:
+        """Check what can be looked at before training: arrays whole, of datasets one batch."""
+        if isinstance(data, (tuple, list)):
+            data = data[0]
+        if isinstance(data, keras.utils.PyDataset):
+            data = data[0][0] if isinstance(data[0], tuple) else data[0]
+        if not isinstance(data, np.ndarray):
+            return
+        if data.shape[1:] != self.data_shape:
+            raise DataError(
+                f"Expected data of shape (n, {', '.join(map(str, self.data_shape))}), received "
+                f"{data.shape}."
+            )
+        if len(data) == 0:
+            raise DataError("Expected at least one datum, received an empty array.")
+        self.likelihood.check(data)
+
+    # Plain keras models of the parts, sharing every layer. A cached_property is stored past
+    # Keras's tracking of attributes, so that no layer is saved or counted twice.
+
+    @cached_property
+    def encoder(self) -> keras.Model:
+        """x to the sampled point z: a plain keras model whose last layer is `enc_out_z`."""
+        return self.posterior.encoder()
+
+    @cached_property
+    def decoder(self) -> keras.Model:
+        """z to the expected x: a plain keras model."""
+        return self.likelihood.decoder()
+
+    @cached_property
+    def _parameters_of_q(self) -> keras.Model:
+        network = self.posterior.network
+        parameters = self.posterior.parameters(list(network.outputs))
+        return keras.Model(network.inputs[0], parameters)
+
+    @cached_property
+    def _reconstruction(self) -> keras.Model:
+        mean = _PosteriorMean(self.posterior)
+        return keras.Model(
+            self.posterior.network.inputs[0], self.decoder(mean(self._parameters_of_q.output))
+        )
+
+    def encode(self, x: Any, batch_size: int | None = None) -> dict[str, np.ndarray]:
+        """The parameters of q(z|x), as {"mu": (n, latent_dim), "log_var": (n, latent_dim)}."""
+        self._check_data(x)
+        return self._parameters_of_q.predict(x, batch_size=batch_size, verbose=0)
+
+    def decode(self, z: Any, batch_size: int | None = None) -> np.ndarray:
+        """The expected x for each z: (n, latent_dim) -> (n, *data_shape)."""
+        z = np.asarray(z, "float32")
+        if z.shape[1:] != self.posterior.event_shape:
+            raise DataError(f"Expected z of shape (n, {self.latent_dim}), received {z.shape}.")
+        return self.decoder.predict(z, batch_size=batch_size, verbose=0)
+
+    def reconstruct(self, x: Any, batch_size: int | None = None) -> np.ndarray:
+        """The expected x at the posterior's mean, without noise: (n, *data_shape)."""
+        return self.predict(x, batch_size=batch_size, verbose=0)
+
+    # Saving.
+
+    def get_config(self) -> dict[str, Any]:
+        """The parts."""
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "name": self.name,
+            "posterior": serialize(self.posterior),
+            "likelihood": serialize(self.likelihood),
+            "prior": serialize(self.prior),
+            "objective": serialize(self.objective),
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
+        """Rebuild from `get_config`."""
+        config = dict(config)
+        for part in ("posterior", "likelihood", "prior", "objective"):
+            if part in config:
+                config[part] = keras.saving.deserialize_keras_object(
+                    config[part], custom_objects=custom_objects
+                )
+        return cls(**config)
+
+
+class _PosteriorMean(keras.Layer):
+    """The mean of q(z|x) from its parameters."""
+
+    def __init__(self, posterior: Posterior):
+        super().__init__(name="posterior_mean")
+        self.distribution = posterior.distribution
+        self.event_shape = posterior.event_shape
+
+    def call(self, parameters: dict[str, Tensor]) -> Tensor:
+        return self.distribution(parameters).mean()
+
+    def compute_output_shape(self, parameters_shape: Any) -> tuple:
+        return (None, *self.event_shape)
+
+
+def _with_callback(callbacks: Any, callback: keras.callbacks.Callback) -> Any:
+    if callbacks is None:
+        return [callback]
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        callbacks.append(callback)
+        return callbacks
+    return [*callbacks, callback] if isinstance(callbacks, (list, tuple)) else [callbacks, callback]
+
+
+def _check_parts(
+    posterior: Posterior, likelihood: Likelihood, prior: Prior | None, objective: Objective
+) -> None:
+    for part, kind in (
+        (posterior, Posterior),
+        (likelihood, Likelihood),
+        (objective, Objective),
+        *(() if prior is None else ((prior, Prior),)),
+    ):
+        if not isinstance(part, kind):
+            raise UsageError(f"Expected a {kind.__name__}, received {part!r}.")
+    if likelihood.event_shape != posterior.context_shape:
+        raise UsageError(
+            f"The encoder takes data of shape {posterior.context_shape}, but the decoder gives "
+            f"data of shape {likelihood.event_shape}. They must be the same."
+        )
+    if likelihood.context_shape != posterior.event_shape:
+        raise UsageError(
+            f"The encoder gives z of shape {posterior.event_shape}, but the decoder takes z of "
+            f"shape {likelihood.context_shape}. They must be the same."
+        )

@@ -1,0 +1,16 @@
+"""Networks: tensors to tensors. They know no probability."""
+
+from collections.abc import Callable
+
+import keras
+
+from kelbo.networks.conv import conv_decoder, conv_encoder
+from kelbo.networks.mlp import mlp_decoder, mlp_encoder
+
+# Name -> (encoder of data_shape, decoder of data_shape, latent_dim, outputs).
+NETWORKS: dict[str, tuple[Callable[..., keras.Model], Callable[..., keras.Model]]] = {
+    "conv": (conv_encoder, conv_decoder),
+    "mlp": (mlp_encoder, mlp_decoder),
+}
+
+__all__ = ["NETWORKS", "conv_decoder", "conv_encoder", "mlp_decoder", "mlp_encoder"]

@@ -1,0 +1,105 @@
+"""The article's convolutional pair of networks, for images of any size and channel count.
+
+Anracom's series "Variational Autoencoder with Tensorflow" (2022): three 3x3 convolutions, of which
+the last two halve the image; the decoder mirrors them. On 28x28x1 images with 16 latent dimensions
+the pair has 492,577 parameters, the posterior's two Dense layers included.
+"""
+
+import math
+from collections.abc import Sequence
+
+import keras
+from keras import layers
+
+from kelbo.errors import UsageError
+
+# Keras's default slope at the article's time.
+NEGATIVE_SLOPE = 0.3
+
+
+def conv_encoder(
+    data_shape: Sequence[int],
+    filters: Sequence[int] = (32, 64, 128),
+    strides: Sequence[int] = (1, 2, 2),
+) -> keras.Model:
+    """Images to features: (batch, height, width, channels) -> (batch, features).
+
+    Args:
+        data_shape: (height, width, channels) of one image.
+        filters: channels after each convolution.
+        strides: stride of each convolution.
+
+    Raises:
+        UsageError: `data_shape` is no image shape, or `filters` and `strides` differ in length.
+    """
+    _check(data_shape, filters, strides)
+    inputs = x = keras.Input(tuple(data_shape), name="enc_input")
+    for i, (channels, stride) in enumerate(zip(filters, strides, strict=True), start=1):
+        x = layers.Conv2D(channels, 3, stride, padding="same", name=f"enc_conv_{i}")(x)
+        x = layers.LeakyReLU(NEGATIVE_SLOPE, name=f"enc_leaky_{i}")(x)
+    return keras.Model(inputs, layers.Flatten(name="enc_flatten")(x), name="conv_encoder")
+
+
+def conv_decoder(
+    data_shape: Sequence[int],
+    latent_dim: int,
+    outputs: int = 1,
+    filters: Sequence[int] = (32, 64, 128),
+    strides: Sequence[int] = (1, 2, 2),
+) -> keras.Model:
+    """Latent vectors to the parameters of p(x|z): (batch, latent_dim) -> (batch, *data_shape).
+
+    It walks the encoder's convolutions backwards. Where a side was odd on the way down, the
+    doubled image is one pixel too large on the way up and is cropped. The article puts a
+    LeakyReLU behind every transposed convolution, the last one included; so does this.
+
+    Args:
+        data_shape: (height, width, channels) of one image.
+        latent_dim: size of z.
+        outputs: how many parameters the likelihood has: each gets a last layer of its own.
+        filters: the encoder's.
+        strides: the encoder's.
+
+    Raises:
+        UsageError: `data_shape` is no image shape, or `filters` and `strides` differ in length.
+    """
+    _check(data_shape, filters, strides)
+    height, width, channels = data_shape
+    sides = [(height, width)]
+    for stride in strides:
+        height, width = math.ceil(height / stride), math.ceil(width / stride)
+        sides.append((height, width))
+
+    inputs = keras.Input((latent_dim,), name="dec_input")
+    x = layers.Dense(height * width * filters[-1], name="dec_dense")(inputs)
+    x = layers.Reshape((height, width, filters[-1]), name="dec_reshape")(x)
+    # The transposed convolution i undoes the convolution i, last one first.
+    for i in range(len(filters) - 1, 0, -1):
+        x = _undo(x, filters[i - 1], strides[i], sides[i], suffix=str(i + 1))
+    names = [""] if outputs == 1 else [f"_{output + 1}" for output in range(outputs)]
+    last = [_undo(x, channels, strides[0], sides[0], suffix=f"1{name}") for name in names]
+    return keras.Model(inputs, last[0] if outputs == 1 else last, name="conv_decoder")
+
+
+def _undo(
+    x: keras.KerasTensor, channels: int, stride: int, side: tuple[int, int], suffix: str
+) -> keras.KerasTensor:
+    """One transposed convolution with its LeakyReLU, cropped to `side`."""
+    x = layers.Conv2DTranspose(channels, 3, stride, padding="same", name=f"dec_conv_{suffix}")(x)
+    surplus = tuple((0, x.shape[axis + 1] - side[axis]) for axis in (0, 1))
+    if surplus != ((0, 0), (0, 0)):
+        x = layers.Cropping2D(surplus, name=f"dec_crop_{suffix}")(x)
+    return layers.LeakyReLU(NEGATIVE_SLOPE, name=f"dec_leaky_{suffix}")(x)
+
+
+def _check(data_shape: Sequence[int], filters: Sequence[int], strides: Sequence[int]) -> None:
+    if len(data_shape) != 3 or min(data_shape) < 1:
+        raise UsageError(
+            "The convolutional networks expect data_shape = (height, width, channels), "
+            f"received {tuple(data_shape)}. For other data use the network 'mlp'."
+        )
+    if len(filters) != len(strides) or not filters:
+        raise UsageError(
+            f"Expected one stride for each convolution, received filters={tuple(filters)} "
+            f"and strides={tuple(strides)}."
+        )

@@ -1,0 +1,74 @@
+"""A pair of fully connected networks.
+
+The default is the one-layer recipe of Burda, Grosse and Salakhutdinov, "Importance Weighted
+Autoencoders", 2016: two hidden layers of 200 tanh units on each side.
+"""
+
+import math
+from collections.abc import Sequence
+
+import keras
+from keras import layers
+
+from kelbo.errors import UsageError
+
+
+def mlp_encoder(
+    data_shape: Sequence[int],
+    hidden_units: Sequence[int] = (200, 200),
+    activation: str = "tanh",
+) -> keras.Model:
+    """Data of any shape to features: (batch, *data_shape) -> (batch, hidden_units[-1]).
+
+    Args:
+        data_shape: the shape of one datum.
+        hidden_units: the width of each hidden layer.
+        activation: of every hidden layer.
+
+    Raises:
+        UsageError: `data_shape` or `hidden_units` is empty.
+    """
+    _check(data_shape, hidden_units)
+    inputs = keras.Input(tuple(data_shape), name="enc_input")
+    x = layers.Flatten(name="enc_flatten")(inputs)
+    for i, units in enumerate(hidden_units, start=1):
+        x = layers.Dense(units, activation, name=f"enc_dense_{i}")(x)
+    return keras.Model(inputs, x, name="mlp_encoder")
+
+
+def mlp_decoder(
+    data_shape: Sequence[int],
+    latent_dim: int,
+    outputs: int = 1,
+    hidden_units: Sequence[int] = (200, 200),
+    activation: str = "tanh",
+) -> keras.Model:
+    """Latent vectors to the parameters of p(x|z): (batch, latent_dim) -> (batch, *data_shape).
+
+    Args:
+        data_shape: the shape of one datum.
+        latent_dim: size of z.
+        outputs: how many parameters the likelihood has: each gets a last layer of its own.
+        hidden_units: the encoder's; the decoder mirrors them.
+        activation: of every hidden layer; the last layer has none.
+
+    Raises:
+        UsageError: `data_shape` or `hidden_units` is empty.
+    """
+    _check(data_shape, hidden_units)
+    inputs = x = keras.Input((latent_dim,), name="dec_input")
+    for i, units in reversed(list(enumerate(hidden_units, start=1))):
+        x = layers.Dense(units, activation, name=f"dec_dense_{i}")(x)
+    last = []
+    for i in range(1, outputs + 1):
+        suffix = "" if outputs == 1 else f"_{i}"
+        flat = layers.Dense(math.prod(data_shape), name=f"dec_output{suffix}")(x)
+        last.append(layers.Reshape(tuple(data_shape), name=f"dec_reshape{suffix}")(flat))
+    return keras.Model(inputs, last[0] if outputs == 1 else last, name="mlp_decoder")
+
+
+def _check(data_shape: Sequence[int], hidden_units: Sequence[int]) -> None:
+    if not data_shape or min(data_shape) < 1:
+        raise UsageError(f"Expected the shape of one datum, received {tuple(data_shape)}.")
+    if not hidden_units:
+        raise UsageError("Expected at least one hidden layer, received none.")

@@ -1,0 +1,61 @@
+"""The article's own weighting of reconstruction and KL, kept to the letter."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from kelbo.distributions.distribution import Tensor
+from kelbo.errors import UsageError
+from kelbo.objectives.beta import beta_from_mean_weights
+from kelbo.objectives.objective import Objective, elbo_terms
+from kelbo.trace import Trace
+
+if TYPE_CHECKING:
+    from kelbo.model import LatentVariableModel
+
+
+@keras.saving.register_keras_serializable("kelbo")
+class ArticleObjective(Objective):
+    """total_loss = mean_D(BCE) + weight * mean_d(KL_j): averages where the ELBO sums.
+
+    Anracom, "Variational Autoencoder with Tensorflow - III", 2022. Its code has the constant
+    -0.5e-4 in front of mean(1 + log_var - mu^2 - exp(log_var)), which is weight = 1e-4. The
+    metrics `total_loss`, `reco_loss` and `kl_loss` are in the article's units, and
+    total_loss = reco_loss + kl_loss; `elbo`, `reconstruction` and `kl` beside them are in nats.
+
+    Args:
+        weight: w >= 0 in front of the mean KL.
+
+    Raises:
+        UsageError: `weight` is no weight.
+    """
+
+    logged = ("elbo", "reconstruction", "kl", "total_loss", "reco_loss", "kl_loss")
+
+    def __init__(self, weight: float = 1e-4):
+        if not 0.0 <= weight < math.inf:
+            raise UsageError(f"The weight of the KL is expected to be >= 0, received {weight!r}.")
+        self.weight = weight
+
+    def terms(self, trace: Trace, model: "LatentVariableModel") -> dict[str, Tensor]:
+        """Loss and the six logged terms, each (batch,)."""
+        terms = elbo_terms(trace)
+        reco_loss = -terms["reconstruction"] / model.data_dim
+        kl_loss = self.weight * terms["kl"] / model.latent_dim
+        total_loss = reco_loss + kl_loss
+        return {
+            "loss": total_loss,
+            "total_loss": total_loss,
+            "reco_loss": reco_loss,
+            "kl_loss": kl_loss,
+            **terms,
+        }
+
+    def effective_beta(self, model: "LatentVariableModel") -> float:
+        """weight * D / d: 0.0049 for the article's constant on MNIST with 16 latent dimensions."""
+        return beta_from_mean_weights(self.weight, model.data_dim, model.latent_dim)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor."""
+        return {"weight": self.weight}

@@ -1,0 +1,104 @@
+"""The evidence lower bound, with a weight beta on the KL."""
+
+import math
+from typing import TYPE_CHECKING, Any, Self
+
+import keras
+from keras import ops
+from keras.optimizers.schedules import LearningRateSchedule
+
+from kelbo.distributions.distribution import Tensor
+from kelbo.errors import UsageError
+from kelbo.objectives.objective import Objective, elbo_terms
+from kelbo.trace import Trace
+
+if TYPE_CHECKING:
+    from kelbo.model import LatentVariableModel
+
+
+@keras.saving.register_keras_serializable("kelbo")
+class LinearWarmup(LearningRateSchedule):
+    """Beta rises linearly from 0 to `beta` over the first `steps` training steps, then stays.
+
+    Bowman et al., "Generating sentences from a continuous space", 2016; Sonderby et al., "Ladder
+    variational autoencoders", 2016.
+
+    Args:
+        steps: the length of the rise in training steps (batches).
+        beta: the final value.
+
+    Raises:
+        UsageError: `steps` < 1 or `beta` is no weight.
+    """
+
+    def __init__(self, steps: int, beta: float = 1.0):
+        if steps < 1:
+            raise UsageError(f"A warm-up expected at least 1 step, received {steps}.")
+        _check_beta(beta)
+        self.steps = steps
+        self.beta = beta
+
+    def __call__(self, step: Tensor) -> Tensor:
+        """Beta at a training step, counted from 0."""
+        progress = ops.cast(step, "float32") / float(self.steps)
+        return self.beta * ops.minimum(progress, 1.0)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor."""
+        return {"steps": self.steps, "beta": self.beta}
+
+
+@keras.saving.register_keras_serializable("kelbo")
+class ELBO(Objective):
+    """loss = -E_q[log p(x|z)] + beta KL(q(z|x) || p(z)), in nats, summed over all dimensions.
+
+    With beta = 1 the loss is minus the ELBO (Kingma and Welling 2014, equation 3). Other values
+    are the beta-VAE's (Higgins et al., "beta-VAE", 2017, equation 4).
+
+    Args:
+        beta: the weight of the KL, a number >= 0, or a Keras learning-rate schedule of the
+            training step such as `LinearWarmup`.
+
+    Raises:
+        UsageError: beta is neither.
+    """
+
+    def __init__(self, beta: float | LearningRateSchedule = 1.0):
+        self.scheduled = isinstance(beta, LearningRateSchedule)
+        if not self.scheduled:
+            _check_beta(beta)
+        self.beta = beta
+        self.logged = ("elbo", "reconstruction", "kl") + (("beta",) if self.scheduled else ())
+
+    def terms(self, trace: Trace, model: "LatentVariableModel") -> dict[str, Tensor]:
+        """Loss, elbo, reconstruction and kl, each (batch,); with a schedule beta, a scalar."""
+        terms = elbo_terms(trace)
+        if not isinstance(self.beta, LearningRateSchedule):
+            return {"loss": self.beta * terms["kl"] - terms["reconstruction"], **terms}
+        beta = ops.cast(self.beta(model.training_steps), "float32")
+        return {"loss": beta * terms["kl"] - terms["reconstruction"], "beta": beta, **terms}
+
+    def effective_beta(self, model: "LatentVariableModel") -> float:
+        """Beta; with a schedule, where it ends."""
+        if not isinstance(self.beta, LearningRateSchedule):
+            return float(self.beta)
+        # A schedule is a function of the step alone; far out it has its final value.
+        return float(ops.convert_to_numpy(self.beta(ops.convert_to_tensor(2.0**30))))
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor."""
+        beta = keras.saving.serialize_keras_object(self.beta) if self.scheduled else self.beta
+        return {"beta": beta}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Rebuild from `get_config`."""
+        return cls(beta=keras.saving.deserialize_keras_object(config["beta"]))
+
+
+def _check_beta(beta: Any) -> None:
+    if not isinstance(beta, (int, float)) or isinstance(beta, bool) or not 0.0 <= beta < math.inf:
+        raise UsageError(
+            f"beta, the weight of the KL, is expected to be a finite number >= 0 or a schedule, "
+            f"received {beta!r}."
+        )

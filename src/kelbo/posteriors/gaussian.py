@@ -1,0 +1,117 @@
+"""The diagonal Gaussian posterior q(z|x) = N(mu(x), diag(exp(log_var(x))))."""
+
+from typing import Any
+
+import keras
+from keras import layers
+
+from kelbo.distributions import Normal
+from kelbo.distributions.distribution import Tensor
+from kelbo.errors import UsageError
+from kelbo.posteriors.posterior import Posterior, flat_features
+
+
+@keras.saving.register_keras_serializable("kelbo")
+class GaussianSampling(layers.Layer):
+    """z = mu + exp(log_var / 2) * epsilon with fresh epsilon ~ N(0, 1) for every sample.
+
+    Takes [mu, log_var], each (batch, latent_dim); returns z, (batch, latent_dim).
+    """
+
+    def __init__(self, seed: int | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, inputs: list[Tensor]) -> Tensor:
+        """Draw one z for each row."""
+        mu, log_var = inputs
+        return Normal(mu, log_var).sample(self.seed_generator)
+
+    def compute_output_shape(self, input_shape: list[tuple]) -> tuple:
+        """The shape of mu."""
+        return tuple(input_shape[0])
+
+    def get_config(self) -> dict[str, Any]:
+        """The seed and the layer's own settings."""
+        return {**super().get_config(), "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable("kelbo")
+class GaussianPosterior(Posterior):
+    """q(z|x) with independent normal dimensions (Kingma and Welling 2014, section 3).
+
+    Args:
+        network: a keras.Model from x to features, on which kelbo puts two Dense layers without
+            activation, named `mu` and `log_var`; or a model with two outputs, mu and log_var
+            themselves, each (batch, latent_dim).
+        latent_dim: size of z; required with a network of one output, refused otherwise.
+
+    Raises:
+        UsageError: the network's outputs are neither.
+    """
+
+    def __init__(self, network: keras.Model, latent_dim: int | None = None, **kwargs: Any):
+        super().__init__(network, **kwargs)
+        shapes = [tuple(output.shape[1:]) for output in network.outputs]
+        if len(shapes) == 1:
+            if latent_dim is None or latent_dim < 1:
+                raise UsageError(
+                    "A GaussianPosterior on a network with one output puts the layers mu and "
+                    f"log_var on it and needs their size: expected latent_dim >= 1, received "
+                    f"{latent_dim}."
+                )
+            self.mu = layers.Dense(latent_dim, name="mu")
+            self.log_var = layers.Dense(latent_dim, name="log_var")
+            self.latent_dim = latent_dim
+        elif len(shapes) != 2 or shapes[0] != shapes[1] or len(shapes[0]) != 1:
+            raise UsageError(
+                "A GaussianPosterior expected a network with one output (features) or two of one "
+                f"shape (latent_dim,), mu and log_var; {network.name!r} has outputs of shapes "
+                f"{shapes}. z itself is not wanted: kelbo draws it."
+            )
+        elif latent_dim not in (None, shapes[0][0]):
+            raise UsageError(
+                f"The network {network.name!r} gives mu and log_var of size {shapes[0][0]}, but "
+                f"latent_dim={latent_dim} was asked for. Leave latent_dim out."
+            )
+        else:
+            self.latent_dim = shapes[0][0]
+
+    @property
+    def has_heads(self) -> bool:
+        """Whether kelbo put the layers mu and log_var on the network."""
+        return len(self.network.outputs) == 1
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """(latent_dim,)."""
+        return (self.latent_dim,)
+
+    def build(self, input_shape: Any = None) -> None:
+        """Make the weights of mu and log_var."""
+        if self.has_heads:
+            features = flat_features(self.network)
+            self.mu.build((None, features))
+            self.log_var.build((None, features))
+        super().build(input_shape)
+
+    def parameters(self, outputs: list[Tensor]) -> dict[str, Tensor]:
+        """Mu and log_var, each (batch, latent_dim)."""
+        if not self.has_heads:
+            return {"mu": outputs[0], "log_var": outputs[1]}
+        features = self.flatten(outputs[0])
+        return {"mu": self.mu(features), "log_var": self.log_var(features)}
+
+    def distribution(self, parameters: dict[str, Tensor]) -> Normal:
+        """N(mu, diag(exp(log_var)))."""
+        return Normal(parameters["mu"], parameters["log_var"])
+
+    def sampling(self, parameters: dict[str, keras.KerasTensor]) -> keras.KerasTensor:
+        """The sampled point, as the layer `enc_out_z`."""
+        layer = GaussianSampling(name="enc_out_z")
+        return layer([parameters["mu"], parameters["log_var"]])
+
+    def get_config(self) -> dict[str, Any]:
+        """The network and the size of z."""
+        return {**super().get_config(), "latent_dim": self.latent_dim}

@@ -1,0 +1,22 @@
+"""The article's baseline: the same networks without noise and without a KL."""
+
+from collections.abc import Sequence
+
+from kelbo.ae import AE
+from kelbo.posteriors import DeterministicPosterior
+from kelbo.presets.parts import encoder_and_likelihood
+
+
+def ae(
+    data_shape: Sequence[int],
+    latent_dim: int = 16,
+    network: str = "conv",
+    likelihood: str = "bernoulli",
+    seed: int | None = None,
+) -> AE:
+    """A plain autoencoder: one Dense(latent_dim) on the encoder's features, binary cross-entropy.
+
+    Arguments and errors are those of `kelbo.presets.vae`; there is no beta.
+    """
+    encoder, p_of_x = encoder_and_likelihood(data_shape, latent_dim, network, likelihood)
+    return AE(DeterministicPosterior(encoder, latent_dim, name="posterior"), p_of_x, seed=seed)

@@ -1,0 +1,100 @@
+"""The variational autoencoder: one group of latent variables."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from kelbo.bounds import importance_weighted_bound
+from kelbo.errors import DataError, UsageError
+from kelbo.likelihoods import Likelihood
+from kelbo.model import LatentVariableModel
+from kelbo.objectives import ELBO, Objective
+from kelbo.posteriors import Posterior
+from kelbo.priors import Prior, StandardNormalPrior
+
+
+@keras.saving.register_keras_serializable("kelbo")
+class VAE(LatentVariableModel):
+    """A variational autoencoder (Kingma and Welling, "Auto-Encoding Variational Bayes", 2014).
+
+        log p(x) >= E_q [ log p(x|z) + log p(z) - log q(z|x) ]
+
+    Every term is an argument. It is a keras.Model: compile, fit, evaluate, predict, save,
+    keras.saving.load_model, callbacks and summary work as on any other. All terms are in nats.
+
+    Args:
+        posterior: q(z|x), as `GaussianPosterior(encoder_network, latent_dim=16)`.
+        likelihood: p(x|z), as `BernoulliLikelihood(decoder_network)`.
+        prior: p(z); N(0, I) where None.
+        objective: what is minimised; minus the ELBO where None.
+        seed: of the noise; None takes Keras's global seed.
+
+    Raises:
+        UsageError: the shapes of the parts do not fit together.
+    """
+
+    prior: Prior
+
+    def __init__(
+        self,
+        posterior: Posterior,
+        likelihood: Likelihood,
+        prior: Prior | None = None,
+        objective: Objective | None = None,
+        seed: int | None = None,
+        name: str = "vae",
+        **kwargs: Any,
+    ):
+        super().__init__(
+            posterior,
+            likelihood,
+            StandardNormalPrior(name="prior") if prior is None else prior,
+            ELBO() if objective is None else objective,
+            seed,
+            name=name,
+            **kwargs,
+        )
+
+    def sample(self, n: int, seed: int | None = None) -> np.ndarray:
+        """Draw z from the prior and decode it: the expected x for each z, (n, *data_shape).
+
+        Args:
+            n: how many.
+            seed: of the draw; None draws afresh at every call.
+
+        Raises:
+            UsageError: n < 1.
+        """
+        if n < 1:
+            raise UsageError(f"Expected to sample at least 1, received n={n}.")
+        seed = self.seed_generator if seed is None else seed
+        z = self.prior.distribution(self.posterior).sample(seed, (n,))
+        return self.decode(keras.ops.convert_to_numpy(z))
+
+    def log_likelihood(
+        self,
+        x: np.ndarray,
+        num_samples: int = 1000,
+        batch_size: int = 100,
+        seed: int = 0,
+    ) -> np.ndarray:
+        """Estimate log p(x) in nats for each datum: the importance-weighted bound, (n,).
+
+        log (1/K) sum_k p(x|z_k) p(z_k) / q(z_k|x), z_k ~ q(z|x) (Burda et al. 2016, equation 8).
+        It is a lower bound in expectation and rises with K. Memory is bounded whatever K is.
+
+        Args:
+            x: (n, *data_shape).
+            num_samples: K.
+            batch_size: how many data at a time.
+            seed: of the draws.
+
+        Raises:
+            DataError: x is not an array of data.
+            UsageError: num_samples or batch_size < 1.
+        """
+        if not isinstance(x, np.ndarray):
+            raise DataError(f"Expected an array of data, received {type(x).__name__}.")
+        self._check_data(x)
+        return importance_weighted_bound(self, x, num_samples, batch_size, seed)
