@@ -98,6 +98,7 @@ class LatentVariableModel(keras.Model):
 
         Args:
             x: (batch, *data_shape).
+            training: whether a training step is being taken, for schedules and for the networks.
 
         Returns:
             {"posterior": parameters of q(z|x), "z": (S..., batch, latent_dim),
@@ -186,6 +187,7 @@ class LatentVariableModel(keras.Model):
                 than x the bound is on log p(y): a denoising VAE.
             y_pred: what `call` returned.
             sample_weight: (batch,).
+            training: unused; the loss is the same in training and evaluation.
 
         Raises:
             DataError: y has not the shape of x, as labels have not.
