@@ -7,6 +7,7 @@ is unset and Keras is not imported yet, kelbo then picks an installed backend (`
 """
 
 import importlib
+import sys
 from typing import Any
 
 __version__ = "0.1.0"
@@ -25,6 +26,7 @@ _PUBLIC = {
     "ContinuousBernoulliLikelihood": "kelbo.likelihoods",
     "GaussianLikelihood": "kelbo.likelihoods",
     "StandardNormalPrior": "kelbo.priors",
+    "load_model": "kelbo.loading",
 }
 # Public submodule -> whether it needs a backend.
 _SUBMODULES = {
@@ -52,3 +54,8 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+if "keras" in sys.modules:
+    # keras.saving.load_model finds only classes that are registered, that is, imported.
+    importlib.import_module("kelbo.loading")

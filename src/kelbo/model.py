@@ -165,6 +165,16 @@ class LatentVariableModel(keras.Model):
                 )
         super().compile(optimizer=optimizer, **kwargs)
 
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """How the model was compiled, readable on every backend.
+
+        On PyTorch Keras names its own subclass of the optimiser, which exists only there.
+        """
+        config = super().get_compile_config()
+        if config and config["optimizer"]["module"].startswith("keras.src.backend."):
+            config["optimizer"]["module"] = "keras.optimizers"
+        return config
+
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile as saved (Keras asks for this where `compile` is overridden)."""
         config = keras.saving.deserialize_keras_object(config)
@@ -231,7 +241,7 @@ class LatentVariableModel(keras.Model):
         if not self.compiled:
             raise UsageError("The model is not compiled. Call compile(optimizer='adam') first.")
         for data in (x, y, (kwargs.get("validation_data") or (None,))):
-            self._check_data(data)
+            self.check_data(data)
         if verbose != 0:
             print(self.describe_training(), file=sys.stderr)
         callbacks = _with_callback(callbacks, StopOnNonFinite())
@@ -257,11 +267,18 @@ class LatentVariableModel(keras.Model):
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
         """Reconstructions, as `reconstruct`, with the arguments of `keras.Model.predict`."""
-        self._check_data(x)
+        self.check_data(x)
         return self._reconstruction.predict(x, *args, **kwargs)
 
-    def _check_data(self, data: Any) -> None:
-        """Check what can be looked at before training: arrays whole, of datasets one batch."""
+    def check_data(self, data: Any) -> None:
+        """Check what can be looked at before training: arrays whole, of a PyDataset one batch.
+
+        Args:
+            data: what `fit` takes as x; what cannot be looked at without using it up is passed.
+
+        Raises:
+            DataError: the data are empty, not finite, of another shape, or outside the support.
+        """
         if isinstance(data, (tuple, list)):
             data = data[0]
         if isinstance(data, keras.utils.PyDataset):
@@ -305,7 +322,7 @@ class LatentVariableModel(keras.Model):
 
     def encode(self, x: Any, batch_size: int | None = None) -> dict[str, np.ndarray]:
         """The parameters of q(z|x), as {"mu": (n, latent_dim), "log_var": (n, latent_dim)}."""
-        self._check_data(x)
+        self.check_data(x)
         return self._parameters_of_q.predict(x, batch_size=batch_size, verbose=0)
 
     def decode(self, z: Any, batch_size: int | None = None) -> np.ndarray:

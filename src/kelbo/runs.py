@@ -131,6 +131,16 @@ class RunDirectory:
         """The path of one of the run's files."""
         return self.path / name
 
+    def model_file(self) -> Path:
+        """The path of the model.
+
+        Raises:
+            RunError: no epoch was finished, so there is none.
+        """
+        if not self.file(MODEL).is_file():
+            raise self._missing(MODEL)
+        return self.file(MODEL)
+
     def _clear(self) -> None:
         pictures = self.file(PICTURES)
         for picture in pictures.glob("*.png"):

@@ -96,5 +96,5 @@ class VAE(LatentVariableModel):
         """
         if not isinstance(x, np.ndarray):
             raise DataError(f"Expected an array of data, received {type(x).__name__}.")
-        self._check_data(x)
+        self.check_data(x)
         return importance_weighted_bound(self, x, num_samples, batch_size, seed)

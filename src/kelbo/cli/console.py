@@ -1,0 +1,126 @@
+"""What the commands say, and where: results to stdout, everything else to stderr."""
+
+import json
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+# Progress, notes and errors.
+stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+# Results.
+stdout = Console(highlight=False, soft_wrap=True)
+
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
+BackendOption = Annotated[
+    str | None,
+    typer.Option(
+        "--backend",
+        metavar="NAME",
+        help="tensorflow, jax or torch. Default: KERAS_BACKEND, else one that is installed.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object instead of a table.")
+]
+SamplesOption = Annotated[
+    int,
+    typer.Option(
+        "--samples",
+        metavar="K",
+        min=1,
+        help="Draws for each image in the importance-weighted bound; more make it tighter.",
+    ),
+]
+
+
+def say(message: str, style: str | None = None) -> None:
+    """One line on stderr, to the letter."""
+    stderr.print(escape(message), style=style)
+
+
+def print_json(content: dict[str, Any]) -> None:
+    """One JSON object on stdout."""
+    print(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def print_rows(rows: list[tuple[str, str, str]]) -> None:
+    """A small table of name, value and remark on stdout."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column()
+    table.add_column(justify="right", style="bold")
+    table.add_column(style="dim")
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    stdout.print(table)
+
+
+def start_backend(name: str | None) -> str:
+    """Choose the Keras backend, import Keras quietly, and say which backend it is.
+
+    Raises:
+        UsageError: there is no such backend.
+        BackendError: it is not installed.
+    """
+    from kelbo.backend import choose
+
+    backend, reason = choose(name)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with quiet_stderr():
+        import keras
+
+        # The backend's libraries have more to say when they are first used than when imported.
+        keras.ops.zeros(()) + 1
+    if backend == "tensorflow":
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    say(f"Backend: {backend} ({reason})", style="dim")
+    return backend
+
+
+@contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Hold back what libraries write to the stderr of the process; show it if the block fails.
+
+    TensorFlow's C++ part greets with several lines that no setting turns off.
+    """
+    try:
+        descriptor = sys.stderr.fileno()
+    except (OSError, ValueError, AttributeError):
+        yield
+        return
+    with tempfile.TemporaryFile() as held:
+        saved = os.dup(descriptor)
+        os.dup2(held.fileno(), descriptor)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(saved, held.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(saved, descriptor)
+            os.close(saved)
+
+
+class _Handler(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        say(f"Warning: {record.getMessage()}", style="yellow")
+
+
+def listen_to_warnings() -> None:
+    """Show what the library logs as a warning, as a damaged image that is skipped."""
+    logger = logging.getLogger("kelbo")
+    if not any(isinstance(handler, _Handler) for handler in logger.handlers):
+        logger.addHandler(_Handler())
+        logger.propagate = False

@@ -1,0 +1,148 @@
+"""`kelbo evaluate`: the figures of a run on its test images."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from kelbo.cli.console import (
+    BackendOption,
+    JsonOption,
+    RunArgument,
+    SamplesOption,
+    listen_to_warnings,
+    print_json,
+    print_rows,
+    start_backend,
+    stderr,
+    stdout,
+)
+from kelbo.runs import EVALUATION, REPORT, RunDirectory
+
+if TYPE_CHECKING:
+    from kelbo.data import Dataset
+    from kelbo.model import LatentVariableModel
+
+
+def evaluate(
+    run: RunArgument,
+    samples: SamplesOption = 10,
+    backend: BackendOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Judge a run on its test images: bounds in nats, KL and active latent dimensions.
+
+    It also brings the run's pictures and report up to date.
+
+    Example: [bold]kelbo evaluate runs/first --samples 50[/bold]
+    """
+    directory = RunDirectory.open(run)
+    model, data = load_run(directory, backend)
+    figures = evaluate_and_report(directory, model, data, samples)
+    print_result(directory, figures, json)
+
+
+def load_run(
+    directory: RunDirectory, backend: str | None
+) -> tuple["LatentVariableModel", "Dataset"]:
+    """The model and the data of a run.
+
+    Raises:
+        RunError: the run is damaged or has no model yet.
+    """
+    from kelbo.training.configuration import Configuration
+
+    listen_to_warnings()
+    configuration = Configuration.from_toml(directory.read_config(), str(directory.path))
+    model = load_run_model(directory, backend)
+
+    from kelbo.training.train import load_data
+
+    return model, load_data(configuration)
+
+
+def load_run_model(directory: RunDirectory, backend: str | None) -> "LatentVariableModel":
+    """The model of a run.
+
+    Raises:
+        RunError: the run is damaged or has no model yet.
+    """
+    start_backend(backend)
+
+    from kelbo.loading import load_model
+
+    return load_model(directory.model_file())
+
+
+def evaluate_and_report(
+    directory: RunDirectory, model: "LatentVariableModel", data: "Dataset", samples: int
+) -> dict[str, Any]:
+    """Evaluate, and write evaluation.json, arrays.npz, the pictures and the report."""
+    from kelbo.evaluation.evaluate import evaluate as evaluate_model
+    from kelbo.evaluation.pictures import picture_arrays
+    from kelbo.report import write_report
+
+    start = time.perf_counter()
+    with Progress(
+        TextColumn("Evaluating"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True),
+        console=stderr,
+        transient=True,
+    ) as progress:
+        task = progress.add_task("", total=data.count("test"))
+        figures = evaluate_model(
+            model,
+            data,
+            num_samples=samples,
+            on_progress=lambda images: progress.update(task, completed=images),
+        )
+    figures["seconds"] = round(time.perf_counter() - start, 2)
+    kl = figures.get("kl_per_dimension", [])
+    most_informative_first = sorted(figures.get("active_dimensions", []), key=lambda j: -kl[j])
+    directory.write_json(EVALUATION, figures)
+    directory.write_arrays(picture_arrays(model, data, most_informative_first))
+    write_report(directory)
+    return figures
+
+
+def print_result(directory: RunDirectory, figures: dict[str, Any], as_json: bool) -> None:
+    """The figures and the path of the report, on stdout."""
+    report = directory.file(REPORT)
+    if as_json:
+        print_json({"run": str(directory.path), "report": str(report), "evaluation": figures})
+        return
+    print_rows(_rows(figures))
+    stdout.print(f"\nReport: {report}")
+
+
+def _rows(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Name, value and remark of every figure that there is."""
+    from kelbo.objectives.beta import format_beta
+
+    rows = [("Test images", f"{figures['images']:,}", "")]
+    floors = figures.get("floors", {})
+    if "elbo" in figures:
+        rows.append(("ELBO", f"{figures['elbo']:.2f}", "nats, higher is better"))
+        rows.append(
+            (
+                "Importance-weighted bound",
+                f"{figures['importance_weighted_bound']:.2f}",
+                f"nats, K = {figures['num_samples']}",
+            )
+        )
+    rows.append(("Reconstruction", f"{figures['reconstruction']:.2f}", "nats, E log p(x|z)"))
+    if "kl" in figures:
+        rows.append(("KL", f"{figures['kl']:.2f}", "nats"))
+        units, size = figures["active_units"], len(figures["kl_per_dimension"])
+        rows.append(("Active latent dimensions", f"{units} of {size}", ""))
+        beta, note = figures["effective_beta"], figures["effective_beta_note"]
+        rows.append(("Effective beta", format_beta(beta), note))
+    if "independent_pixels" in floors:
+        remark = "nats, for comparison: no latents at all"
+        rows.append(("Independent pixels", f"{-floors['independent_pixels']:.2f}", remark))
+    if "pixel_entropy" in floors:
+        remark = "nats, the best reconstruction that grey pixels allow"
+        rows.append(("Entropy of the pixels", f"{-floors['pixel_entropy']:.2f}", remark))
+    return rows

@@ -1,0 +1,39 @@
+"""`kelbo sample`: images drawn from the prior."""
+
+import math
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kelbo.cli.console import BackendOption, RunArgument, stdout
+from kelbo.errors import UsageError
+from kelbo.runs import RunDirectory
+
+
+def sample(
+    run: RunArgument,
+    out: Annotated[Path, typer.Option(metavar="FILE.png", help="The picture to write.")],
+    n: Annotated[int, typer.Option("-n", metavar="N", min=1, help="How many images.")] = 64,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the draws.")] = 0,
+    backend: BackendOption = None,
+) -> None:
+    """Draw images from the prior and write them as one picture.
+
+    Example: [bold]kelbo sample runs/first -n 64 --out samples.png[/bold]
+    """
+    from kelbo.cli.evaluate import load_run_model
+
+    directory = RunDirectory.open(run)
+    model = load_run_model(directory, backend)
+
+    from kelbo.report.grid import save_grid
+    from kelbo.vae import VAE
+
+    if not isinstance(model, VAE):
+        raise UsageError(
+            f"{run} is an autoencoder, which has no prior to draw from. "
+            "`kelbo reconstruct` shows what it has learnt."
+        )
+    save_grid(out, model.sample(n, seed=seed), columns=math.ceil(math.sqrt(n)))
+    stdout.print(str(out))

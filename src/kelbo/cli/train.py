@@ -1,0 +1,251 @@
+"""`kelbo train`: train a model, evaluate it, and write its report."""
+
+import math
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kelbo.cli.console import (
+    BackendOption,
+    JsonOption,
+    SamplesOption,
+    listen_to_warnings,
+    say,
+    start_backend,
+    stderr,
+)
+from kelbo.errors import RunError
+from kelbo.runs import METRICS, RunDirectory, default_name
+
+_DATA = "Data"
+_MODEL = "Model"
+_TRAINING = "Training"
+
+
+def train(
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|PATH",
+            help="A data set's name, an .npz or .npy file, or a folder of IDX files or images.",
+            show_default="mnist",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    binarize: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOW",
+            help="none, threshold, static (drawn once) or dynamic (drawn for every batch).",
+            show_default="none",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    image_size: Annotated[
+        tuple[int, int] | None,
+        typer.Option(
+            metavar="HEIGHT WIDTH",
+            help="Resize every image; parts beyond the shape are cut off.",
+            show_default=False,
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    channels: Annotated[
+        int | None,
+        typer.Option(
+            help="1 for grey, 3 for colour; default: what the images have.",
+            show_default=False,
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    strict: Annotated[
+        bool | None,
+        typer.Option(
+            "--strict", help="Refuse damaged images, not skip them.", rich_help_panel=_DATA
+        ),
+    ] = None,
+    train_limit: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Use the first N training images.",
+            show_default=False,
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    test_limit: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Use the first N test images.",
+            show_default=False,
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="vae, beta-vae, article or ae.",
+            show_default="vae",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="conv or mlp.", show_default="conv", rich_help_panel=_MODEL
+        ),
+    ] = None,
+    latent_dim: Annotated[
+        int | None,
+        typer.Option(metavar="D", help="Size of z.", show_default="16", rich_help_panel=_MODEL),
+    ] = None,
+    likelihood: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help=(
+                "bernoulli, continuous-bernoulli, gaussian (variance 1), gaussian-shared or "
+                "gaussian-per-pixel (learned variance)."
+            ),
+            show_default="bernoulli",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    beta: Annotated[
+        float | None,
+        typer.Option(
+            metavar="B",
+            help="Weight of the KL; 1 is the ELBO.",
+            show_default="1; beta-vae 4",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    warmup_epochs: Annotated[
+        float | None,
+        typer.Option(
+            metavar="E",
+            help="Let beta rise from 0 over the first E epochs.",
+            show_default="0",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Passes over the data.", show_default="3", rich_help_panel=_TRAINING
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Images a step.", show_default="128", rich_help_panel=_TRAINING
+        ),
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(metavar="R", help="Of Adam.", show_default="0.001", rich_help_panel=_TRAINING),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Of everything that is drawn.",
+            show_default="0",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
+    backend: BackendOption = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.toml",
+            help="Start from a configuration; other options override it.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="The run directory to make; default: a name with the time in runs/.",
+            show_default=False,
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the run at --out.")] = False,
+    samples: SamplesOption = 10,
+    json: JsonOption = False,
+) -> None:
+    """Train a model, evaluate it on the test images, and write a report.
+
+    Example: [bold]kelbo train --data mnist --model vae --epochs 3 --out runs/first[/bold]
+    """
+    from kelbo.training.configuration import Configuration
+
+    listen_to_warnings()
+    configuration = Configuration.read(config) if config else Configuration()
+    configuration = configuration.with_changes(
+        source=data,
+        binarization=binarize,
+        image_size=image_size,
+        channels=channels,
+        strict=strict,
+        train_limit=train_limit,
+        test_limit=test_limit,
+        preset=model,
+        network=network,
+        latent_dim=latent_dim,
+        likelihood=likelihood,
+        beta=beta,
+        warmup_epochs=warmup_epochs,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        seed=seed,
+        backend=backend,
+    )
+    chosen = start_backend(configuration.backend)
+    configuration = configuration.with_changes(backend=chosen)
+
+    from kelbo.cli.evaluate import evaluate_and_report, print_result
+    from kelbo.cli.progress import ProgressBar
+    from kelbo.training.train import load_data, make_model
+    from kelbo.training.train import train as train_model
+
+    data_set = load_data(configuration)
+    autoencoder = make_model(configuration, data_set)
+    name = default_name(configuration.source, configuration.preset, datetime.now())
+    run_path = out or Path("runs") / name
+    count = data_set.count("train")
+    say(
+        f"Data: {data_set.name}, {count:,} training and {data_set.count('test'):,} test images of "
+        f"{' x '.join(map(str, data_set.data_shape))}"
+    )
+    say(autoencoder.describe_training().removeprefix("kelbo: "), style="bold")
+    bar = ProgressBar(stderr, configuration.batch_size, math.ceil(count / configuration.batch_size))
+    try:
+        run = train_model(
+            configuration, data_set, autoencoder, run_path, force=force, callbacks=[bar]
+        )
+    except KeyboardInterrupt:
+        bar.close()
+        raise RunError(_interrupted(RunDirectory(run_path))) from None
+    finally:
+        bar.close()
+    figures = evaluate_and_report(run, autoencoder, data_set, samples)
+    print_result(run, figures, json)
+
+
+def _interrupted(run: RunDirectory) -> str:
+    if not run.file(METRICS).exists():
+        return f"Interrupted before the first epoch was finished: {run.path} holds no model yet."
+    epochs = len(run.read_metrics()["epoch"])
+    return (
+        f"Interrupted. {run.path} holds the model after {epochs} finished "
+        f"epoch{'s' if epochs > 1 else ''}; `kelbo evaluate {run.path}` judges it."
+    )

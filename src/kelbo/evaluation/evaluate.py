@@ -1,0 +1,130 @@
+"""The figures of a test set: the bounds on log p(x), their parts, and what the latents do."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from kelbo.bounds import TraceStatistics, chunks, log_mean_exp
+from kelbo.data import Dataset
+from kelbo.evaluation.floors import independent_pixels, pixel_entropy
+from kelbo.likelihoods import BernoulliLikelihood
+from kelbo.model import LatentVariableModel
+from kelbo.objectives import explain_beta
+
+# A latent dimension is active when its posterior mean varies by more than this over the data
+# (Burda et al. 2016, section 5: the variance over x of E_q[z_j]).
+ACTIVE_ABOVE = 0.01
+
+
+def evaluate(
+    model: LatentVariableModel,
+    data: Dataset,
+    num_samples: int = 10,
+    batch_size: int = 100,
+    seed: int = 0,
+    on_progress: Callable[[int], None] = lambda images: None,
+) -> dict[str, Any]:
+    """Evaluate a model on the test part of a data set; everything in nats.
+
+    Args:
+        model: a VAE or an AE.
+        data: whose test part is judged.
+        num_samples: K of the importance-weighted bound; the same draws estimate the ELBO.
+        batch_size: images at a time. Memory is bounded by it, whatever K is.
+        seed: of the draws.
+        on_progress: called with the number of images done.
+
+    Returns:
+        What evaluation.json holds. A VAE has elbo, reconstruction = E_q[log p(x|z)], kl,
+        importance_weighted_bound, kl_per_dimension, activity, active_units, active_dimensions and
+        effective_beta; an AE has the reconstruction alone.
+
+    Raises:
+        UsageError: num_samples or batch_size < 1.
+    """
+    figures: dict[str, Any] = {"images": data.count("test"), "unit": "nats"}
+    if model.prior is None:
+        figures |= _evaluate_autoencoder(model, data, batch_size, on_progress)
+    else:
+        figures |= _evaluate_bounds(model, data, num_samples, batch_size, seed, on_progress)
+        figures["effective_beta"] = model.effective_beta
+        figures["effective_beta_note"] = explain_beta(float(figures["effective_beta"]))
+    figures |= _context(model, data, batch_size)
+    return figures
+
+
+def _evaluate_bounds(
+    model: LatentVariableModel,
+    data: Dataset,
+    num_samples: int,
+    batch_size: int,
+    seed: int,
+    on_progress: Callable[[int], None],
+) -> dict[str, Any]:
+    sizes = chunks(num_samples, batch_size)
+    statistics = {
+        size: TraceStatistics(model, size, seed + i) for i, size in enumerate(dict.fromkeys(sizes))
+    }
+    reconstruction, bound, kl, mean = [], [], [], []
+    done = 0
+    for x in data.iterate("test", batch_size):
+        log_px_z, log_weights = [], []
+        for size in sizes:
+            outputs = statistics[size].predict_on_batch(x)
+            log_px_z.append(outputs["log_px_z"])
+            log_weights.append(outputs["log_weights"])
+        reconstruction.append(np.concatenate(log_px_z, axis=1).mean(axis=1))
+        bound.append(log_mean_exp(np.concatenate(log_weights, axis=1)))
+        kl.append(outputs["kl"])
+        mean.append(outputs["mean"])
+        done += len(x)
+        on_progress(done)
+    kl_per_dimension = np.concatenate(kl).mean(axis=0, dtype="float64")
+    activity = np.concatenate(mean).var(axis=0, dtype="float64")
+    active = np.flatnonzero(activity > ACTIVE_ABOVE)
+    mean_reconstruction = float(np.concatenate(reconstruction).mean(dtype="float64"))
+    return {
+        "elbo": mean_reconstruction - float(kl_per_dimension.sum()),
+        "reconstruction": mean_reconstruction,
+        "kl": float(kl_per_dimension.sum()),
+        "importance_weighted_bound": float(np.concatenate(bound).mean()),
+        "num_samples": num_samples,
+        "kl_per_dimension": kl_per_dimension.tolist(),
+        "activity": activity.tolist(),
+        "active_units": len(active),
+        "active_dimensions": active.tolist(),
+    }
+
+
+def _evaluate_autoencoder(
+    model: LatentVariableModel,
+    data: Dataset,
+    batch_size: int,
+    on_progress: Callable[[int], None],
+) -> dict[str, Any]:
+    total, done = 0.0, 0
+    for x in data.iterate("test", batch_size):
+        # An autoencoder draws nothing, so Keras's own test step is the evaluation.
+        metrics = model.test_on_batch(x, return_dict=True)
+        model.reset_metrics()
+        total += float(metrics["reconstruction"]) * len(x)
+        done += len(x)
+        on_progress(done)
+    return {"reconstruction": total / done}
+
+
+def _context(model: LatentVariableModel, data: Dataset, batch_size: int) -> dict[str, Any]:
+    """What the figures must be read beside: floors, and warnings about their meaning."""
+    if not isinstance(model.likelihood, BernoulliLikelihood):
+        return {}
+    floors = {"independent_pixels": independent_pixels(data, batch_size)}
+    notes = []
+    if data.binarization == "none":
+        floors["pixel_entropy"] = pixel_entropy(data, batch_size)
+        notes.append(
+            "The pixels are grey: the Bernoulli cross-entropy of grey pixels is not a "
+            "log-likelihood and cannot be compared with published ones. Train with --binarize "
+            "dynamic for figures that can."
+        )
+    return {"floors": floors, "notes": notes}

@@ -1,0 +1,68 @@
+"""What the pictures of a report show, as arrays: see `kelbo.runs.ARRAYS`."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from kelbo.data import Dataset
+from kelbo.model import LatentVariableModel
+from kelbo.vae import VAE
+
+ORIGINALS = 20
+SAMPLES = 64
+LATENT_MEANS = 5000
+# A traversal walks through 99% of the standard normal's mass.
+TRAVERSAL = np.linspace(-2.6, 2.6, 11)
+
+
+def picture_arrays(
+    model: LatentVariableModel,
+    data: Dataset,
+    active_dimensions: Sequence[int] = (),
+    seed: int = 0,
+) -> dict[str, np.ndarray]:
+    """Reconstructions, samples, traversals and latent means of a model.
+
+    Args:
+        model: a VAE, or an AE, which has neither samples nor traversals.
+        data: whose test part is shown.
+        active_dimensions: the latent dimensions to walk along, in that order.
+        seed: of the samples.
+
+    Returns:
+        originals and reconstructions (n, height, width, channels); samples likewise; traversals
+        (rows, steps, height, width, channels) with traversal_dimensions (rows,) and
+        traversal_values (steps,); latent_means (m, latent_dim), latent_labels (m,) and label_names
+        where the data have them.
+    """
+    images, labels = data.head("test", LATENT_MEANS)
+    originals = images[:ORIGINALS]
+    codes = model.encode(images)
+    means = codes["mu" if isinstance(model, VAE) else "z"]
+    arrays = {
+        "originals": originals,
+        "reconstructions": model.reconstruct(originals),
+        "latent_means": means,
+    }
+    if labels is not None:
+        arrays["latent_labels"] = labels
+    if data.label_names is not None:
+        arrays["label_names"] = np.array(data.label_names)
+    if isinstance(model, VAE):
+        arrays["samples"] = model.sample(SAMPLES, seed=seed)
+        if len(active_dimensions):
+            arrays |= _traversals(model, means[0], active_dimensions)
+    return arrays
+
+
+def _traversals(model: VAE, start: np.ndarray, dimensions: Sequence[int]) -> dict[str, np.ndarray]:
+    """Walk along each dimension from the code of one image, all others held."""
+    z = np.tile(start, (len(dimensions), len(TRAVERSAL), 1))
+    for row, dimension in enumerate(dimensions):
+        z[row, :, dimension] = TRAVERSAL
+    images = model.decode(z.reshape(-1, len(start)))
+    return {
+        "traversals": images.reshape(len(dimensions), len(TRAVERSAL), *images.shape[1:]),
+        "traversal_dimensions": np.asarray(dimensions),
+        "traversal_values": TRAVERSAL,
+    }

@@ -1,0 +1,1 @@
+"""Training into a run directory."""

@@ -1,0 +1,156 @@
+"""Every choice of a training, as config.toml holds it. Imports no framework."""
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import kelbo
+from kelbo.errors import UsageError, unknown_name
+
+
+def _field(section: str, default: Any) -> Any:
+    return dataclasses.field(default=default, metadata={"section": section})
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Enough to repeat a training; the defaults are those of `kelbo train`.
+
+    Attributes:
+        source: the data: a name, a file or a folder (see `kelbo.data.load`).
+        binarization: of the pixels.
+        image_size: (height, width) that images are resized to, or None.
+        channels: 1 or 3, or None for what the images have.
+        strict: whether a damaged image file is an error.
+        train_limit: how many training images to use at most, or None.
+        test_limit: how many test images to use at most, or None.
+        preset: the model's name.
+        network: the networks' name.
+        latent_dim: size of z.
+        likelihood: the likelihood's name.
+        beta: weight of the KL, or None for the preset's own.
+        warmup_epochs: over how many epochs beta rises from 0.
+        epochs: passes over the data.
+        batch_size: images in a training step.
+        learning_rate: of Adam.
+        seed: of everything that is drawn.
+        backend: the Keras backend, or None for whichever is chosen.
+    """
+
+    source: str = _field("data", "mnist")
+    binarization: str = _field("data", "none")
+    image_size: tuple[int, int] | None = _field("data", None)
+    channels: int | None = _field("data", None)
+    strict: bool = _field("data", False)
+    train_limit: int | None = _field("data", None)
+    test_limit: int | None = _field("data", None)
+    preset: str = _field("model", "vae")
+    network: str = _field("model", "conv")
+    latent_dim: int = _field("model", 16)
+    likelihood: str = _field("model", "bernoulli")
+    beta: float | None = _field("model", None)
+    warmup_epochs: float = _field("model", 0.0)
+    epochs: int = _field("training", 3)
+    batch_size: int = _field("training", 128)
+    learning_rate: float = _field("training", 1e-3)
+    seed: int = _field("training", 0)
+    backend: str | None = _field("training", None)
+
+    def __post_init__(self) -> None:
+        for name, smallest in (("latent_dim", 1), ("epochs", 1), ("batch_size", 1), ("seed", 0)):
+            if getattr(self, name) < smallest:
+                raise UsageError(f"Expected {name} >= {smallest}, received {getattr(self, name)}.")
+        if not 0.0 < self.learning_rate < float("inf"):
+            raise UsageError(f"Expected learning_rate > 0, received {self.learning_rate}.")
+        if not 0.0 <= self.warmup_epochs < float("inf"):
+            raise UsageError(f"Expected warmup_epochs >= 0, received {self.warmup_epochs}.")
+        if self.preset in ("ae", "article") and (self.beta is not None or self.warmup_epochs):
+            why = {
+                "ae": "an autoencoder has no KL",
+                "article": "the article's weighting has its own constant",
+            }[self.preset]
+            raise UsageError(
+                f"The model {self.preset!r} takes neither beta nor a warm-up: {why}. "
+                "Use --model vae or --model beta-vae."
+            )
+
+    def with_changes(self, **changes: Any) -> Self:
+        """This configuration with every change that is not None."""
+        return dataclasses.replace(
+            self, **{name: value for name, value in changes.items() if value is not None}
+        )
+
+    def to_toml(self) -> dict[str, Any]:
+        """The tables of config.toml."""
+        tables: dict[str, Any] = {"kelbo": kelbo.__version__}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value is not None:
+                tables.setdefault(field.metadata["section"], {})[field.name] = value
+        return tables
+
+    @classmethod
+    def from_toml(cls, tables: dict[str, Any], where: str) -> Self:
+        """Read the tables of config.toml; what is left out takes its default.
+
+        Args:
+            tables: the parsed file.
+            where: the file's name, for messages.
+
+        Raises:
+            UsageError: an unknown table or key, or a value of the wrong type.
+        """
+        fields = {field.name: field for field in dataclasses.fields(cls)}
+        sections = sorted({field.metadata["section"] for field in fields.values()})
+        values: dict[str, Any] = {}
+        for section, table in tables.items():
+            if section == "kelbo":
+                continue
+            if section not in sections or not isinstance(table, dict):
+                raise UsageError(f"{where}: {unknown_name('table', section, sections)}")
+            known = [name for name, f in fields.items() if f.metadata["section"] == section]
+            for name, value in table.items():
+                if name not in known:
+                    raise UsageError(f"{where}: {unknown_name(f'key in [{section}]', name, known)}")
+                values[name] = _typed(where, name, value, fields[name].type)
+        return cls(**values)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a TOML file.
+
+        Raises:
+            UsageError: there is no such file, or it is not a configuration.
+        """
+        try:
+            tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise UsageError(f"There is no configuration file {path}.") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError) as error:
+            raise UsageError(f"{path} is not a TOML file: {error}.") from error
+        return cls.from_toml(tables, str(path))
+
+
+def _typed(where: str, name: str, value: Any, annotation: Any) -> Any:
+    """The value as the field's type, or an error that names what was expected."""
+    allowed = {
+        str: (str,),
+        int: (int,),
+        bool: (bool,),
+        float: (int, float),
+        str | None: (str,),
+        int | None: (int,),
+        float | None: (int, float),
+        tuple[int, int] | None: (list,),
+    }[annotation]
+    wrong_bool = isinstance(value, bool) and bool not in allowed
+    if not isinstance(value, allowed) or wrong_bool:
+        expected = " or ".join(kind.__name__ for kind in allowed)
+        raise UsageError(f"{where}: expected {name} to be {expected}, found {value!r}.")
+    if isinstance(value, list):
+        if len(value) != 2 or not all(type(side) is int for side in value):
+            raise UsageError(f"{where}: expected {name} = [height, width], found {value!r}.")
+        return tuple(value)
+    return float(value) if float in allowed else value

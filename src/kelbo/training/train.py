@@ -1,0 +1,111 @@
+"""Train a model as a configuration says, into a run directory."""
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+import keras
+
+from kelbo.data import Dataset, load
+from kelbo.model import LatentVariableModel
+from kelbo.objectives import LinearWarmup
+from kelbo.presets import preset
+from kelbo.runs import ENVIRONMENT, RunDirectory
+from kelbo.training.checkpoint import Checkpoint
+from kelbo.training.configuration import Configuration
+from kelbo.training.environment import describe_environment
+
+
+def load_data(configuration: Configuration) -> Dataset:
+    """The data set that the configuration names.
+
+    Raises:
+        UsageError: there is none of that name.
+        DataError: it cannot be read.
+    """
+    return load(
+        configuration.source,
+        binarization=configuration.binarization,
+        image_size=configuration.image_size,
+        channels=configuration.channels,
+        seed=configuration.seed,
+        strict=configuration.strict,
+        train_limit=configuration.train_limit,
+        test_limit=configuration.test_limit,
+    )
+
+
+def make_model(configuration: Configuration, data: Dataset) -> LatentVariableModel:
+    """The compiled model for the data, its weights drawn from the configuration's seed.
+
+    Raises:
+        UsageError: an unknown name or an impossible size.
+    """
+    keras.utils.set_random_seed(configuration.seed)
+    arguments: dict = {}
+    if configuration.beta is not None:
+        arguments["beta"] = configuration.beta
+    make = preset(configuration.preset)
+    common = {
+        "data_shape": data.data_shape,
+        "latent_dim": configuration.latent_dim,
+        "network": configuration.network,
+        "likelihood": configuration.likelihood,
+        "seed": configuration.seed,
+    }
+    model = make(**common, **arguments)
+    if configuration.warmup_epochs and model.effective_beta is not None:
+        steps_in_epoch = math.ceil(data.count("train") / configuration.batch_size)
+        steps = max(1, round(configuration.warmup_epochs * steps_in_epoch))
+        model = make(**common, beta=LinearWarmup(steps, model.effective_beta))
+    model.compile(keras.optimizers.Adam(configuration.learning_rate))
+    return model
+
+
+def train(
+    configuration: Configuration,
+    data: Dataset,
+    model: LatentVariableModel,
+    out: str | Path,
+    force: bool = False,
+    callbacks: Iterable[keras.callbacks.Callback] = (),
+) -> RunDirectory:
+    """Train; after every epoch the run directory holds the model and the metrics so far.
+
+    Nothing is written before the data have been checked against the model.
+
+    Args:
+        configuration: of the run.
+        data: from `load_data`.
+        model: from `make_model`.
+        out: the run directory to make.
+        force: whether to clear a run that is there already.
+        callbacks: further Keras callbacks.
+
+    Raises:
+        DataError: the data do not fit the likelihood.
+        RunError: there is something at `out` already.
+        DivergedError: the loss became NaN or infinite; finished epochs are kept.
+    """
+    seed = configuration.seed
+    batches = data.batches("train", configuration.batch_size, shuffle=True, seed=seed)
+    validation = data.batches("test", configuration.batch_size)
+    for part in (batches, validation):
+        model.check_data(part)
+    run = RunDirectory.create(out, force)
+    run.write_config(configuration.to_toml())
+    run.write_json(ENVIRONMENT, describe_environment())
+    model.fit(
+        batches,
+        batch_size=configuration.batch_size,
+        epochs=configuration.epochs,
+        # A stream shuffles itself.
+        shuffle=not isinstance(batches, keras.utils.PyDataset),
+        validation_data=validation
+        if isinstance(validation, keras.utils.PyDataset)
+        else (validation,),
+        validation_batch_size=configuration.batch_size,
+        verbose=0,
+        callbacks=[Checkpoint(run, data.count("train")), *callbacks],
+    )
+    return run
