@@ -10,8 +10,10 @@ from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import ScaledTranslation
 
 from kelbo.errors import DataError
+from kelbo.report.grid import balanced_columns
 from kelbo.report.projection import Projection, project
 from kelbo.report.render import ACCENT, INK, MUTED, PAPER, SECOND, style
 
@@ -110,9 +112,7 @@ def losses(shown: Sequence[Curve]) -> Figure:
 def _draw_curve(axes: Axes, curve: Curve) -> None:
     # Markers show every epoch while they can be told apart, and a lone epoch at all.
     marker = 4.5 if len(curve.epochs) <= 30 else 0.0
-    axes.plot(
-        curve.epochs, curve.training, "o-", color=ACCENT, markersize=marker, label="training"
-    )
+    axes.plot(curve.epochs, curve.training, "o-", color=ACCENT, markersize=marker, label="training")
     if curve.validation is not None:
         axes.plot(
             curve.epochs,
@@ -128,12 +128,13 @@ def _draw_curve(axes: Axes, curve: Curve) -> None:
     axes.set_xlabel("epoch")
     axes.grid(visible=False, axis="x")
     axes.margins(y=0.12)
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
     if len(curve.epochs) == 1:
         only = curve.epochs[0]
         axes.set_xlim(only - 1, only + 1)
         axes.set_xticks([only], [f"{only:g}"])
     else:
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True))
 
 
 def kl_per_dimension(kl: Sequence[float], active: Sequence[int] | None) -> Figure:
@@ -149,7 +150,7 @@ def kl_per_dimension(kl: Sequence[float], active: Sequence[int] | None) -> Figur
     ranks = np.arange(len(order))
     is_active = np.isin(order, range(len(order)) if active is None else list(active))
     with style():
-        figure = Figure(figsize=(5.4, 3.0), layout="constrained")
+        figure = Figure(figsize=(4.8, 2.8), layout="constrained")
         axes = figure.subplots()
         axes.bar(
             ranks[is_active],
@@ -161,21 +162,31 @@ def kl_per_dimension(kl: Sequence[float], active: Sequence[int] | None) -> Figur
         if not is_active.all():
             inactive = values[order[~is_active]]
             axes.bar(ranks[~is_active], inactive, width=0.74, color=MUTED)
+            size = 5.5 if len(order) <= _NAMED_DIMENSIONS else 3.5
+            # Above the bar by a little more than half a cross, however low the bar is.
+            above = ScaledTranslation(0.0, size / 72, figure.dpi_scale_trans)
             axes.plot(
                 ranks[~is_active],
                 inactive,
                 linestyle="none",
                 marker="x",
-                markersize=5.5 if len(order) <= _NAMED_DIMENSIONS else 3.5,
+                markersize=size,
                 color=MUTED,
-                clip_on=False,
+                transform=axes.transData + above,
                 label=f"inactive ({(~is_active).sum()})",
             )
         if active is not None:
-            axes.legend(loc="upper right", handlelength=1.2)
+            handles, titles = axes.get_legend_handles_labels()
+            by_title = sorted(zip(titles, handles, strict=True), key=lambda entry: entry[0])
+            axes.legend(
+                [handle for _, handle in by_title],
+                [title for title, _ in by_title],
+                loc="upper right",
+                handlelength=1.2,
+            )
         axes.set_ylabel("KL divergence, nats")
         axes.grid(visible=False, axis="x")
-        axes.set_xlim(-0.8, len(order) - 0.2)
+        axes.set_xlim(-0.8, max(len(order), 6) - 0.2)
         axes.set_ylim(bottom=0.0)
         if len(order) <= _NAMED_DIMENSIONS:
             axes.set_xlabel("latent dimension, the most informative first")
@@ -207,8 +218,12 @@ def latent_plane(
     """
     projection = project(means)
     groups = _groups(len(projection.points), labels, names)
+    longest = max(len(group.name) for group in groups)
+    columns = balanced_columns(len(groups), max(1, 58 // (longest + 4)))
+    # The legend lies below the plane and must not take its room.
+    height = 4.1 + 0.2 * -(-len(groups) // columns)
     with style():
-        figure = Figure(figsize=(5.4, 4.7), layout="constrained")
+        figure = Figure(figsize=(4.8, height), layout="constrained")
         axes = figure.subplots()
         if len(projection.axes) == 1:
             _draw_histogram(axes, projection, groups)
@@ -216,32 +231,33 @@ def latent_plane(
             _draw_scatter(axes, projection, groups)
         if labels is not None:
             handles = [
-                axes.plot([], [], linestyle="none", marker=marker, color=colour)[0]
-                for _, _, (colour, marker) in groups
+                axes.plot([], [], linestyle="none", marker=group.marker, color=group.colour)[0]
+                for group in groups
             ]
-            titles = [name for name, _, _ in groups]
-            longest = max(len(title) for title in titles)
             figure.legend(
                 handles,
-                titles,
+                [group.name for group in groups],
                 loc="outside lower center",
-                ncols=max(1, min(len(titles), 60 // (longest + 5))),
+                ncols=columns,
                 handletextpad=0.1,
                 columnspacing=1.0,
             )
     return figure
 
 
-# A name, the positions of its points, and how to draw them.
-Group = tuple[str, np.ndarray, tuple[str, str]]
+@dataclass(frozen=True)
+class _Group:
+    """Points that are drawn alike: their name, their positions, and how they look."""
+
+    name: str
+    members: np.ndarray
+    colour: str
+    marker: str
 
 
-def _groups(
-    count: int, labels: np.ndarray | None, names: Sequence[str] | None
-) -> list[Group]:
-    """Who is drawn how; the group of all others comes first, so that it is drawn below."""
+def _groups(count: int, labels: np.ndarray | None, names: Sequence[str] | None) -> list[_Group]:
     if labels is None:
-        return [("", np.arange(count), (ACCENT, "o"))]
+        return [_Group("", np.arange(count), ACCENT, "o")]
     if labels.shape != (count,):
         raise DataError(
             f"Expected one label for each of {count} latent means, found labels of shape "
@@ -250,12 +266,12 @@ def _groups(
     found, frequencies = np.unique(labels, return_counts=True)
     kept = np.sort(found[np.argsort(-frequencies, kind="stable")[: len(_STYLES)]])
     groups = [
-        (_label_name(label, names), np.flatnonzero(labels == label), styled)
-        for label, styled in zip(kept, _STYLES, strict=False)
+        _Group(_label_name(label, names), np.flatnonzero(labels == label), colour, marker)
+        for label, (colour, marker) in zip(kept, _STYLES, strict=False)
     ]
     if len(found) > len(kept):
         others = np.flatnonzero(~np.isin(labels, kept))
-        groups.insert(0, (f"{len(found) - len(kept)} other labels", others, _OTHER))
+        groups.append(_Group(f"{len(found) - len(kept)} others", others, *_OTHER))
     return groups
 
 
@@ -266,29 +282,29 @@ def _label_name(label: int, names: Sequence[str] | None) -> str:
     return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
 
 
-def _draw_scatter(axes: Axes, projection: Projection, groups: Sequence[Group]) -> None:
+def _draw_scatter(axes: Axes, projection: Projection, groups: Sequence[_Group]) -> None:
     points = projection.points
     # Fewer points may be larger: the ink on the page stays about the same.
     size = float(np.clip(12_000 / len(points), 4.0, 22.0))
-    for name, members, (colour, marker) in groups:
+    for group in reversed(groups):  # the grey points of all others lie below
+        members = points[group.members]
         axes.scatter(
-            points[members, 0],
-            points[members, 1],
+            members[:, 0],
+            members[:, 1],
             s=size,
-            marker=marker,
-            color=colour,
+            marker=group.marker,
+            color=group.colour,
             alpha=0.7,
             linewidths=0,
             rasterized=True,  # thousands of vector points would make the page heavy
         )
         if 1 < len(groups) <= _NAMED_ON_PLANE:
-            middle = np.median(points[members], axis=0)
             axes.annotate(
-                name,
-                middle,
+                group.name,
+                np.median(members, axis=0),
                 ha="center",
                 va="center",
-                fontsize=12,
+                fontsize=11.5,
                 fontweight="bold",
                 color=INK,
                 path_effects=[patheffects.withStroke(linewidth=3, foreground=PAPER)],
@@ -298,14 +314,14 @@ def _draw_scatter(axes: Axes, projection: Projection, groups: Sequence[Group]) -
     axes.set_aspect("equal", adjustable="datalim")
 
 
-def _draw_histogram(axes: Axes, projection: Projection, groups: Sequence[Group]) -> None:
+def _draw_histogram(axes: Axes, projection: Projection, groups: Sequence[_Group]) -> None:
     values = projection.points[:, 0]
     bins = np.histogram_bin_edges(values, bins=min(60, max(10, math.isqrt(len(values)))))
     axes.hist(
-        [values[members] for _, members, _ in groups],
-        bins=bins,
+        [values[group.members] for group in groups],
+        bins=bins.tolist(),
         stacked=True,
-        color=[colour for _, _, (colour, _) in groups],
+        color=[group.colour for group in groups],
     )
     axes.set_xlabel(projection.axes[0])
     axes.set_ylabel("images")

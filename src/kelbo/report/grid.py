@@ -130,9 +130,7 @@ def _split(tiles: np.ndarray, columns: int) -> list[np.ndarray]:
     return [tiles[start : start + columns] for start in range(0, len(tiles), columns)]
 
 
-def _assemble(
-    rows: list[np.ndarray], gaps: list[int], background: tuple[int, ...]
-) -> Image.Image:
+def _assemble(rows: list[np.ndarray], gaps: list[int], background: tuple[int, ...]) -> Image.Image:
     """Paste rows of tiles below each other, with `gaps[i]` pixels below row i."""
     height, width = rows[0].shape[1:3]
     columns = len(rows[0])

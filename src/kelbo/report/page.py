@@ -49,6 +49,7 @@ def write_report(run: RunDirectory) -> Path:
         "images": evaluation.get("images"),
         "beta_note": evaluation.get("effective_beta_note"),
         "training_time": summary.training_time(metrics, config),
+        "validated": any(column.startswith("val_") for column in metrics),
         "losses": pictures.losses(metrics, folder),
         "pairs": pictures.pairs(arrays, folder),
         "samples": pictures.samples(arrays, folder),

@@ -81,9 +81,10 @@ def title(config: Mapping[str, Any], fallback: str) -> str:
 
 def subtitle(config: Mapping[str, Any]) -> str:
     """The choices that tell one run from the next, in one line."""
+    latent = _choice(config, "model", "latent_dim")
     parts = (
         ("{} network", _choice(config, "model", "network")),
-        ("{} latent dimensions", _choice(config, "model", "latent_dim")),
+        ("{} latent dimension" if latent == "1" else "{} latent dimensions", latent),
         ("{} likelihood", _choice(config, "model", "likelihood")),
         ("seed {}", _choice(config, "training", "seed")),
         ("trained on {}", _choice(config, "training", "backend")),
@@ -116,10 +117,10 @@ def training_time(metrics: Mapping[str, Sequence[float]], config: Mapping[str, A
 
 def _duration(seconds: float) -> str:
     if seconds < 60:
-        return f"{seconds:.1f} s"
+        return f"{seconds:.1f}\u00a0s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+    return f"{hours}\u00a0h {minutes}\u00a0min" if hours else f"{minutes}\u00a0min {rest}\u00a0s"
 
 
 def quantities(evaluation: Mapping[str, Any]) -> list[Quantity]:
@@ -130,12 +131,14 @@ def quantities(evaluation: Mapping[str, Any]) -> list[Quantity]:
     known = {
         "elbo": ("ELBO", "A lower bound on log p(x), averaged over the images; higher is better."),
         "importance_weighted_bound": (
-            f"Importance-weighted bound, K = {draws}" if draws else "Importance-weighted bound",
+            f"Importance-weighted bound, K\u00a0=\u00a0{draws}"
+            if draws
+            else "Importance-weighted bound",
             "A tighter lower bound on log p(x), from K draws of z an image.",
         ),
         "reconstruction": (
             "Reconstruction",
-            "E_q log p(x|z): how well an image is explained by its own code.",
+            "E[log p(x|z)] under q(z|x): how well its own code explains an image.",
         ),
         "kl": (
             "KL divergence",
@@ -177,7 +180,7 @@ _FLOORS = {
     ),
     "pixel_entropy": (
         "Entropy of the grey pixels",
-        "No model's cross-entropy gets below: the data's own blur.",
+        "No model's cross-entropy gets below: it is the data's own greyness.",
     ),
 }
 
@@ -194,12 +197,12 @@ def reference_points(evaluation: Mapping[str, Any]) -> list[Quantity]:
     own = {
         "elbo": ("This run, −ELBO", "An upper bound on −log p(x)."),
         "importance_weighted_bound": (
-            "This run, − importance-weighted bound",
+            "This run, −importance-weighted bound",
             "A tighter upper bound on −log p(x).",
         ),
     }
     if "elbo" not in evaluation:
-        own = {"reconstruction": ("This run, − reconstruction", "The cross-entropy alone.")}
+        own = {"reconstruction": ("This run, −reconstruction", "The cross-entropy alone.")}
     points = [(-evaluation[key], *own[key]) for key in own if key in evaluation]
     for key, value in floors.items():
         points.append((value, *_FLOORS.get(key, (readable(key), ""))))
@@ -269,9 +272,7 @@ def notices(run: RunDirectory) -> list[Notice]:
     found = []
     if not run.file(METRICS).is_file():
         found.append(
-            Notice(
-                "No epoch of this training was finished. To repeat it:", command("train", run)
-            )
+            Notice("No epoch of this training was finished. To repeat it:", command("train", run))
         )
     elif not run.file(ENVIRONMENT).is_file():
         found.append(
