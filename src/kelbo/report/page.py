@@ -1,0 +1,92 @@
+"""One HTML page about a run."""
+
+from collections.abc import Callable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from jinja2 import Environment, StrictUndefined, Template
+
+import kelbo
+from kelbo.report import pictures, summary
+from kelbo.runs import (
+    ARRAYS,
+    ENVIRONMENT,
+    EVALUATION,
+    METRICS,
+    PICTURES,
+    REPORT,
+    RunDirectory,
+    write_text,
+)
+
+_Content = TypeVar("_Content")
+
+
+def write_report(run: RunDirectory) -> Path:
+    """Write the run's pictures and its report; return the path of the report.
+
+    What the run does not hold yet is left out; the page then names the command that adds it.
+
+    Raises:
+        RunError: the run has no configuration, or one of its files is damaged.
+        DataError: its arrays are no images or no latent means.
+    """
+    config = run.read_config()
+    metrics = _read(run, METRICS, run.read_metrics)
+    evaluation = _read(run, EVALUATION, lambda: run.read_json(EVALUATION))
+    environment = _read(run, ENVIRONMENT, lambda: run.read_json(ENVIRONMENT))
+    arrays = _read(run, ARRAYS, run.read_arrays)
+    name = run.path.resolve().name
+    folder = run.file(PICTURES)
+    content = {
+        "name": name,
+        "title": summary.title(config, name),
+        "subtitle": summary.subtitle(config),
+        "notices": summary.notices(run),
+        "quantities": summary.quantities(evaluation),
+        "images": evaluation.get("images"),
+        "beta_note": evaluation.get("effective_beta_note"),
+        "training_time": summary.training_time(metrics, config),
+        "validated": any(column.startswith("val_") for column in metrics),
+        "losses": pictures.losses(metrics, folder),
+        "pairs": pictures.pairs(arrays, folder),
+        "samples": pictures.samples(arrays, folder),
+        "traversals": pictures.traversals(arrays, evaluation.get("kl_per_dimension"), folder),
+        "traversal_values": _marks(arrays.get("traversal_values")),
+        "plane": pictures.latent_plane(arrays, folder),
+        "kl": pictures.kl_per_dimension(evaluation, folder),
+        "dimensions": summary.dimensions(evaluation),
+        "references": summary.reference_points(evaluation),
+        "notes": evaluation.get("notes", []),
+        "config": summary.tables(config),
+        "environment": summary.tables(environment),
+        "repeat": summary.command("train", run),
+        "version": kelbo.__version__,
+    }
+    write_text(run.file(REPORT), _template().render(content))
+    return run.file(REPORT)
+
+
+def _read(
+    run: RunDirectory, name: str, read: Callable[[], Mapping[str, _Content]]
+) -> Mapping[str, _Content]:
+    """What one file holds: nothing when it is not written yet, an error when it is damaged."""
+    return read() if run.file(name).is_file() else {}
+
+
+def _template() -> Template:
+    source = resources.files("kelbo.report").joinpath("template.html.jinja")
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(source.read_text(encoding="utf-8"))
+
+
+def _marks(values: np.ndarray | None) -> list[str]:
+    """The scale above the traversals: both ends, and the middle when there is one."""
+    if values is None:
+        return []
+    middle = [len(values) // 2] if len(values) % 2 == 1 and len(values) > 2 else []
+    return [summary.signed(values[index]) for index in (0, *middle, -1)]
