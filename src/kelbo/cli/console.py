@@ -54,12 +54,20 @@ def print_json(content: dict[str, Any]) -> None:
     print(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))
 
 
-def print_rows(rows: list[tuple[str, str, str]]) -> None:
-    """A small table of name, value and remark on stdout."""
+def print_figures(rows: list[tuple[str, str, str]]) -> None:
+    """A small table of name, figure and remark on stdout."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column()
-    table.add_column(justify="right", style="bold")
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, justify="right", style="bold")
     table.add_column(style="dim")
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    stdout.print(table)
+
+
+def print_facts(rows: list[tuple[str, str]]) -> None:
+    """A small table of name and value on stdout."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     stdout.print(table)

@@ -11,8 +11,8 @@ from kelbo.cli.console import (
     RunArgument,
     SamplesOption,
     listen_to_warnings,
+    print_figures,
     print_json,
-    print_rows,
     start_backend,
     stderr,
     stdout,
@@ -90,6 +90,7 @@ def evaluate_and_report(
         TimeRemainingColumn(compact=True),
         console=stderr,
         transient=True,
+        disable=not stderr.is_terminal,
     ) as progress:
         task = progress.add_task("", total=data.count("test"))
         figures = evaluate_model(
@@ -113,7 +114,7 @@ def print_result(directory: RunDirectory, figures: dict[str, Any], as_json: bool
     if as_json:
         print_json({"run": str(directory.path), "report": str(report), "evaluation": figures})
         return
-    print_rows(_rows(figures))
+    print_figures(_rows(figures))
     stdout.print(f"\nReport: {report}")
 
 

@@ -2,7 +2,7 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
-from kelbo.cli.console import BackendOption, JsonOption, print_json, print_rows, start_backend
+from kelbo.cli.console import BackendOption, JsonOption, print_facts, print_json, start_backend
 
 
 def info(backend: BackendOption = None, json: JsonOption = False) -> None:
@@ -38,7 +38,7 @@ def info(backend: BackendOption = None, json: JsonOption = False) -> None:
         for name, found in backends.items()
     ]
     rows += [(name.replace("_", " "), ", ".join(names)) for name, names in known.items()]
-    print_rows([(name, value, "") for name, value in rows])
+    print_facts(rows)
 
 
 def _installed(package: str) -> str | None:

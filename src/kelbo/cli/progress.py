@@ -1,5 +1,6 @@
 """A live progress bar for a training, on stderr."""
 
+import time
 from typing import Any
 
 import keras
@@ -68,6 +69,7 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Start a bar for the epoch."""
+        self.start = time.perf_counter()
         name = f"Epoch {epoch + 1}/{self.params['epochs']}"
         self.task = self.progress.add_task(name, total=self.batches, terms="")
 
@@ -78,8 +80,7 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Leave one line behind, with the validation's figures."""
-        task = self.progress.tasks[self.task]
-        seconds = task.elapsed or 0.0
+        seconds = time.perf_counter() - self.start
         self.progress.remove_task(self.task)
         self.console.print(
             f"Epoch {epoch + 1}/{self.params['epochs']}  {seconds:.1f} s  {_terms(logs)}",

@@ -153,4 +153,4 @@ def _typed(where: str, name: str, value: Any, annotation: Any) -> Any:
         if len(value) != 2 or not all(type(side) is int for side in value):
             raise UsageError(f"{where}: expected {name} = [height, width], found {value!r}.")
         return tuple(value)
-    return float(value) if float in allowed else value
+    return float(value) if isinstance(value, int) and float in allowed else value

@@ -1,0 +1,45 @@
+# Everything sets itself up; a second call installs nothing again.
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON3 ?= python3
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test check benchmark clean
+
+# Train the article's VAE on all of MNIST, judge it and show it.
+demo: $(VENV)/.demo
+	$(BIN)/kelbo train --data mnist --model article --epochs 3
+
+# Prove the library: style, types and layers, then the tests on each backend.
+test: check
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m "not parity"
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -m "not parity"
+	KERAS_BACKEND=torch $(BIN)/python -m pytest -m "not parity"
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m parity
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Time VAE.fit against Keras's own fit of the same layers.
+benchmark: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.overhead
+
+$(BIN)/python:
+	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "kelbo needs Python 3.11 or newer; name one with make PYTHON3=python3.12"; exit 1; }
+	$(PYTHON3) -m venv $(VENV)
+
+# The extras of `demo` are among those of `test`, so whichever comes second only adds.
+$(VENV)/.demo: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) --editable '.[tensorflow]'
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) --editable '.[all,dev]'
+	@touch $@ $(VENV)/.demo
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
