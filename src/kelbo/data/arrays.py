@@ -96,15 +96,15 @@ def load_arrays(path: Path, seed: int = 0) -> Dataset:
 def _read(path: Path) -> dict[str, np.ndarray]:
     """Every array of the file, by name; the one of an .npy is called x_train."""
     try:
-        # Without a look at the first bytes NumPy takes any file for a pickle.
+        # Opened here because NumPy leaves a damaged archive open.
         with path.open("rb") as stream:
-            start = stream.read(6)
-        if not start.startswith((b"\x93NUMPY", b"PK")):
-            raise DataError(f"{path} is not a NumPy file. Write it with np.savez or np.save.")
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {"x_train": loaded}
-        with loaded:
+            # Without a look at the first bytes NumPy takes any file for a pickle.
+            if not stream.read(6).startswith((b"\x93NUMPY", b"PK")):
+                raise DataError(f"{path} is not a NumPy file. Write it with np.savez or np.save.")
+            stream.seek(0)
+            loaded = np.load(stream, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return {"x_train": loaded}
             return {name: loaded[name] for name in loaded.files}
     except DataError:
         raise

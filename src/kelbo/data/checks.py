@@ -42,6 +42,7 @@ def checked_labels(array: np.ndarray | None, count: int, name: str) -> np.ndarra
     """
     if array is None:
         return None
+    array = np.asarray(array)
     if not np.issubdtype(array.dtype, np.integer):
         raise DataError(
             f"Expected integer labels in {name}, found {array.dtype}. "

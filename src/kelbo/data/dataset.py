@@ -185,6 +185,8 @@ class Dataset:
         """
         check_batch_size(batch_size)
         check_seed(seed)
+        if epoch < 0 or ahead < 0:
+            raise UsageError(f"Expected epoch and ahead of at least 0, not {epoch} and {ahead}.")
         images = self._part(part)
         if isinstance(images, np.ndarray) and self._is_final(part):
             return images

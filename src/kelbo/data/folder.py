@@ -91,7 +91,7 @@ def load_folder(
     Args:
         root: the folder. Links are followed, each folder once; hidden files are ignored.
         image_size: (height, width) that every image is scaled and cropped to.
-        channels: 1 or 3; without it what the first image of the training part has.
+        channels: 1 or 3; without it 3 if any image is in colour, so that nothing is lost.
         seed: of the split and of the order.
         strict: raise for a damaged file, which is otherwise left out with a warning.
         train_limit: keep this many training images.
@@ -110,8 +110,7 @@ def load_folder(
     else:
         resize = True
     if channels is None:
-        channels = sound["train"][0].channels
-        _tell_of_mixed_channels([*sound["train"], *sound["test"]], channels)
+        channels = _common_channels([*sound["train"], *sound["test"]])
     shape = (*image_size, channels)
     files = {
         part: ImageFiles(tuple(str(image.path) for image in images), shape, resize)
@@ -245,19 +244,17 @@ def _common_size(images: Sequence[_Image]) -> tuple[int, int]:
     return first.height, first.width
 
 
-def _tell_of_mixed_channels(images: Sequence[_Image], channels: int) -> None:
-    others = [image for image in images if image.channels != channels]
-    if others:
-        kinds = {1: "grey", 3: "colour"}
+def _common_channels(images: Sequence[_Image]) -> int:
+    colour = [image for image in images if image.channels == 3]
+    if colour and len(colour) < len(images):
         logger.warning(
-            "%d of %d images are %s and are read as %s, like the first; %s is one of them. "
-            "Choose with channels=1 or channels=3.",
-            len(others),
+            "%d of %d images are in colour, as %s, so the grey ones are read as colour too. "
+            "For grey alone set channels to 1.",
+            len(colour),
             len(images),
-            kinds[4 - channels],
-            kinds[channels],
-            others[0].path,
+            colour[0].path,
         )
+    return 3 if colour else 1
 
 
 def _labels(

@@ -1,0 +1,230 @@
+import math
+import threading
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kelbo.data.arrays import from_arrays
+from kelbo.data.dataset import Dataset
+from kelbo.data.stream import Batches
+from kelbo.errors import DataError, UsageError
+
+
+class Stored:
+    """Flat images whose pixel is their number; those in `broken` cannot be read."""
+
+    shape = (2, 2, 1)
+
+    def __init__(self, count, broken=()):
+        self.count = count
+        self.broken = broken
+
+    def __len__(self):
+        return self.count
+
+    def read(self, indices):
+        if set(indices) & set(self.broken):
+            raise DataError("image 5 is gone")
+        values = np.asarray(indices, dtype=np.float32)[:, None, None, None]
+        return np.broadcast_to(values / 1000, (len(indices), 2, 2, 1))
+
+
+def streamed(count=23, broken=()):
+    return Dataset("streamed", Stored(count, broken), Stored(7))
+
+
+def numbers(batch):
+    return np.rint(np.asarray(batch)[:, 0, 0, 0] * 1000).astype(int).tolist()
+
+
+def epoch(batches):
+    return [number for batch in batches for number in numbers(batch)]
+
+
+@given(
+    count=st.integers(1, 60),
+    batch_size=st.integers(1, 70),
+    shuffle=st.booleans(),
+    ahead=st.integers(0, 4),
+)
+def test_an_epoch_holds_every_image_once_and_the_rest_comes_last(count, batch_size, shuffle, ahead):
+    batches = Batches(streamed(count), "train", batch_size, shuffle, ahead=ahead)
+    sizes = [len(batch) for batch in batches]
+    assert len(batches) == len(sizes) == math.ceil(count / batch_size)
+    assert set(sizes[:-1]) <= {batch_size} and sum(sizes) == count
+    assert sorted(epoch(batches)) == list(range(count))
+
+
+def test_every_epoch_has_its_own_order_given_by_the_seed():
+    def three_epochs(seed, ahead=2):
+        batches = Batches(streamed(), "train", 4, True, seed, ahead=ahead)
+        result = []
+        for _ in range(3):
+            result.append(epoch(batches))
+            batches.on_epoch_end()
+        return result
+
+    orders = three_epochs(seed=1)
+    assert orders == three_epochs(seed=1) == three_epochs(seed=1, ahead=0)
+    assert orders != three_epochs(seed=2)
+    assert orders[0] != orders[1] != orders[2]
+
+
+def test_without_shuffle_the_order_is_kept():
+    batches = Batches(streamed(), "train", 4)
+    assert epoch(batches) == list(range(23))
+    batches.on_epoch_end()
+    assert epoch(batches) == list(range(23))
+
+
+@given(calls=st.lists(st.integers(0, 5), max_size=12), ahead=st.integers(0, 3))
+def test_a_batch_does_not_depend_on_the_calls_before_it(calls, ahead):
+    data = from_arrays(np.full((23, 4, 4), 0.5)).binarized("dynamic")
+    reference = list(Batches(data, "train", 4, True, ahead=0))
+    batches = Batches(data, "train", 4, True, ahead=ahead)
+    for index in calls:
+        index = index % len(reference)
+        np.testing.assert_array_equal(batches[index], reference[index])
+
+
+def test_dynamic_draws_are_fresh_and_have_the_grey_mean():
+    grey = np.linspace(0, 1, 16, dtype=np.float32).reshape(1, 4, 4)
+    data = from_arrays(np.repeat(grey, 50, axis=0), grey).binarized("dynamic")
+    batches = data.batches("train", 8)
+    draws = []
+    for _ in range(40):
+        draws.append(np.concatenate(list(batches)))
+        batches.on_epoch_end()
+    assert (draws[0] != draws[1]).any()
+    assert len(np.unique(draws[0].reshape(50, -1), axis=0)) > 40
+    draws = np.concatenate(draws)
+    assert set(np.unique(draws)) == {0, 1}
+    # Four standard errors of the mean of 2000 draws.
+    np.testing.assert_allclose(draws.mean(axis=0)[..., 0], grey[0], atol=2 / np.sqrt(2000))
+
+
+def test_a_resumed_training_goes_on_as_if_it_had_not_stopped():
+    data = from_arrays(np.full((23, 4, 4), 0.5)).binarized("dynamic")
+    whole = data.batches("train", 4, shuffle=True, seed=3)
+    for _ in range(2):
+        whole.on_epoch_end()
+    resumed = data.batches("train", 4, shuffle=True, seed=3, epoch=2)
+    np.testing.assert_array_equal(np.concatenate(list(resumed)), np.concatenate(list(whole)))
+
+
+def test_streamed_test_images_are_drawn_once():
+    data = streamed().binarized("dynamic")
+    batches = data.batches("test", 3)
+    first = np.concatenate(list(batches))
+    batches.on_epoch_end()
+    np.testing.assert_array_equal(np.concatenate(list(batches)), first)
+    np.testing.assert_array_equal(np.concatenate(list(data.iterate("test", 2))), first)
+
+
+def test_batches_ahead_are_prepared_in_other_threads():
+    class Watched(Stored):
+        def read(self, indices):
+            self.threads.add(threading.current_thread())
+            self.done.add(int(indices[0]) // 4)
+            return super().read(indices)
+
+    data = streamed()
+    data.train.__class__ = Watched
+    data.train.threads, data.train.done = set(), set()
+    batches = Batches(data, "train", 4, ahead=2)
+    batches[0]
+    batches[1]
+    batches[2]
+    assert {0, 1, 2} <= data.train.done <= {0, 1, 2, 3, 4}
+    assert threading.current_thread() not in data.train.threads
+
+
+def test_indices_end_where_the_part_ends():
+    batches = Batches(streamed(), "train", 4)
+    for index in (-1, 6):
+        with pytest.raises(IndexError, match="among 6"):
+            batches[index]
+
+
+def test_negative_numbers_are_refused():
+    with pytest.raises(UsageError, match="epoch"):
+        streamed().batches("train", 4, epoch=-1)
+    with pytest.raises(UsageError, match="ahead"):
+        streamed().batches("train", 4, ahead=-1)
+
+
+class Recorder(keras.Model):
+    """Records the images that training steps are given; built only by `fit`."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = keras.layers.Dense(1)
+        self.epochs = []
+
+    def call(self, x):
+        return self.scale(x)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        if training and not isinstance(x, keras.KerasTensor):
+            self.epochs[-1].extend(numbers(keras.ops.convert_to_numpy(x)))
+        return keras.ops.mean(keras.ops.square(y_pred))
+
+
+def recorded(batches, epochs):
+    model = Recorder()
+    model.compile("sgd", run_eagerly=True, jit_compile=False)
+    start = keras.callbacks.LambdaCallback(on_epoch_begin=lambda *_: model.epochs.append([]))
+    model.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=[start])
+    return model.epochs
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX shows compute_loss no values")
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras on torch
+def test_fit_sees_every_image_once_an_epoch_though_it_builds_the_model():
+    data = streamed(60)
+    epochs = recorded(data.batches("train", 4, shuffle=True), 3)
+    assert [sorted(seen) for seen in epochs] == [list(range(60))] * 3
+    assert epochs[0] != epochs[1] != epochs[2]
+    assert epochs == recorded(data.batches("train", 4, shuffle=True), 3)
+    assert epochs[1:] == recorded(data.batches("train", 4, shuffle=True, epoch=1), 2)
+
+
+class Mean(keras.Model):
+    """Its loss is the mean pixel."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = keras.layers.Dense(1)
+
+    def call(self, x):
+        return self.scale(x)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        return keras.ops.mean(x) + 0 * keras.ops.mean(y_pred)
+
+
+def test_fit_and_evaluate_run_on_every_backend():
+    data = streamed(24)
+    model = Mean()
+    model.compile("sgd")
+    history = model.fit(
+        data.batches("train", 4, shuffle=True),
+        validation_data=data.batches("test", 7),
+        epochs=2,
+        shuffle=False,
+        verbose=0,
+    ).history
+    np.testing.assert_allclose(history["loss"], [0.0115] * 2, rtol=1e-5)
+    np.testing.assert_allclose(history["val_loss"], [0.003] * 2, rtol=1e-5)
+
+
+def test_the_failure_is_kept_when_the_backend_hides_it():
+    batches = streamed(24, broken=[5]).batches("train", 4)
+    model = Mean()
+    model.compile("sgd")
+    with pytest.raises(Exception, match="image 5 is gone"):
+        model.fit(batches, shuffle=False, verbose=0)
+    assert isinstance(batches.failure, DataError)
