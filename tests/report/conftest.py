@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
+from kelbo.report import write_report
 from kelbo.runs import ENVIRONMENT, EVALUATION, RunDirectory
 
 LATENT = 4
 
 
-@pytest.fixture
-def config():
+def a_config():
     return {
         "kelbo": "0.1.0",
         "data": {"source": "mnist", "binarization": "none"},
@@ -16,16 +16,14 @@ def config():
     }
 
 
-@pytest.fixture
-def metrics():
+def some_metrics():
     return [
         {"epoch": 1, "seconds": 20.0, "samples_per_second": 3000.0, "loss": 140.0, "elbo": -140.0},
         {"epoch": 2, "seconds": 22.5, "samples_per_second": 2800.0, "loss": 120.0, "elbo": -120.0},
     ]
 
 
-@pytest.fixture
-def evaluation():
+def an_evaluation():
     return {
         "images": 10000,
         "unit": "nats",
@@ -46,8 +44,7 @@ def evaluation():
     }
 
 
-@pytest.fixture
-def arrays():
+def some_arrays():
     chance = np.random.default_rng(0)
     return {
         "originals": chance.random((6, 8, 8, 1), dtype=np.float32),
@@ -62,13 +59,31 @@ def arrays():
     }
 
 
-@pytest.fixture
-def run(tmp_path, config, metrics, evaluation, arrays):
+config = pytest.fixture(a_config, name="config")
+metrics = pytest.fixture(some_metrics, name="metrics")
+evaluation = pytest.fixture(an_evaluation, name="evaluation")
+arrays = pytest.fixture(some_arrays, name="arrays")
+
+
+def a_run(path):
     """A run that has everything but its report."""
-    run = RunDirectory.create(tmp_path / "first-run")
-    run.write_config(config)
-    run.write_metrics(metrics)
-    run.write_json(EVALUATION, evaluation)
+    run = RunDirectory.create(path)
+    run.write_config(a_config())
+    run.write_metrics(some_metrics())
+    run.write_json(EVALUATION, an_evaluation())
     run.write_json(ENVIRONMENT, {"keras": "3.15.0", "device": "cpu", "gpu": {"memory_gib": 139}})
-    run.write_arrays(arrays)
+    run.write_arrays(some_arrays())
+    return run
+
+
+@pytest.fixture
+def run(tmp_path):
+    return a_run(tmp_path / "first-run")
+
+
+@pytest.fixture(scope="session")
+def reported(tmp_path_factory):
+    """A run with its report, for tests that only look."""
+    run = a_run(tmp_path_factory.mktemp("runs") / "first-run")
+    write_report(run)
     return run
