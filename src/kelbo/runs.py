@@ -8,10 +8,12 @@ old file or the new one, never half of one.
 import contextlib
 import csv
 import json
+import math
 import os
 import tempfile
 import tomllib
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -46,7 +48,8 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        with temporary.open("rb") as written:
+        # Open for writing: Windows flushes no file that is open for reading only.
+        with temporary.open("r+b") as written:
             os.fsync(written.fileno())
         # mkstemp makes a private file; give it the mode that an ordinary open() would have.
         temporary.chmod(0o666 & ~_umask())
@@ -182,16 +185,25 @@ class RunDirectory:
     # Metrics: one row an epoch.
 
     def write_metrics(self, rows: Sequence[Mapping[str, float]]) -> None:
-        """Write the metrics of all epochs so far; the first row's keys are the columns."""
+        """Write the metrics of all epochs so far, at least one.
+
+        The first row's keys are the columns; what a later row lacks is NaN.
+        """
         with replacing(self.file(METRICS)) as temporary:
             with temporary.open("w", newline="", encoding="utf-8") as stream:
-                writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
+                writer = csv.DictWriter(
+                    stream, fieldnames=list(rows[0]), restval=math.nan, lineterminator="\n"
+                )
                 writer.writeheader()
                 writer.writerows(rows)
 
     def read_metrics(self) -> dict[str, list[float]]:
         """Read the metrics as one list a column."""
-        rows = list(csv.DictReader(self._read(METRICS).splitlines()))
+        lines = self._read(METRICS).splitlines()
+        try:
+            rows = list(csv.DictReader(lines))
+        except csv.Error as error:
+            raise self._damaged(METRICS, error) from error
         if not rows:
             raise self._damaged(METRICS, "it has no rows")
         try:
@@ -211,9 +223,21 @@ class RunDirectory:
         if not self.file(ARRAYS).is_file():
             raise self._missing(ARRAYS)
         try:
-            with np.load(self.file(ARRAYS), allow_pickle=False) as arrays:
+            # Given a path, np.load would leave a broken file open.
+            with self.file(ARRAYS).open("rb") as stream:
+                arrays = np.load(stream, allow_pickle=False)
+                if not isinstance(arrays, np.lib.npyio.NpzFile):
+                    raise ValueError("it holds one array without a name")
                 return {name: arrays[name] for name in arrays.files}
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        # zipfile raises a RuntimeError for an entry that claims an unknown method or a password.
+        except (
+            ValueError,
+            OSError,
+            EOFError,
+            RuntimeError,
+            zipfile.BadZipFile,
+            zlib.error,
+        ) as error:
             raise self._damaged(ARRAYS, error) from error
 
     def _read(self, name: str) -> str:
@@ -226,6 +250,7 @@ class RunDirectory:
 
     def _missing(self, name: str) -> RunError:
         cure = {
+            CONFIG: "A run is what `kelbo train` writes.",
             EVALUATION: f"`kelbo evaluate {self.path}` writes it.",
             ARRAYS: f"`kelbo evaluate {self.path}` writes it.",
             REPORT: f"`kelbo report {self.path}` writes it.",
@@ -233,9 +258,13 @@ class RunDirectory:
         return RunError(f"The run {self.path} has no {name}. {cure}")
 
     def _damaged(self, name: str, reason: object) -> RunError:
+        cure = {
+            CONFIG: "repeat the run with `kelbo train` and the choices that it was made with",
+            EVALUATION: f"write it again with `kelbo evaluate {self.path}`",
+            ARRAYS: f"write it again with `kelbo evaluate {self.path}`",
+        }.get(name, f"repeat the run with `kelbo train --config {self.file(CONFIG)}`")
         return RunError(
-            f"{self.file(name)} is damaged ({reason}). Restore it from a copy, "
-            f"or repeat the run with `kelbo train --config {self.file(CONFIG)}`."
+            f"{self.file(name)} is damaged ({reason}). Restore it from a copy, or {cure}."
         )
 
 

@@ -34,7 +34,7 @@ _COLOURS = (
 _STYLES = tuple((colour, marker) for marker, colour in product(("o", "^"), _COLOURS))
 _OTHER = ("#a0a4aa", ".")
 
-_NAMED_DIMENSIONS = 32  # with more, the numbers below the bars would overlap
+_NAMED_DIMENSIONS = 20  # with more, the numbers below the bars would overlap
 _NAMED_ON_PLANE = 10  # with more, the names inside the cloud would overlap
 _LONGEST_NAME = 18  # characters of a label in the legend
 
@@ -191,7 +191,7 @@ def kl_per_dimension(kl: Sequence[float], active: Sequence[int] | None) -> Figur
         if len(order) <= _NAMED_DIMENSIONS:
             axes.set_xlabel("latent dimension, the most informative first")
             axes.set_xticks(ranks, [str(index) for index in order])
-            axes.tick_params(axis="x", length=0, labelsize=9.0 if len(order) <= 20 else 7.5)
+            axes.tick_params(axis="x", length=0)
         else:
             axes.set_xlabel(f"rank among {len(order)} latent dimensions")
             axes.set_xticks(
@@ -316,7 +316,7 @@ def _draw_scatter(axes: Axes, projection: Projection, groups: Sequence[_Group]) 
 
 def _draw_histogram(axes: Axes, projection: Projection, groups: Sequence[_Group]) -> None:
     values = projection.points[:, 0]
-    bins = np.histogram_bin_edges(values, bins=min(60, max(10, math.isqrt(len(values)))))
+    bins = np.histogram_bin_edges(values, bins=min(40, max(10, math.isqrt(len(values)))))
     axes.hist(
         [values[group.members] for group in groups],
         bins=bins.tolist(),

@@ -35,7 +35,11 @@ def write_report(run: RunDirectory) -> Path:
     """
     config = run.read_config()
     metrics = _read(run, METRICS, run.read_metrics)
-    evaluation = _read(run, EVALUATION, lambda: run.read_json(EVALUATION))
+    evaluation = {
+        key: value
+        for key, value in _read(run, EVALUATION, lambda: run.read_json(EVALUATION)).items()
+        if value is not None  # JSON's way to say that there is no figure
+    }
     environment = _read(run, ENVIRONMENT, lambda: run.read_json(ENVIRONMENT))
     arrays = _read(run, ARRAYS, run.read_arrays)
     name = run.path.resolve().name

@@ -3,6 +3,7 @@
 A figure that the run does not hold is left out, never shown as zero.
 """
 
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -108,10 +109,12 @@ def training_time(metrics: Mapping[str, Sequence[float]], config: Mapping[str, A
     planned = _choice(config, "training", "epochs")
     of = f" of {planned}" if planned and planned != str(done) else ""
     sentence = f"{done}{of} epoch{'' if f'{done}{of}' == '1' else 's'}"
-    if "seconds" in metrics:
-        sentence += f" in {_duration(sum(metrics['seconds']))}"
-    if "samples_per_second" in metrics:
-        sentence += f", {metrics['samples_per_second'][-1]:,.0f} images a second"
+    seconds = sum(metrics.get("seconds", [math.nan]))
+    if math.isfinite(seconds):
+        sentence += f" in {_duration(seconds)}"
+    speed = metrics.get("samples_per_second", [math.nan])[-1]
+    if math.isfinite(speed):
+        sentence += f", {speed:,.0f} images a second"
     return sentence + "."
 
 
