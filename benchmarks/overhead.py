@@ -116,8 +116,8 @@ def page(results: dict[str, dict]) -> str:
             f"| {result['keras_samples_per_second']:,.0f} "
             f"| {result['ratio']:.2f} ({result['ratio_min']:.2f} to {result['ratio_max']:.2f}) "
             f"| {result['kelbo_losses'][-1]:.1f} / {result['keras_losses'][-1]:.1f} "
-            f"| {on['date'][:10]}, Keras {on['keras']}, {on['cpu_count']} cores of {on['processor']}, "
-            f"batch {result['batch_size']} |"
+            f"| {on['date'][:10]}, Keras {on['keras']}, batch {result['batch_size']}, "
+            f"{on['cpu_count']} cores of {on['processor']} |"
         )
     lines += ["", "Made by `make benchmark` from benchmarks/results/overhead.json.", ""]
     return "\n".join(lines)

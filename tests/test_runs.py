@@ -33,7 +33,7 @@ from kelbo.runs import (
 @pytest.fixture
 def run(tmp_path):
     run = RunDirectory.create(tmp_path / "run")
-    run.write_config({"model": {"latent_dim": 16}})
+    run.write_config({"kelbo": "0.1.0", "model": {"latent_dim": 16}})
     return run
 
 
@@ -130,12 +130,23 @@ def test_create_refuses_what_is_no_run(tmp_path, force):
 def test_create_refuses_a_run_that_is_there(run):
     with pytest.raises(RunError, match="already holds a run.*--force"):
         RunDirectory.create(run.path)
-    assert run.read_config() == {"model": {"latent_dim": 16}}
+    assert run.read_config() == {"kelbo": "0.1.0", "model": {"latent_dim": 16}}
+
+
+def test_force_does_not_touch_the_configuration_of_another_program(tmp_path):
+    (tmp_path / CONFIG).write_text('title = "my site"')
+    (tmp_path / PICTURES).mkdir()
+    (tmp_path / PICTURES / "holiday.png").write_text("mine")
+    with pytest.raises(RunError, match="is not a run"):
+        RunDirectory.create(tmp_path, force=True)
+    assert (tmp_path / PICTURES / "holiday.png").read_text() == "mine"
 
 
 def test_force_clears_the_files_of_the_run_and_nothing_else(run):
     for name in FILES:
-        run.file(name).write_text("old")
+        if name != CONFIG:
+            run.file(name).write_text("old")
+    run.file(".model-a1b2c3d4.keras").write_text("what a killed process left behind")
     run.file(PICTURES).mkdir()
     (run.file(PICTURES) / "samples.png").write_text("old")
     (run.file(PICTURES) / "mine.svg").write_text("mine")

@@ -95,23 +95,41 @@ class RunDirectory:
         Raises:
             RunError: there is something at `path` already and `force` is off, or it is no run.
         """
+        cls.check_place(path, force)
+        run = cls(path)
+        run._clear()
+        run.path.mkdir(parents=True, exist_ok=True)
+        return run
+
+    @classmethod
+    def check_place(cls, path: str | Path, force: bool = False) -> None:
+        """Check that a new run may be made at `path`, and change nothing.
+
+        Raises:
+            RunError: there is something at `path` already and `force` is off, or it is no run.
+        """
         run = cls(path)
         if run.path.exists() and not run.path.is_dir():
             raise RunError(f"Expected a folder or nothing at {run.path}, found a file.")
-        if run.path.exists() and any(run.path.iterdir()):
-            if not run.file(CONFIG).exists():
-                raise RunError(
-                    f"{run.path} is not empty and is not a run (it has no {CONFIG}). "
-                    "Choose another folder with --out."
-                )
-            if not force:
-                raise RunError(
-                    f"{run.path} already holds a run. Choose another folder with --out, "
-                    "or overwrite the run with --force."
-                )
-            run._clear()
-        run.path.mkdir(parents=True, exist_ok=True)
-        return run
+        if not run.path.exists() or not any(run.path.iterdir()):
+            return
+        if not run._is_run():
+            raise RunError(
+                f"{run.path} is not empty and is not a run (it has no {CONFIG} of kelbo's). "
+                "Choose another folder with --out."
+            )
+        if not force:
+            raise RunError(
+                f"{run.path} already holds a run. Choose another folder with --out, "
+                "or overwrite the run with --force."
+            )
+
+    def _is_run(self) -> bool:
+        """Whether the configuration is kelbo's: other programs have a config.toml too."""
+        try:
+            return "kelbo" in self.read_config()
+        except RunError:
+            return False
 
     @classmethod
     def open(cls, path: str | Path) -> "RunDirectory":
@@ -148,6 +166,11 @@ class RunDirectory:
         pictures = self.file(PICTURES)
         for picture in pictures.glob("*.png"):
             picture.unlink()
+        # What `replacing` could not take away because the process was killed.
+        for name in FILES:
+            stem, suffix = Path(name).stem, Path(name).suffix
+            for leftover in self.path.glob(f".{stem}-????????{suffix}"):
+                leftover.unlink()
         # The configuration goes last: until then the folder still counts as a run.
         for name in reversed(FILES):
             self.file(name).unlink(missing_ok=True)

@@ -217,10 +217,11 @@ def train(
     from kelbo.training.train import load_data, make_model
     from kelbo.training.train import train as train_model
 
-    data_set = load_data(configuration)
-    autoencoder = make_model(configuration, data_set)
     name = default_name(configuration.source, configuration.preset, datetime.now())
     run_path = out or Path("runs") / name
+    RunDirectory.check_place(run_path, force)
+    data_set = load_data(configuration)
+    autoencoder = make_model(configuration, data_set)
     count = data_set.count("train")
     say(
         f"Data: {data_set.name}, {count:,} training and {data_set.count('test'):,} test images of "

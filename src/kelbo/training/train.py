@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from kelbo.data import Dataset, load
 from kelbo.model import LatentVariableModel
@@ -95,17 +96,22 @@ def train(
     run = RunDirectory.create(out, force)
     run.write_config(configuration.to_toml())
     run.write_json(ENVIRONMENT, describe_environment())
-    model.fit(
-        batches,
-        batch_size=configuration.batch_size,
-        epochs=configuration.epochs,
-        # A stream shuffles itself.
-        shuffle=not isinstance(batches, keras.utils.PyDataset),
-        validation_data=validation
-        if isinstance(validation, keras.utils.PyDataset)
-        else (validation,),
-        validation_batch_size=configuration.batch_size,
-        verbose=0,
-        callbacks=[Checkpoint(run, data.count("train")), *callbacks],
-    )
+    streams = [part for part in (batches, validation) if not isinstance(part, np.ndarray)]
+    try:
+        model.fit(
+            batches,
+            batch_size=configuration.batch_size,
+            epochs=configuration.epochs,
+            shuffle=isinstance(batches, np.ndarray),  # a stream shuffles itself
+            validation_data=(validation,) if isinstance(validation, np.ndarray) else validation,
+            validation_batch_size=configuration.batch_size,
+            verbose=0,
+            callbacks=[Checkpoint(run, data.count("train")), *callbacks],
+        )
+    except Exception:
+        # TensorFlow wraps what happens in a stream in an error of its own.
+        for stream in streams:
+            if stream.failure is not None:
+                raise stream.failure from None
+        raise
     return run
