@@ -240,7 +240,7 @@ class LatentVariableModel(keras.Model):
         """
         if not self.compiled:
             raise UsageError("The model is not compiled. Call compile(optimizer='adam') first.")
-        for data in (x, y, (kwargs.get("validation_data") or (None,))):
+        for data in (x, y, kwargs.get("validation_data")):
             self.check_data(data)
         if verbose != 0:
             print(self.describe_training(), file=sys.stderr)
