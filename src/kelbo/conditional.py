@@ -46,6 +46,11 @@ class Conditional(keras.Layer, abc.ABC):
         """The number of axes of one value."""
         return len(self.event_shape)
 
+    @property
+    def output_shape(self) -> tuple[int | None, ...]:
+        """Shape of a batch of values, which Keras shows in `summary`."""
+        return (None, *self.event_shape)
+
     @abc.abstractmethod
     def parameters(self, outputs: list[Tensor]) -> dict[str, Tensor]:
         """The distribution's parameters by name, from the network's outputs, batch first."""

@@ -18,6 +18,11 @@ class StandardNormalPrior(Prior):
         self.latent_shape = tuple(latent_shape)
         self.built = True
 
+    @property
+    def output_shape(self) -> tuple[int | None, ...]:
+        """Shape of a batch of values, which Keras shows in `summary`."""
+        return (None, *self.latent_shape)
+
     def distribution(self, posterior: Any = None) -> Normal:
         """N(0, I) with parameters of shape (latent_dim,)."""
         return Normal(ops.zeros(self.latent_shape), ops.zeros(self.latent_shape))
