@@ -2,6 +2,7 @@
 
 import math
 import sys
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any, Self
 
@@ -90,6 +91,11 @@ class LatentVariableModel(keras.Model):
     def effective_beta(self) -> float | None:
         """The weight of the KL measured against the ELBO's, or None where there is no KL."""
         return self.objective.effective_beta(self)
+
+    @property
+    def current_beta(self) -> float | None:
+        """The effective beta after the training steps taken so far: lower during a warm-up."""
+        return self.objective.current_beta(self)
 
     # The pass through the model.
 
@@ -204,11 +210,7 @@ class LatentVariableModel(keras.Model):
         """
         target = x if y is None else y
         if tuple(target.shape[1:]) != self.data_shape:
-            raise DataError(
-                f"Expected data of shape {self.data_shape} as target, received "
-                f"{tuple(target.shape[1:])}. A {type(self).__name__} learns from x alone: call "
-                "fit(x), or map labels away with dataset.map(lambda x, y: x)."
-            )
+            raise self._wrong_target(target)
         terms = self.objective.terms(self.trace(target, y_pred), self)
         for name in self.objective.logged:
             self._trackers[name].update_state(
@@ -240,6 +242,8 @@ class LatentVariableModel(keras.Model):
         """
         if not self.compiled:
             raise UsageError("The model is not compiled. Call compile(optimizer='adam') first.")
+        if hasattr(y, "shape") and tuple(y.shape[1:]) != self.data_shape:
+            raise self._wrong_target(y)
         for data in (x, y, kwargs.get("validation_data")):
             self.check_data(data)
         if verbose != 0:
@@ -255,15 +259,33 @@ class LatentVariableModel(keras.Model):
                 self.jax_state_sync()
             raise
 
+    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Loss and terms on data, as `keras.Model.evaluate`, after the same check as in `fit`.
+
+        Raises:
+            DataError: the data are empty, not finite, of another shape, or outside the support.
+        """
+        for data in (x, y):
+            self.check_data(data)
+        return super().evaluate(x, y, *args, **kwargs)
+
+    def _wrong_target(self, target: Any) -> DataError:
+        return DataError(
+            f"Expected data of shape {self.data_shape} as target, received "
+            f"{tuple(target.shape[1:])}. A {type(self).__name__} learns from x alone: call "
+            "fit(x), or map labels away with dataset.map(lambda x, y: x)."
+        )
+
     def describe_training(self) -> str:
         """One line: the model, the backend, the effective beta and what it means."""
         line = f"kelbo: {type(self).__name__} on {keras.backend.backend()}"
         if self.effective_beta is None:
             return f"{line}, no KL term"
+        line += f", effective beta {format_beta(self.effective_beta)}"
+        if self.objective.scheduled:
+            line += " at the end of its schedule"
         note = explain_beta(self.effective_beta)
-        return f"{line}, effective beta {format_beta(self.effective_beta)}" + (
-            f" ({note})" if note else ""
-        )
+        return f"{line} ({note})" if note else line
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
         """Reconstructions, as `reconstruct`, with the arguments of `keras.Model.predict`."""
@@ -271,19 +293,17 @@ class LatentVariableModel(keras.Model):
         return self._reconstruction.predict(x, *args, **kwargs)
 
     def check_data(self, data: Any) -> None:
-        """Check what can be looked at before training: arrays whole, of a PyDataset one batch.
+        """Check data before they are used: arrays whole, of a data set or loader the first batch.
 
         Args:
-            data: what `fit` takes as x; what cannot be looked at without using it up is passed.
+            data: what `fit` takes as x, or a tuple that begins with it. A generator, which a look
+                would use up, is passed over, as is None.
 
         Raises:
             DataError: the data are empty, not finite, of another shape, or outside the support.
         """
-        if isinstance(data, (tuple, list)):
-            data = data[0]
-        if isinstance(data, keras.utils.PyDataset):
-            data = data[0][0] if isinstance(data[0], tuple) else data[0]
-        if not isinstance(data, np.ndarray):
+        data = _first_batch(data)
+        if data is None:
             return
         if data.shape[1:] != self.data_shape:
             raise DataError(
@@ -360,6 +380,22 @@ class LatentVariableModel(keras.Model):
                     config[part], custom_objects=custom_objects
                 )
         return cls(**config)
+
+
+def _first_batch(data: Any) -> np.ndarray | None:
+    """The first batch of a data set or loader, an array as it is, None of a generator or None."""
+    if isinstance(data, list):
+        raise DataError("Expected an array or a data set, received a list. Use numpy.asarray.")
+    if isinstance(data, keras.utils.PyDataset):
+        data = data[0]
+    elif isinstance(data, Iterable) and not isinstance(data, (np.ndarray, tuple, Iterator)):
+        # A tf.data.Dataset or a DataLoader; tensors can be iterated over too, but have a shape.
+        data = data if hasattr(data, "shape") else next(iter(data))
+    if isinstance(data, (tuple, list)):
+        data = data[0]
+    if data is None or isinstance(data, Iterator):
+        return None
+    return ops.convert_to_numpy(data) if ops.is_tensor(data) else np.asarray(data)
 
 
 class _PosteriorMean(keras.Layer):

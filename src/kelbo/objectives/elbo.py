@@ -39,7 +39,7 @@ class LinearWarmup(LearningRateSchedule):
         self.beta = beta
 
     def __call__(self, step: Tensor) -> Tensor:
-        """Beta at a training step, counted from 0."""
+        """Beta when `step` training steps have been taken, the present one included."""
         progress = ops.cast(step, "float32") / float(self.steps)
         return self.beta * ops.minimum(progress, 1.0)
 
@@ -84,6 +84,12 @@ class ELBO(Objective):
             return float(self.beta)
         # A schedule is a function of the step alone; far out it has its final value.
         return float(ops.convert_to_numpy(self.beta(ops.convert_to_tensor(2.0**30))))
+
+    def current_beta(self, model: "LatentVariableModel") -> float:
+        """Beta; with a schedule, its value at the model's training step."""
+        if not isinstance(self.beta, LearningRateSchedule):
+            return float(self.beta)
+        return float(ops.convert_to_numpy(self.beta(model.training_steps)))
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""

@@ -38,6 +38,10 @@ class Objective(abc.ABC):
     def effective_beta(self, model: "LatentVariableModel") -> float | None:
         """The final weight of the KL against the ELBO's, or None where there is no KL."""
 
+    def current_beta(self, model: "LatentVariableModel") -> float | None:
+        """The effective beta after the training steps that the model has taken so far."""
+        return self.effective_beta(model)
+
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
         return {}
