@@ -109,13 +109,13 @@ def _check_network(owner: str, network: Any) -> None:
             f"{owner} expected a network with one input, but {network.name!r} has "
             f"{len(network.inputs)}."
         )
-    outputs = network.outputs
-    if isinstance(outputs, dict) or isinstance(network.output, dict):
+    # `outputs` is flat; only a functional model has `output`, in the structure that it returns.
+    if isinstance(getattr(network, "output", None), dict):
         raise UsageError(
             f"{owner} expected a network with a tensor or a list of tensors as output, but "
             f"{network.name!r} returns a dict."
         )
-    unknown = [t.shape for t in (*network.inputs, *outputs) if None in t.shape[1:]]
+    unknown = [t.shape for t in (*network.inputs, *network.outputs) if None in t.shape[1:]]
     if unknown:
         raise UsageError(
             f"{owner} needs a network whose shapes are fixed, but {network.name!r} has a tensor "

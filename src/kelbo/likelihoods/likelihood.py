@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import layers
 
 from kelbo.conditional import Conditional
 from kelbo.errors import DataError, UsageError
@@ -86,10 +87,20 @@ class Likelihood(Conditional):
         raise DataError(f"{expected}, but the data lie in [{smallest:g}, {largest:g}]. {cure}")
 
 
+# Layers that move values about and leave them as they are.
+_MOVERS = (layers.Reshape, layers.Flatten, layers.Permute, layers.Cropping1D, layers.Cropping2D)
+
+
 def ends_in_sigmoid(network: keras.Model) -> bool:
-    """Whether the network's last layer squashes to (0, 1), so that its output is no logit."""
-    last = network.layers[-1]
-    return getattr(last, "activation", None) is keras.activations.sigmoid
+    """Whether the network's last step squashes to (0, 1), so that its output is no logit."""
+    # A functional model lists plain operations, such as keras.ops.sigmoid, beside its layers.
+    for step in reversed(getattr(network, "operations", network.layers)):
+        if isinstance(step, keras.Model):
+            return ends_in_sigmoid(step)
+        if not isinstance(step, _MOVERS):
+            activation = getattr(step, "activation", None)
+            return activation is keras.activations.sigmoid or type(step).__name__ == "Sigmoid"
+    return False
 
 
 def refuse_sigmoid(owner: str, network: keras.Model) -> None:

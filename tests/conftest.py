@@ -1,0 +1,28 @@
+"""Settings and fixtures of every test."""
+
+import os
+
+# Tests compile many small programs and run each a few times: do not optimise them.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import hypothesis
+import pytest
+
+hypothesis.settings.register_profile(
+    "kelbo", deadline=None, derandomize=True, max_examples=40, print_blob=True
+)
+hypothesis.settings.load_profile("kelbo")
+
+
+@pytest.fixture
+def fixed_noise(monkeypatch):
+    """Every draw of normal noise of one shape is the same array, on every backend."""
+    import keras
+    from tests.support import noise
+
+    monkeypatch.setattr(
+        keras.random,
+        "normal",
+        lambda shape, **kwargs: keras.ops.convert_to_tensor(noise(tuple(map(int, shape)))),
+    )

@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.special import logit
+from tests.support import to_numpy
+
+from kelbo.distributions import (
+    Bernoulli,
+    ContinuousBernoulli,
+    Normal,
+    has_closed_form,
+    kl,
+    kl_divergence,
+    kl_per_dimension,
+)
+from kelbo.errors import UsageError
+
+EXAMPLES = {
+    (Normal, Normal): (
+        Normal([[0.5, -1.0, 2.0]], [[0.3, -1.0, 1.0]]),
+        Normal([[0.0, 0.4, 1.0]], [[-0.2, 0.5, 1.2]]),
+    ),
+    (Bernoulli, Bernoulli): (Bernoulli([[-2.0, 0.0, 1.0]]), Bernoulli([[0.5, -0.4, 1.4]])),
+    (ContinuousBernoulli, ContinuousBernoulli): (
+        ContinuousBernoulli([[-7.0, 0.1, 3.0]]),
+        ContinuousBernoulli([[-1.0, -2.0, 6.0]]),
+    ),
+}
+pairs = pytest.mark.parametrize(
+    ("q", "p"), EXAMPLES.values(), ids=[q.__name__ for q, _ in EXAMPLES]
+)
+parameters = arrays("float32", (2, 3), elements=st.floats(-8.0, 8.0, width=32))
+
+
+def test_every_pair_of_the_table_is_tested():
+    assert set(EXAMPLES) == set(kl._TABLE)
+
+
+@pairs
+def test_the_closed_form_is_the_mean_of_log_q_minus_log_p(q, p):
+    z = q.sample(5, (100_000,))
+    estimates = to_numpy(q.log_prob(z) - p.log_prob(z))[:, 0]
+    standard_error = estimates.std() / np.sqrt(len(estimates))
+    assert abs(estimates.mean() - float(kl_divergence(q, p)[0])) < 4.0 * standard_error
+
+
+@pairs
+def test_the_divergence_is_the_sum_of_its_dimensions(q, p):
+    per_dimension = to_numpy(kl_per_dimension(q, p))
+    assert per_dimension.shape == (1, 3)
+    np.testing.assert_allclose(to_numpy(kl_divergence(q, p)), per_dimension.sum(-1), rtol=1e-6)
+
+
+def test_bernoulli_against_its_known_value():
+    q, p = (Bernoulli([logit(probability)]) for probability in (0.3, 0.5))
+    assert float(kl_divergence(q, p)) == pytest.approx(0.0822829, abs=1e-7)
+
+
+@given(mu=parameters, log_var=parameters)
+def test_normal_against_the_full_gaussian_formula(mu, log_var):
+    (m1, m2), (v1, v2) = mu.astype("float64"), np.exp(log_var.astype("float64"))
+    difference = m2 - m1
+    expected = 0.5 * (
+        np.trace(np.diag(1.0 / v2) @ np.diag(v1))
+        + difference @ np.diag(1.0 / v2) @ difference
+        - 3
+        + np.log(np.prod(v2) / np.prod(v1))
+    )
+    value = float(kl_divergence(Normal(mu[0], log_var[0]), Normal(mu[1], log_var[1])))
+    assert value == pytest.approx(expected, rel=1e-5, abs=1e-5)
+
+
+@given(mu=parameters, log_var=parameters)
+def test_normal_against_the_standard_normal_is_the_vae_s_formula(mu, log_var):
+    m, lv = mu.astype("float64"), log_var.astype("float64")
+    expected = -0.5 * np.sum(1.0 + lv - m**2 - np.exp(lv), axis=-1)
+    standard = Normal(np.zeros(3), np.zeros(3))
+    np.testing.assert_allclose(
+        to_numpy(kl_divergence(Normal(mu, log_var), standard)), expected, rtol=1e-5, atol=1e-5
+    )
+
+
+@given(first=parameters, second=parameters)
+@pytest.mark.parametrize(
+    "make",
+    [lambda a: Normal(a[0], a[1]), lambda a: Bernoulli(a[0]), lambda a: ContinuousBernoulli(a[0])],
+    ids=["normal", "bernoulli", "continuous-bernoulli"],
+)
+def test_is_never_negative_and_zero_for_equal_distributions(make, first, second):
+    rounding = 5e-6
+    assert np.all(to_numpy(kl_per_dimension(make(first), make(second))) >= -rounding)
+    np.testing.assert_array_equal(to_numpy(kl_per_dimension(make(first), make(first))), 0.0)
+
+
+@pytest.mark.parametrize("step", [0.1, 1.0, 4.0])
+@pytest.mark.parametrize("start", [-3.0, 0.0, 2.0])
+@pytest.mark.parametrize(
+    "make",
+    [lambda a: Normal([a], [0.0]), lambda a: Normal([0.0], [a])]
+    + [lambda a: Bernoulli([a]), lambda a: ContinuousBernoulli([a])],
+    ids=["normal-mu", "normal-log-var", "bernoulli", "continuous-bernoulli"],
+)
+def test_is_positive_for_different_distributions(make, start, step):
+    assert float(kl_divergence(make(start), make(start + step))) > 1e-5
+
+
+def test_a_pair_outside_the_table_is_named():
+    q, p = Normal([0.0], [0.0]), Bernoulli([0.0])
+    assert not has_closed_form(q, p)
+    with pytest.raises(UsageError, match="KL of Normal from Bernoulli"):
+        kl_divergence(q, p)

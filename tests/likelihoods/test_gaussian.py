@@ -1,0 +1,75 @@
+import keras
+import numpy as np
+import pytest
+from scipy import stats
+
+import kelbo
+from kelbo.errors import UsageError
+from kelbo.networks import mlp_decoder
+from tests.support import LATENT, LIKELIHOODS, SHAPE, data, randomise, tiny_vae, to_numpy
+
+
+def log_px_z(vae, x, variance):
+    """The log-likelihood of the trace, and scipy's with a variance from the parameters."""
+    parameters = vae(x)
+    mu = to_numpy(parameters["likelihood"]["mu"])
+    sigma = np.sqrt(variance(parameters["likelihood"]))
+    return to_numpy(vae.trace(x, parameters).log_px_z), stats.norm.logpdf(x, mu, sigma).sum(
+        axis=(1, 2, 3)
+    )
+
+
+@pytest.mark.parametrize("variance", [0.01, 1, 2.5])
+def test_a_fixed_variance_is_the_normal_s(variance):
+    decoder = mlp_decoder(SHAPE, LATENT, 1, (5,))
+    vae = kelbo.VAE(tiny_vae().posterior, kelbo.GaussianLikelihood(decoder, variance), seed=0)
+    value, expected = log_px_z(vae, data(4), lambda parameters: variance)
+    np.testing.assert_allclose(value, expected, rtol=1e-5)
+    assert vae.likelihood.count_params() == decoder.count_params()
+
+
+def test_a_shared_variance_is_one_weight_that_starts_at_one():
+    vae = tiny_vae("gaussian-shared")
+    (log_var,) = (w for w in vae.likelihood.trainable_weights if w.path.endswith("log_var"))
+    assert (log_var.shape, float(log_var)) == ((), 0.0)
+    log_var.assign(-1.5)
+    value, expected = log_px_z(vae, data(4), lambda parameters: np.exp(-1.5))
+    np.testing.assert_allclose(value, expected, rtol=1e-5)
+
+
+def test_a_variance_per_pixel_is_the_network_s_second_output():
+    vae = tiny_vae("gaussian-per-pixel")
+    randomise(vae)
+    x = data(4)
+    mu, log_var = vae.likelihood.network(vae(x)["z"])
+    assert not np.allclose(to_numpy(mu), to_numpy(log_var))
+    value, expected = log_px_z(vae, x, lambda parameters: np.exp(to_numpy(parameters["log_var"])))
+    np.testing.assert_allclose(value, expected, rtol=1e-5)
+
+
+def test_the_shared_variance_learns_the_residual_variance():
+    vae = tiny_vae("gaussian-shared", objective=kelbo.ELBO(beta=0.0))
+    for weight in (*vae.posterior.trainable_weights, *vae.likelihood.network.trainable_weights):
+        weight.assign(0.0 * weight)
+    vae.posterior.trainable = vae.likelihood.network.trainable = False
+    x = (0.3 * np.random.default_rng(0).standard_normal((256, *SHAPE))).astype("float32")
+    vae.compile(keras.optimizers.Adam(0.1))
+    for _ in range(150):
+        vae.train_on_batch(x)
+    # The frozen mean is 0, so the maximum-likelihood variance is the mean square.
+    assert np.exp(float(vae.likelihood.log_var)) == pytest.approx(np.mean(x**2), rel=0.01)
+
+
+@pytest.mark.parametrize("variance", [0.0, -1.0, np.inf, np.nan, "diagonal", None])
+def test_what_is_no_variance_is_refused(variance):
+    with pytest.raises(UsageError, match="number > 0, 'shared' or 'per-pixel', received"):
+        kelbo.GaussianLikelihood(mlp_decoder(SHAPE, LATENT), variance)
+
+
+@pytest.mark.parametrize("name", [name for name in LIKELIHOODS if name.startswith("gaussian")])
+def test_the_decoder_is_the_mean_in_the_data_s_own_units(name):
+    likelihood = tiny_vae(name).likelihood
+    z = np.ones((2, LATENT), "float32")
+    np.testing.assert_allclose(
+        to_numpy(likelihood.decoder()(z)), to_numpy(likelihood(z)["mu"]), rtol=1e-6
+    )

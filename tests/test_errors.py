@@ -1,0 +1,36 @@
+import pytest
+
+from kelbo import errors
+
+
+@pytest.mark.parametrize(
+    ("error", "builtin"),
+    [
+        (errors.UsageError, ValueError),
+        (errors.DataError, ValueError),
+        (errors.RunError, ValueError),
+        (errors.BackendError, ImportError),
+        (errors.DivergedError, ArithmeticError),
+    ],
+)
+def test_every_error_is_kelbo_s_and_the_builtin_that_a_user_expects(error, builtin):
+    assert issubclass(error, errors.KelboError)
+    assert issubclass(error, builtin)
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"), [("betavae", "beta-vae"), ("VAE", "vae"), ("artcle", "article")]
+)
+def test_an_unknown_name_is_answered_with_the_nearest_and_all(name, nearest):
+    known = ["vae", "beta-vae", "article"]
+    error = errors.unknown_name("model", name, known)
+    assert isinstance(error, errors.UsageError)
+    assert str(error) == (
+        f"There is no model {name!r}. Did you mean {nearest!r}? Known: article, beta-vae, vae."
+    )
+
+
+def test_a_name_like_no_other_is_answered_with_all_alone():
+    assert str(errors.unknown_name("model", "zzz", ["vae"])) == (
+        "There is no model 'zzz'. Known: vae."
+    )
