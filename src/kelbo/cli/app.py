@@ -81,6 +81,7 @@ def main() -> NoReturn:
         if os.environ.get(_SHOW_TRACEBACK):
             raise
         _fail(_explain_unexpected(error), FAILED)
+    sys.exit(0)
 
 
 def _run() -> None:

@@ -15,6 +15,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from kelbo.errors import KelboError
+
 # Progress, notes and errors.
 stderr = Console(stderr=True, highlight=False)
 
@@ -96,7 +98,7 @@ def start_backend(name: str | None) -> str:
 
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Hold back what libraries write to the stderr of the process; show it if the block fails.
+    """Hold back what libraries write to the stderr of the process; show it if they fail.
 
     TensorFlow's C++ part greets with several lines that no setting turns off.
     """
@@ -110,6 +112,8 @@ def quiet_stderr() -> Iterator[None]:
         os.dup2(held.fileno(), descriptor)
         try:
             yield
+        except KelboError:
+            raise
         except Exception:
             held.seek(0)
             os.write(saved, held.read())

@@ -97,7 +97,9 @@ class ProgressBar(keras.callbacks.Callback):
 
     def close(self) -> None:
         """Take the bar away, also after an interruption."""
-        self.progress.stop()
+        # Where it was not started, Rich would leave an empty line.
+        if self.console.is_terminal:
+            self.progress.stop()
 
     def _terms(self, logs: dict[str, float]) -> str:
         """The running means, each as wide as it will be all through the epoch."""
