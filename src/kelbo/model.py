@@ -193,12 +193,7 @@ class LatentVariableModel(keras.Model):
             DataError: y has not the shape of x, as labels have not.
         """
         target = x if y is None else y
-        if tuple(target.shape[1:]) != self.data_shape:
-            raise DataError(
-                f"Expected data of shape {self.data_shape} as target, received "
-                f"{tuple(target.shape[1:])}. A {type(self).__name__} learns from x alone: call "
-                "fit(x), or map labels away with dataset.map(lambda x, y: x)."
-            )
+        self._check_target_shape(target)
         terms = self.objective.terms(self.trace(target, y_pred), self)
         for name in self.objective.logged:
             self._trackers[name].update_state(
@@ -230,8 +225,8 @@ class LatentVariableModel(keras.Model):
         """
         if not self.compiled:
             raise UsageError("The model is not compiled. Call compile(optimizer='adam') first.")
-        for data in (x, y, (kwargs.get("validation_data") or (None,))):
-            self._check_data(data)
+        self._check_data(x, y)
+        self._check_data(*keras.utils.unpack_x_y_sample_weight(kwargs.get("validation_data"))[:2])
         if verbose != 0:
             print(self.describe_training(), file=sys.stderr)
         callbacks = _with_callback(callbacks, StopOnNonFinite())
@@ -255,13 +250,25 @@ class LatentVariableModel(keras.Model):
             f" ({note})" if note else ""
         )
 
+    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """The loss and every logged term on data, as `keras.Model.evaluate`, after checking them.
+
+        Raises:
+            DataError: the data are empty, not finite, of another shape, or outside the support.
+        """
+        self._check_data(x, y)
+        return super().evaluate(x, y, *args, **kwargs)
+
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
         """Reconstructions, as `reconstruct`, with the arguments of `keras.Model.predict`."""
         self._check_data(x)
         return self._reconstruction.predict(x, *args, **kwargs)
 
-    def _check_data(self, data: Any) -> None:
+    def _check_data(self, data: Any, target: Any = None) -> None:
         """Check what can be looked at before training: arrays whole, of datasets one batch."""
+        if isinstance(target, np.ndarray):
+            self._check_target_shape(target)
+            self._check_data(target)
         if isinstance(data, (tuple, list)):
             data = data[0]
         if isinstance(data, keras.utils.PyDataset):
@@ -276,6 +283,14 @@ class LatentVariableModel(keras.Model):
         if len(data) == 0:
             raise DataError("Expected at least one datum, received an empty array.")
         self.likelihood.check(data)
+
+    def _check_target_shape(self, target: Any) -> None:
+        if tuple(target.shape[1:]) != self.data_shape:
+            raise DataError(
+                f"Expected data of shape {self.data_shape} as target, received "
+                f"{tuple(target.shape[1:])}. A {type(self).__name__} learns from x alone: call "
+                "fit(x), or map labels away with dataset.map(lambda x, y: x)."
+            )
 
     # Plain keras models of the parts, sharing every layer. A cached_property is stored past
     # Keras's tracking of attributes, so that no layer is saved or counted twice.
@@ -320,6 +335,16 @@ class LatentVariableModel(keras.Model):
         return self.predict(x, batch_size=batch_size, verbose=0)
 
     # Saving.
+
+    def save_own_variables(self, store: Any) -> None:
+        """Save the state of the noise too, which Keras leaves out, so that training goes on."""
+        super().save_own_variables(store)
+        store["noise"] = ops.convert_to_numpy(self.seed_generator.state)
+
+    def load_own_variables(self, store: Any) -> None:
+        """Restore what `save_own_variables` saved."""
+        self.seed_generator.state.assign(store["noise"])
+        super().load_own_variables({key: store[key] for key in store.keys() if key != "noise"})
 
     def get_config(self) -> dict[str, Any]:
         """The parts."""
