@@ -209,8 +209,7 @@ class LatentVariableModel(keras.Model):
             DataError: y has not the shape of x, as labels have not.
         """
         target = x if y is None else y
-        if tuple(target.shape[1:]) != self.data_shape:
-            raise self._wrong_target(target)
+        self._check_target_shape(target)
         terms = self.objective.terms(self.trace(target, y_pred), self)
         for name in self.objective.logged:
             self._trackers[name].update_state(
@@ -242,10 +241,8 @@ class LatentVariableModel(keras.Model):
         """
         if not self.compiled:
             raise UsageError("The model is not compiled. Call compile(optimizer='adam') first.")
-        if hasattr(y, "shape") and tuple(y.shape[1:]) != self.data_shape:
-            raise self._wrong_target(y)
-        for data in (x, y, kwargs.get("validation_data")):
-            self.check_data(data)
+        self.check_data(x, y)
+        self.check_data(*keras.utils.unpack_x_y_sample_weight(kwargs.get("validation_data"))[:2])
         if verbose != 0:
             print(self.describe_training(), file=sys.stderr)
         callbacks = _with_callback(callbacks, StopOnNonFinite())
@@ -265,16 +262,8 @@ class LatentVariableModel(keras.Model):
         Raises:
             DataError: the data are empty, not finite, of another shape, or outside the support.
         """
-        for data in (x, y):
-            self.check_data(data)
+        self.check_data(x, y)
         return super().evaluate(x, y, *args, **kwargs)
-
-    def _wrong_target(self, target: Any) -> DataError:
-        return DataError(
-            f"Expected data of shape {self.data_shape} as target, received "
-            f"{tuple(target.shape[1:])}. A {type(self).__name__} learns from x alone: call "
-            "fit(x), or map labels away with dataset.map(lambda x, y: x)."
-        )
 
     def describe_training(self) -> str:
         """One line: the model, the backend, the effective beta and what it means."""
@@ -292,17 +281,21 @@ class LatentVariableModel(keras.Model):
         self.check_data(x)
         return self._reconstruction.predict(x, *args, **kwargs)
 
-    def check_data(self, data: Any) -> None:
+    def check_data(self, x: Any, y: Any = None) -> None:
         """Check data before they are used: arrays whole, of a data set or loader the first batch.
 
         Args:
-            data: what `fit` takes as x, or a tuple that begins with it. A generator, which a look
-                would use up, is passed over, as is None.
+            x: what `fit` takes as x. A generator, which a look would use up, is passed over, as
+                is None.
+            y: the target, likewise.
 
         Raises:
             DataError: the data are empty, not finite, of another shape, or outside the support.
         """
-        data = _first_batch(data)
+        if hasattr(y, "shape"):
+            self._check_target_shape(y)
+            self.check_data(y)
+        data = _first_batch(x)
         if data is None:
             return
         if data.shape[1:] != self.data_shape:
@@ -313,6 +306,14 @@ class LatentVariableModel(keras.Model):
         if len(data) == 0:
             raise DataError("Expected at least one datum, received an empty array.")
         self.likelihood.check(data)
+
+    def _check_target_shape(self, target: Any) -> None:
+        if tuple(target.shape[1:]) != self.data_shape:
+            raise DataError(
+                f"Expected data of shape {self.data_shape} as target, received "
+                f"{tuple(target.shape[1:])}. A {type(self).__name__} learns from x alone: call "
+                "fit(x), or map labels away with dataset.map(lambda x, y: x)."
+            )
 
     # Plain keras models of the parts, sharing every layer. A cached_property is stored past
     # Keras's tracking of attributes, so that no layer is saved or counted twice.
@@ -357,6 +358,16 @@ class LatentVariableModel(keras.Model):
         return self.predict(x, batch_size=batch_size, verbose=0)
 
     # Saving.
+
+    def save_own_variables(self, store: Any) -> None:
+        """Save the state of the noise too, which Keras leaves out, so that training goes on."""
+        super().save_own_variables(store)
+        store["noise"] = ops.convert_to_numpy(self.seed_generator.state)
+
+    def load_own_variables(self, store: Any) -> None:
+        """Restore what `save_own_variables` saved."""
+        self.seed_generator.state.assign(store["noise"])
+        super().load_own_variables({key: store[key] for key in store.keys() if key != "noise"})
 
     def get_config(self) -> dict[str, Any]:
         """The parts."""

@@ -1,6 +1,5 @@
 import numpy as np
 from scipy.special import expit
-
 from tests.support import data, randomise, tiny_vae, to_numpy
 
 

@@ -1,0 +1,44 @@
+"""The README's Python example runs as it stands, on a slice of MNIST."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import kelbo
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def example() -> str:
+    """The only Python block."""
+    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    return code
+
+
+def test_the_example_has_twelve_lines():
+    lines = [line for line in example().splitlines() if line.strip()]
+    assert len(lines) == 12
+
+
+def test_the_example_runs(tmp_path, monkeypatch):
+    (x_train, y_train), (x_test, y_test) = kelbo.data.mnist()
+    a_slice = (x_train[:256], y_train[:256]), (x_test[:100], y_test[:100])
+    monkeypatch.setattr(kelbo.data, "mnist", lambda: a_slice)
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    exec(compile(example(), str(README), "exec"), names)
+    assert names["images"].shape == (64, 28, 28, 1)
+    assert 0.0 <= names["images"].min() <= names["images"].max() <= 1.0
+    elbo = names["vae"].evaluate(a_slice[1][0], verbose=0, return_dict=True)["elbo"]
+    # K = 100 samples bound log p(x) more tightly than one.
+    assert elbo < names["log_px"].mean() < 0.0
+    reloaded = kelbo.load_model("vae.keras")
+    for before, after in zip(names["vae"].get_weights(), reloaded.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\((?!http)([^)]+)\)", README.read_text("utf-8")))
+def test_links_lead_somewhere(link):
+    assert (README.parent / link).exists()
