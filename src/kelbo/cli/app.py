@@ -88,9 +88,11 @@ def _run() -> None:
     try:
         app()
     except SystemExit as end:
-        # Typer's way to say that it was Ctrl-C.
+        # Typer makes exit codes of its own of these two.
         if end.code == 130:
             raise KeyboardInterrupt from None
+        if isinstance(end.__context__, BrokenPipeError):
+            raise end.__context__ from None
         raise
     finally:
         # A reader that has gone, or a full disk, shows here and not when Python ends.
@@ -99,7 +101,9 @@ def _run() -> None:
 
 
 def _explain(error: OSError) -> str:
-    where = f" ({error.filename})" if error.filename else ""
+    # Of a file that is moved, the place where it should go is the one that the user knows.
+    path = error.filename2 or error.filename
+    where = f" ({path})" if path else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         full = "A file would become too large" if error.errno == errno.EFBIG else "The disk is full"
         return f"{full}{where}. What had been finished is kept; make room and repeat the command."
