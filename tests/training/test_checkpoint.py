@@ -46,7 +46,7 @@ def test_every_epoch_leaves_its_model_and_its_row(run, model):
         assert speed > 0
 
 
-@pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("broken", [math.nan, math.inf])
 def test_an_epoch_that_ends_broken_does_not_replace_the_one_before(run, model, broken):
     checkpoint = Checkpoint(run, 12)
     checkpoint.set_model(model)
