@@ -222,6 +222,7 @@ def test_bad_arrays_are_refused(tmp_path, change, message):
     ("options", "message"),
     [
         (["--data", "mnits"], "no data set 'mnits'. Did you mean 'mnist'"),
+        (["--data", ""], "a data set's name, a file or a folder, received nothing"),
         (["--data", "nowhere/images.npz"], "no file or folder nowhere/images.npz"),
         (["--model", "vea"], "no model 'vea'. Did you mean 'vae'"),
         (["--network", "convv"], "no network 'convv'. Did you mean 'conv'"),

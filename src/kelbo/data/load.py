@@ -84,6 +84,9 @@ def load(
 
 
 def _existing(source: str | Path) -> Path:
+    if source == "":
+        # As a path it would mean the current folder.
+        raise UsageError("Expected a data set's name, a file or a folder, received nothing.")
     path = Path(source).expanduser()
     if path.exists():
         return path
