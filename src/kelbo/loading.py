@@ -1,6 +1,7 @@
 """Load a model file without running anyone's code."""
 
 import json
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -39,15 +40,16 @@ def load_model(path: str | Path) -> LatentVariableModel:
             "Replace the Lambda by a registered keras.Layer and save the model again."
         )
     try:
-        model = keras.saving.load_model(path, safe_mode=True)
-    except TypeError as error:
-        # Keras says this of a class it does not know; the message holds the whole configuration.
-        raise RunError(
-            f"{path} is refused: it needs code to load. "
-            f"{str(error).partition(' Full object config')[0]}"
-        ) from error
-    except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
-        raise RunError(f"{path} is damaged ({str(error)[:300]}).") from error
+        with warnings.catch_warnings():
+            # Keras would leave weights that the file lacks at their first random values.
+            warnings.filterwarnings("error", message="Skipping nested container")
+            model = keras.saving.load_model(path, safe_mode=True)
+    except Exception as error:  # whatever the damage makes Keras stumble over
+        # Keras quotes the whole configuration before and after what it has to say.
+        reason = str(error).rpartition("Exception encountered: ")[2].partition(" Full object")[0]
+        if "Could not locate" in reason:
+            raise RunError(f"{path} is refused: it needs code to load. {reason}") from error
+        raise RunError(f"{path} is damaged ({reason[:300]}).") from error
     if not isinstance(model, LatentVariableModel):
         raise RunError(
             f"{path} holds a {type(model).__name__}, expected a model of kelbo (VAE or AE)."

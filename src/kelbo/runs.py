@@ -187,7 +187,7 @@ class RunDirectory:
         try:
             return tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            raise self._damaged(CONFIG, error) from error
+            raise self.damaged(CONFIG, error) from error
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write one of the JSON files; NaN and infinity are not JSON and are refused."""
@@ -200,9 +200,9 @@ class RunDirectory:
         try:
             content = json.loads(text)
         except json.JSONDecodeError as error:
-            raise self._damaged(name, error) from error
+            raise self.damaged(name, error) from error
         if not isinstance(content, dict):
-            raise self._damaged(name, "it does not hold one JSON object")
+            raise self.damaged(name, "it does not hold one JSON object")
         return content
 
     # Metrics: one row an epoch.
@@ -226,13 +226,13 @@ class RunDirectory:
         try:
             rows = list(csv.DictReader(lines))
         except csv.Error as error:
-            raise self._damaged(METRICS, error) from error
+            raise self.damaged(METRICS, error) from error
         if not rows:
-            raise self._damaged(METRICS, "it has no rows")
+            raise self.damaged(METRICS, "it has no rows")
         try:
             return {name: [float(row[name]) for row in rows] for name in rows[0]}
         except (TypeError, ValueError) as error:
-            raise self._damaged(METRICS, error) from error
+            raise self.damaged(METRICS, error) from error
 
     # Arrays: what the pictures show.
 
@@ -261,7 +261,7 @@ class RunDirectory:
             zipfile.BadZipFile,
             zlib.error,
         ) as error:
-            raise self._damaged(ARRAYS, error) from error
+            raise self.damaged(ARRAYS, error) from error
 
     def _read(self, name: str) -> str:
         try:
@@ -269,7 +269,7 @@ class RunDirectory:
         except FileNotFoundError:
             raise self._missing(name) from None
         except UnicodeDecodeError as error:
-            raise self._damaged(name, error) from error
+            raise self.damaged(name, error) from error
 
     def _missing(self, name: str) -> RunError:
         cure = {
@@ -280,7 +280,8 @@ class RunDirectory:
         }.get(name, "The training that made this run did not finish its first epoch.")
         return RunError(f"The run {self.path} has no {name}. {cure}")
 
-    def _damaged(self, name: str, reason: object) -> RunError:
+    def damaged(self, name: str, reason: object) -> RunError:
+        """The error for a file that is there and does not hold what it should."""
         cure = {
             CONFIG: "repeat the run with `kelbo train` and the choices that it was made with",
             EVALUATION: f"write it again with `kelbo evaluate {self.path}`",

@@ -1,6 +1,8 @@
 """The `kelbo` program: its commands, and how failures reach the user."""
 
 import errno
+import os
+import re
 import sys
 from typing import Annotated, NoReturn
 
@@ -18,6 +20,9 @@ from kelbo.errors import KelboError, UsageError
 
 FAILED = 1
 WRONG_USAGE = 2
+
+# An environment variable: whether an error that nobody foresaw shows where it came from.
+_SHOW_TRACEBACK = "KELBO_TRACEBACK"
 
 app = typer.Typer(
     name="kelbo",
@@ -58,28 +63,73 @@ for command in (train, evaluate, sample, reconstruct, report, info):
 def main() -> NoReturn:
     """Run the program: exit 0 when all went well, 1 when the work failed, 2 on wrong usage."""
     try:
-        app()
+        _run()
+    except KeyboardInterrupt:
+        _fail("Interrupted.", FAILED)
     except UsageError as error:
         _fail(str(error), WRONG_USAGE)
     except KelboError as error:
         _fail(str(error), FAILED)
+    except BrokenPipeError:
+        # As in `kelbo evaluate RUN | head -1`: the reader has what it wanted. Python would write
+        # the rest once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
     except OSError as error:
         _fail(_explain(error), FAILED)
-    except MemoryError:
-        _fail("There is not enough memory. Use a smaller --batch-size or --image-size.", FAILED)
+    except Exception as error:
+        if os.environ.get(_SHOW_TRACEBACK):
+            raise
+        _fail(_explain_unexpected(error), FAILED)
     sys.exit(0)
 
 
+def _run() -> None:
+    try:
+        app()
+    except SystemExit as end:
+        # Typer makes exit codes of its own of these two.
+        if end.code == 130:
+            raise KeyboardInterrupt from None
+        if isinstance(end.__context__, BrokenPipeError):
+            raise end.__context__ from None
+        raise
+    finally:
+        # A reader that has gone, or a full disk, shows here and not when Python ends.
+        if sys.stdout is not None:
+            sys.stdout.flush()
+
+
 def _explain(error: OSError) -> str:
-    where = f" ({error.filename})" if error.filename else ""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return (
-            f"The disk is full{where}. What had been finished is kept; free some space and "
-            "repeat the command."
-        )
+    # Of a file that is moved, the place where it should go is the one that the user knows.
+    path = error.filename2 or error.filename
+    where = f" ({path})" if path else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        full = "A file would become too large" if error.errno == errno.EFBIG else "The disk is full"
+        return f"{full}{where}. What had been finished is kept; make room and repeat the command."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"Not allowed{where}: {error.strerror}. Choose a place that you may write to."
+        return (
+            f"Not allowed{where}: {error.strerror}. Change the permissions or choose another place."
+        )
     return f"{error.strerror or error}{where}."
+
+
+def _explain_unexpected(error: Exception) -> str:
+    kind = type(error).__name__
+    text = " ".join(str(error).split())
+    # Every backend has an exception of its own for this.
+    if isinstance(error, MemoryError) or re.search(
+        "ResourceExhausted|RESOURCE_EXHAUSTED|[Oo]ut of memory|not enough memory", f"{kind} {text}"
+    ):
+        return (
+            "There is not enough memory. Use a smaller --batch-size, --image-size, --latent-dim or "
+            "--train-limit."
+        )
+    return (
+        f"Something that kelbo did not foresee, {kind}: {text[:500]}\n"
+        f"If it looks like a mistake of kelbo's, please report it with all that the same command "
+        f"prints after {_SHOW_TRACEBACK}=1."
+    )
 
 
 def _fail(message: str, code: int) -> NoReturn:

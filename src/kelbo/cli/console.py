@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,13 +13,12 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
+
+from kelbo.errors import KelboError
 
 # Progress, notes and errors.
-stderr = Console(stderr=True, highlight=False, soft_wrap=True)
-# Results.
-stdout = Console(highlight=False, soft_wrap=True)
+stderr = Console(stderr=True, highlight=False)
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
 BackendOption = Annotated[
@@ -44,9 +44,15 @@ SamplesOption = Annotated[
 ]
 
 
-def say(message: str, style: str | None = None) -> None:
-    """One line on stderr, to the letter."""
-    stderr.print(escape(message), style=style)
+def say(message: str, style: str = "") -> None:
+    """One message on stderr, to the letter; a terminal shows it broken between words."""
+    if stderr.is_terminal:
+        # Not by Rich, which would break a long path too.
+        message = "\n".join(
+            textwrap.fill(line, stderr.width, break_long_words=False, break_on_hyphens=False)
+            for line in message.splitlines()
+        )
+    stderr.print(Text(message, style), soft_wrap=True)
 
 
 def print_json(content: dict[str, Any]) -> None:
@@ -56,21 +62,16 @@ def print_json(content: dict[str, Any]) -> None:
 
 def print_figures(rows: list[tuple[str, str, str]]) -> None:
     """A small table of name, figure and remark on stdout."""
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True, justify="right", style="bold")
-    table.add_column(style="dim")
-    for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
-    stdout.print(table)
+    names, figures = (max(len(row[column]) for row in rows) for column in (0, 1))
+    for name, figure, remark in rows:
+        print(f"{name:<{names}}  {figure:>{figures}}  {remark}".rstrip())
 
 
 def print_facts(rows: list[tuple[str, str]]) -> None:
     """A small table of name and value on stdout."""
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
-    stdout.print(table)
+    names = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        print(f"{name:<{names}}  {value}")
 
 
 def start_backend(name: str | None) -> str:
@@ -97,7 +98,7 @@ def start_backend(name: str | None) -> str:
 
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Hold back what libraries write to the stderr of the process; show it if the block fails.
+    """Hold back what libraries write to the stderr of the process; show it if they fail.
 
     TensorFlow's C++ part greets with several lines that no setting turns off.
     """
@@ -111,7 +112,9 @@ def quiet_stderr() -> Iterator[None]:
         os.dup2(held.fileno(), descriptor)
         try:
             yield
-        except BaseException:
+        except KelboError:
+            raise
+        except Exception:
             held.seek(0)
             os.write(saved, held.read())
             raise

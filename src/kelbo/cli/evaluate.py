@@ -13,11 +13,12 @@ from kelbo.cli.console import (
     listen_to_warnings,
     print_figures,
     print_json,
+    say,
     start_backend,
     stderr,
-    stdout,
 )
-from kelbo.runs import EVALUATION, REPORT, RunDirectory
+from kelbo.errors import RunError
+from kelbo.runs import CONFIG, EVALUATION, REPORT, RunDirectory
 
 if TYPE_CHECKING:
     from kelbo.data import Dataset
@@ -53,7 +54,7 @@ def load_run(
     from kelbo.training.configuration import Configuration
 
     listen_to_warnings()
-    configuration = Configuration.from_toml(directory.read_config(), str(directory.path))
+    configuration = Configuration.from_toml(directory.read_config(), str(directory.file(CONFIG)))
     model = load_run_model(directory, backend)
 
     from kelbo.training.train import load_data
@@ -78,44 +79,61 @@ def evaluate_and_report(
     directory: RunDirectory, model: "LatentVariableModel", data: "Dataset", samples: int
 ) -> dict[str, Any]:
     """Evaluate, and write evaluation.json, arrays.npz, the pictures and the report."""
-    from kelbo.evaluation.evaluate import evaluate as evaluate_model
     from kelbo.evaluation.pictures import picture_arrays
     from kelbo.report import write_report
 
     start = time.perf_counter()
+    try:
+        figures = _evaluate(model, data, samples)
+        figures["seconds"] = round(time.perf_counter() - start, 2)
+        kl = figures.get("kl_per_dimension", [])
+        most_informative_first = sorted(figures.get("active_dimensions", []), key=lambda j: -kl[j])
+        arrays = picture_arrays(model, data, most_informative_first)
+        directory.write_json(EVALUATION, figures)
+        directory.write_arrays(arrays)
+        write_report(directory)
+    except KeyboardInterrupt:
+        raise RunError(
+            f"Interrupted during the evaluation. {directory.path} keeps its model; "
+            f"`kelbo evaluate {directory.path}` evaluates it again."
+        ) from None
+    return figures
+
+
+def _evaluate(model: "LatentVariableModel", data: "Dataset", samples: int) -> dict[str, Any]:
+    from kelbo.evaluation.evaluate import evaluate as evaluate_model
+
     with Progress(
         TextColumn("Evaluating"),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=None),
         MofNCompleteColumn(),
         TimeRemainingColumn(compact=True),
         console=stderr,
+        expand=True,
         transient=True,
         disable=not stderr.is_terminal,
     ) as progress:
         task = progress.add_task("", total=data.count("test"))
-        figures = evaluate_model(
+        return evaluate_model(
             model,
             data,
             num_samples=samples,
             on_progress=lambda images: progress.update(task, completed=images),
         )
-    figures["seconds"] = round(time.perf_counter() - start, 2)
-    kl = figures.get("kl_per_dimension", [])
-    most_informative_first = sorted(figures.get("active_dimensions", []), key=lambda j: -kl[j])
-    directory.write_json(EVALUATION, figures)
-    directory.write_arrays(picture_arrays(model, data, most_informative_first))
-    write_report(directory)
-    return figures
 
 
 def print_result(directory: RunDirectory, figures: dict[str, Any], as_json: bool) -> None:
-    """The figures and the path of the report, on stdout."""
+    """The figures and the path of the report, on stdout; how to read them, on stderr."""
     report = directory.file(REPORT)
     if as_json:
         print_json({"run": str(directory.path), "report": str(report), "evaluation": figures})
         return
     print_figures(_rows(figures))
-    stdout.print(f"\nReport: {report}")
+    print(f"\nReport: {report}", flush=True)
+    if figures.get("effective_beta_note"):
+        say(f"Effective beta: {figures['effective_beta_note']}.")
+    for note in figures.get("notes", []):
+        say(note)
 
 
 def _rows(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -138,12 +156,11 @@ def _rows(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
         rows.append(("KL", f"{figures['kl']:.2f}", "nats"))
         units, size = figures["active_units"], len(figures["kl_per_dimension"])
         rows.append(("Active latent dimensions", f"{units} of {size}", ""))
-        beta, note = figures["effective_beta"], figures["effective_beta_note"]
-        rows.append(("Effective beta", format_beta(beta), note))
+        rows.append(("Effective beta", format_beta(figures["effective_beta"]), ""))
     if "independent_pixels" in floors:
-        remark = "nats, for comparison: no latents at all"
+        remark = "nats, a model without latents"
         rows.append(("Independent pixels", f"{-floors['independent_pixels']:.2f}", remark))
     if "pixel_entropy" in floors:
-        remark = "nats, the best reconstruction that grey pixels allow"
+        remark = "nats, the best that grey pixels allow"
         rows.append(("Entropy of the pixels", f"{-floors['pixel_entropy']:.2f}", remark))
     return rows

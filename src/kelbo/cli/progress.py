@@ -1,4 +1,4 @@
-"""A live progress bar for a training, on stderr."""
+"""A live progress bar for a training, on stderr, that fits the width of the terminal."""
 
 import time
 from typing import Any
@@ -10,33 +10,34 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
-    SpinnerColumn,
     Task,
     TextColumn,
     TimeRemainingColumn,
 )
 from rich.text import Text
 
-# Shown in this order, those that the model reports.
-_SHOWN = ("loss", "elbo", "reconstruction", "kl", "beta")
+# From this width in columns on there is room for the units.
+_WIDE = 100
 
 
 class _Speed(ProgressColumn):
     """Training images a second."""
 
-    def __init__(self, batch_size: int):
+    def __init__(self, batch_size: int, unit: str):
         super().__init__()
         self.batch_size = batch_size
+        self.unit = unit
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text(f"{speed * self.batch_size:,.0f} samples/s" if speed else "")
+        number = f"{speed * self.batch_size:,.0f}" if speed else "-"
+        return Text(f"{number:>6}{self.unit}", no_wrap=True)
 
 
 class ProgressBar(keras.callbacks.Callback):
     """Batch, loss, ELBO and KL in nats, samples a second and time left of every epoch.
 
-    Where stderr is no terminal there is one line an epoch instead.
+    A line stays behind for each finished epoch; where stderr is no terminal these are all.
 
     Args:
         console: where to draw.
@@ -48,15 +49,16 @@ class ProgressBar(keras.callbacks.Callback):
         super().__init__()
         self.console = console
         self.batches = batches
+        self.wide = console.width >= _WIDE
         self.progress = Progress(
-            SpinnerColumn(),
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=None),  # what the others leave
             MofNCompleteColumn(),
-            _Speed(batch_size),
-            TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[terms]}"),
+            _Speed(batch_size, " samples/s" if self.wide else "/s"),
+            TimeRemainingColumn(compact=True),
             console=console,
+            expand=True,
             refresh_per_second=5,
             speed_estimate_period=10,
             transient=True,
@@ -70,41 +72,63 @@ class ProgressBar(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Start a bar for the epoch."""
         self.start = time.perf_counter()
-        name = f"Epoch {epoch + 1}/{self.params['epochs']}"
-        self.task = self.progress.add_task(name, total=self.batches, terms="")
+        self.name = f"Epoch {epoch + 1}/{self.params['epochs']}"
+        # Room for the terms from the start, or the bar would jump when they come.
+        self.room = len(self._terms(dict.fromkeys(("loss", *self.model.objective.logged), 0.0)))
+        terms = " " * self.room
+        self.task = self.progress.add_task(self.name, total=self.batches, terms=terms)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Move the bar."""
         # `batch` may jump by several when Keras runs several steps in one execution.
-        self.progress.update(self.task, completed=batch + 1, terms=_terms(logs))
+        self.progress.update(self.task, completed=batch + 1, terms=self._terms(logs or {}))
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Say what the wait at the end of an epoch is for."""
+        self.progress.update(self.task, terms=f"{'testing':<{self.room}}")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Leave one line behind, with the validation's figures."""
+        """Leave one line behind, with the figures of the test images in brackets."""
         seconds = time.perf_counter() - self.start
         self.progress.remove_task(self.task)
         self.console.print(
-            f"Epoch {epoch + 1}/{self.params['epochs']}  {seconds:.1f} s  {_terms(logs)}",
-            highlight=False,
+            f"{self.name}  {seconds:.1f} s  {_summary(logs or {})}", highlight=False, soft_wrap=True
         )
 
     def close(self) -> None:
         """Take the bar away, also after an interruption."""
-        self.progress.stop()
+        # Where it was not started, Rich would leave an empty line.
+        if self.console.is_terminal:
+            self.progress.stop()
+
+    def _terms(self, logs: dict[str, float]) -> str:
+        """The running means, each as wide as it will be all through the epoch."""
+        unit = " nats" if self.wide else ""
+        parts = [f"loss {_number(logs['loss']):>6}"] if "loss" in logs else []
+        if "elbo" in logs:
+            parts.append(f"ELBO {_number(logs['elbo']):>7}{unit}")
+            parts.append(f"KL {_number(logs['kl']):>6}{unit}")
+        return "  ".join(parts)
 
 
-def _terms(logs: dict[str, float] | None) -> str:
-    """The terms, with those of the validation in brackets."""
-    logs = logs or {}
-    parts = []
-    for name in _SHOWN:
-        if name not in logs:
-            continue
-        part = f"{name} {_number(logs[name])}"
-        if f"val_{name}" in logs:
-            part += f" (test {_number(logs[f'val_{name}'])})"
-        parts.append(part)
+def _summary(logs: dict[str, float]) -> str:
+    """The figures of a finished epoch in one line of at most 80 columns."""
+    parts = [f"loss {_number(logs['loss'])}"]
+    if "elbo" in logs:
+        parts += [_with_test("ELBO", "elbo", logs), f"KL {_number(logs['kl'])}"]
+    else:
+        parts[0] = _with_test("loss", "loss", logs)
+    if "beta" in logs:
+        parts.append(f"beta {logs['beta']:.2g}")
     return "  ".join(parts)
 
 
+def _with_test(title: str, name: str, logs: dict[str, float]) -> str:
+    test = f" (test {_number(logs[f'val_{name}'])})" if f"val_{name}" in logs else ""
+    return f"{title} {_number(logs[name])}{test}"
+
+
 def _number(value: float) -> str:
-    return f"{value:.2f}" if abs(value) >= 10.0 else f"{value:.4g}"
+    """Four or five digits, whatever the size."""
+    size = abs(value)
+    return f"{value:.4f}" if size < 1.0 else f"{value:.2f}" if size < 1000.0 else f"{value:,.0f}"

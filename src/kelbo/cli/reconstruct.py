@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kelbo.cli.console import BackendOption, RunArgument, stdout
+from kelbo.cli.console import BackendOption, RunArgument
 from kelbo.runs import RunDirectory
 
 
@@ -27,4 +27,4 @@ def reconstruct(
 
     originals, _ = data.head("test", n)
     save_pairs(out, originals, model.reconstruct(originals), columns=min(10, len(originals)))
-    stdout.print(str(out))
+    print(out)

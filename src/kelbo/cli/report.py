@@ -1,6 +1,6 @@
 """`kelbo report`: the report of a run, from its files alone."""
 
-from kelbo.cli.console import RunArgument, stdout
+from kelbo.cli.console import RunArgument
 from kelbo.runs import RunDirectory
 
 
@@ -11,4 +11,4 @@ def report(run: RunArgument) -> None:
     """
     from kelbo.report import write_report
 
-    stdout.print(str(write_report(RunDirectory.open(run))))
+    print(write_report(RunDirectory.open(run)))

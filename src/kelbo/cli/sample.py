@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kelbo.cli.console import BackendOption, RunArgument, stdout
+from kelbo.cli.console import BackendOption, RunArgument
 from kelbo.errors import UsageError
 from kelbo.runs import RunDirectory
 
@@ -36,4 +36,4 @@ def sample(
             "`kelbo reconstruct` shows what it has learnt."
         )
     save_grid(out, model.sample(n, seed=seed), columns=math.ceil(math.sqrt(n)))
-    stdout.print(str(out))
+    print(out)

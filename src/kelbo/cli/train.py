@@ -12,12 +12,13 @@ from kelbo.cli.console import (
     JsonOption,
     SamplesOption,
     listen_to_warnings,
+    quiet_stderr,
     say,
     start_backend,
     stderr,
 )
 from kelbo.errors import RunError
-from kelbo.runs import METRICS, RunDirectory, default_name
+from kelbo.runs import METRICS, MODEL, RunDirectory, default_name
 
 _DATA = "Data"
 _MODEL = "Model"
@@ -221,7 +222,9 @@ def train(
     run_path = out or Path("runs") / name
     RunDirectory.check_place(run_path, force)
     data_set = load_data(configuration)
-    autoencoder = make_model(configuration, data_set)
+    with quiet_stderr():
+        # Keras seeds every backend that is installed, and so imports them all.
+        autoencoder = make_model(configuration, data_set)
     count = data_set.count("train")
     say(
         f"Data: {data_set.name}, {count:,} training and {data_set.count('test'):,} test images of "
@@ -243,8 +246,12 @@ def train(
 
 
 def _interrupted(run: RunDirectory) -> str:
-    if not run.file(METRICS).exists():
-        return f"Interrupted before the first epoch was finished: {run.path} holds no model yet."
+    """What there is after Ctrl-C during a training, and what to do."""
+    if not run.file(MODEL).exists() or not run.file(METRICS).exists():
+        return (
+            f"Interrupted before the first epoch was finished: {run.path} holds no model yet. "
+            "The same command with --force starts again."
+        )
     epochs = len(run.read_metrics()["epoch"])
     return (
         f"Interrupted. {run.path} holds the model after {epochs} finished "

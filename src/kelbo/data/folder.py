@@ -61,12 +61,12 @@ class ImageFiles:
         except UNREADABLE as error:
             raise DataError(
                 f"{path} could be read when the folder was loaded and now cannot ({error}). "
-                "Restore the file and resume the training."
+                "Restore the file and repeat the training."
             ) from error
         if image.shape != self.shape:
             raise DataError(
                 f"{path} has become {image.shape[0]} x {image.shape[1]} pixels since the folder "
-                f"was loaded; expected {height} x {width}. Restore it and resume the training."
+                f"was loaded; expected {height} x {width}. Restore it and repeat the training."
             )
         return image
 

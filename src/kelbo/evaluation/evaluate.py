@@ -7,6 +7,7 @@ import numpy as np
 
 from kelbo.bounds import TraceStatistics, chunks, log_mean_exp
 from kelbo.data import Dataset
+from kelbo.errors import DivergedError, UsageError
 from kelbo.evaluation.floors import independent_pixels, pixel_entropy
 from kelbo.likelihoods import BernoulliLikelihood
 from kelbo.model import LatentVariableModel
@@ -42,7 +43,12 @@ def evaluate(
 
     Raises:
         UsageError: num_samples or batch_size < 1.
+        DataError: the data have not the shape that the model was made for, or not its support.
+        DivergedError: a figure is NaN or infinite.
     """
+    if batch_size < 1:
+        raise UsageError(f"Expected batch_size >= 1, received {batch_size}.")
+    model.check_data(data.read("test", range(min(batch_size, data.count("test")))))
     figures: dict[str, Any] = {"images": data.count("test"), "unit": "nats"}
     if model.prior is None:
         figures |= _evaluate_autoencoder(model, data, batch_size, on_progress)
@@ -50,8 +56,8 @@ def evaluate(
         figures |= _evaluate_bounds(model, data, num_samples, batch_size, seed, on_progress)
         figures["effective_beta"] = model.effective_beta
         figures["effective_beta_note"] = explain_beta(float(figures["effective_beta"]))
-    figures |= _context(model, data, batch_size)
-    return figures
+    _check_finite(figures)
+    return figures | _context(model, data, batch_size)
 
 
 def _evaluate_bounds(
@@ -112,6 +118,21 @@ def _evaluate_autoencoder(
         done += len(x)
         on_progress(done)
     return {"reconstruction": total / done}
+
+
+def _check_finite(figures: dict[str, Any]) -> None:
+    """Refuse figures that mean nothing, and that JSON cannot hold."""
+    broken = [
+        name
+        for name, value in figures.items()
+        if isinstance(value, float | list) and not np.isfinite(value).all()
+    ]
+    if broken:
+        raise DivergedError(
+            f"On the test images {', '.join(broken)} became NaN or infinite: the model has "
+            "diverged. Train again with a lower learning rate; a Gaussian likelihood may need a "
+            "fixed variance."
+        )
 
 
 def _context(model: LatentVariableModel, data: Dataset, batch_size: int) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from jinja2 import Environment, StrictUndefined, Template
 
 import kelbo
 from kelbo.report import pictures, summary
+from kelbo.report.checks import check_arrays, check_evaluation, check_metrics
 from kelbo.runs import (
     ARRAYS,
     ENVIRONMENT,
@@ -31,17 +32,14 @@ def write_report(run: RunDirectory) -> Path:
 
     Raises:
         RunError: the run has no configuration, or one of its files is damaged.
-        DataError: its arrays are no images or no latent means.
+        DataError: its images or latent means are NaN.
     """
     config = run.read_config()
-    metrics = _read(run, METRICS, run.read_metrics)
-    evaluation = {
-        key: value
-        for key, value in _read(run, EVALUATION, lambda: run.read_json(EVALUATION)).items()
-        if value is not None  # JSON's way to say that there is no figure
-    }
+    metrics = _read(run, METRICS, run.read_metrics, check_metrics)
+    evaluation = _read(run, EVALUATION, lambda: _evaluation(run), check_evaluation)
     environment = _read(run, ENVIRONMENT, lambda: run.read_json(ENVIRONMENT))
-    arrays = _read(run, ARRAYS, run.read_arrays)
+    latent_dim = len(evaluation.get("kl_per_dimension", [])) or None
+    arrays = _read(run, ARRAYS, run.read_arrays, lambda found: check_arrays(found, latent_dim))
     name = run.path.resolve().name
     folder = run.file(PICTURES)
     content = {
@@ -74,10 +72,26 @@ def write_report(run: RunDirectory) -> Path:
 
 
 def _read(
-    run: RunDirectory, name: str, read: Callable[[], Mapping[str, _Content]]
+    run: RunDirectory,
+    name: str,
+    read: Callable[[], Mapping[str, _Content]],
+    check: Callable[[Mapping[str, _Content]], None] = lambda content: None,
 ) -> Mapping[str, _Content]:
     """What one file holds: nothing when it is not written yet, an error when it is damaged."""
-    return read() if run.file(name).is_file() else {}
+    if not run.file(name).is_file():
+        return {}
+    content = read()
+    try:
+        check(content)
+    except ValueError as error:
+        raise run.damaged(name, error) from error
+    return content
+
+
+def _evaluation(run: RunDirectory) -> dict[str, Any]:
+    """The figures that there are; null is JSON's way to say that there is none."""
+    figures = run.read_json(EVALUATION)
+    return {name: value for name, value in figures.items() if value is not None}
 
 
 def _template() -> Template:

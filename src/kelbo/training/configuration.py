@@ -4,10 +4,13 @@ import dataclasses
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from types import NoneType
+from typing import Any, Self, get_args, get_origin
 
 import kelbo
 from kelbo.errors import UsageError, unknown_name
+
+_LARGEST_SEED = 2**32 - 1  # NumPy's and Keras's
 
 
 def _field(section: str, default: Any) -> Any:
@@ -62,6 +65,8 @@ class Configuration:
         for name, smallest in (("latent_dim", 1), ("epochs", 1), ("batch_size", 1), ("seed", 0)):
             if getattr(self, name) < smallest:
                 raise UsageError(f"Expected {name} >= {smallest}, received {getattr(self, name)}.")
+        if self.seed > _LARGEST_SEED:
+            raise UsageError(f"Expected seed <= {_LARGEST_SEED}, received {self.seed}.")
         if not 0.0 < self.learning_rate < float("inf"):
             raise UsageError(f"Expected learning_rate > 0, received {self.learning_rate}.")
         if not 0.0 <= self.warmup_epochs < float("inf"):
@@ -88,6 +93,7 @@ class Configuration:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if value is not None:
+                value = list(value) if isinstance(value, tuple) else value
                 tables.setdefault(field.metadata["section"], {})[field.name] = value
         return tables
 
@@ -108,8 +114,10 @@ class Configuration:
         for section, table in tables.items():
             if section == "kelbo":
                 continue
-            if section not in sections or not isinstance(table, dict):
+            if section not in sections:
                 raise UsageError(f"{where}: {unknown_name('table', section, sections)}")
+            if not isinstance(table, dict):
+                raise UsageError(f"{where}: expected a table [{section}], found {table!r}.")
             known = [name for name, f in fields.items() if f.metadata["section"] == section]
             for name, value in table.items():
                 if name not in known:
@@ -133,24 +141,24 @@ class Configuration:
         return cls.from_toml(tables, str(path))
 
 
+_IN_WORDS = {
+    str: 'text in "quotes"',
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    tuple[int, int]: "[height, width] in whole numbers",
+}
+
+
 def _typed(where: str, name: str, value: Any, annotation: Any) -> Any:
-    """The value as the field's type, or an error that names what was expected."""
-    allowed = {
-        str: (str,),
-        int: (int,),
-        bool: (bool,),
-        float: (int, float),
-        str | None: (str,),
-        int | None: (int,),
-        float | None: (int, float),
-        tuple[int, int] | None: (list,),
-    }[annotation]
-    wrong_bool = isinstance(value, bool) and bool not in allowed
-    if not isinstance(value, allowed) or wrong_bool:
-        expected = " or ".join(kind.__name__ for kind in allowed)
-        raise UsageError(f"{where}: expected {name} to be {expected}, found {value!r}.")
-    if isinstance(value, list):
-        if len(value) != 2 or not all(type(side) is int for side in value):
-            raise UsageError(f"{where}: expected {name} = [height, width], found {value!r}.")
-        return tuple(value)
-    return float(value) if isinstance(value, int) and float in allowed else value
+    """The value as the field's type, or an error that says what was expected."""
+    kind = next(kind for kind in get_args(annotation) or (annotation,) if kind is not NoneType)
+    # A bool is an int in Python and is none here; 1 will do for 1.0.
+    if kind is float and type(value) is int:
+        return float(value)
+    if get_origin(kind) is tuple:
+        if type(value) is list and [type(side) for side in value] == [int, int]:
+            return tuple(value)
+    elif type(value) is kind:
+        return value
+    raise UsageError(f"{where}: expected {name} to be {_IN_WORDS[kind]}, found {value!r}.")

@@ -21,7 +21,8 @@ def describe_environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "keras": keras.__version__,
         "backend": backend,
-        "backend_version": version(backend),
+        # Asked of the module: the distribution may have another name, as tensorflow-cpu.
+        "backend_version": sys.modules[backend].__version__,
         "numpy": version("numpy"),
         "device": str(keras.ops.zeros(()).device),
         "processor": _processor(),

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kelbo.data import Dataset, load
+from kelbo.data import NAMED, Dataset, load
 from kelbo.model import LatentVariableModel
 from kelbo.objectives import LinearWarmup
 from kelbo.presets import preset
@@ -94,7 +94,7 @@ def train(
     for part in (batches, validation):
         model.check_data(part)
     run = RunDirectory.create(out, force)
-    run.write_config(configuration.to_toml())
+    run.write_config(_found_from_anywhere(configuration).to_toml())
     run.write_json(ENVIRONMENT, describe_environment())
     streams = [part for part in (batches, validation) if not isinstance(part, np.ndarray)]
     try:
@@ -115,3 +115,12 @@ def train(
                 raise stream.failure from None
         raise
     return run
+
+
+def _found_from_anywhere(configuration: Configuration) -> Configuration:
+    """The configuration with the whole path of its data, unless they have a name."""
+    if configuration.source in NAMED:
+        return configuration
+    return configuration.with_changes(
+        source=str(Path(configuration.source).expanduser().absolute())
+    )

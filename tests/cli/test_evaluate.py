@@ -1,0 +1,109 @@
+import json
+import re
+
+import numpy as np
+import pytest
+from tests.cli.program import kelbo, refused
+
+from kelbo.runs import RunDirectory
+
+COMMANDS = (["evaluate"], ["sample", "--out", "x.png"], ["reconstruct", "--out", "x.png"])
+
+
+def test_the_figures_are_a_small_table_and_the_remarks_go_to_stderr(run, no_report):
+    result = kelbo("evaluate", run, "--samples", 2)
+    assert result.code == 0
+    lines = result.out.splitlines()
+    assert lines[0] == "Test images" + lines[0][11:-2] + "32"
+    assert re.search(r"^ELBO +-\d+\.\d\d  nats, higher is better$", result.out, re.MULTILINE)
+    assert re.search(r"^Importance-weighted bound .*K = 2$", result.out, re.MULTILINE)
+    assert lines[-1] == f"Report: {run / 'report.html'}"
+    assert all(len(line) <= 80 for line in lines[:-1])
+    assert "grey" in result.err
+
+
+def test_json_is_one_object_and_the_same_as_the_file(run, no_report):
+    result = kelbo("evaluate", run, "--json", "--samples", 2)
+    assert result.code == 0
+    assert result.json["evaluation"] == RunDirectory.open(run).read_json("evaluation.json")
+    assert "Evaluating" not in result.out
+
+
+def test_evaluating_twice_gives_the_same_figures(run, trained, no_report):
+    again = kelbo("evaluate", run, "--json", "--samples", 2).json["evaluation"]
+    first = json.loads((trained / "evaluation.json").read_text())
+    del again["seconds"], first["seconds"]
+    assert again == first
+
+
+def test_an_unfaithful_model_is_told_what_its_beta_means(images, tmp_path, no_report):
+    options = ("--network", "mlp", "--latent-dim", 2, "--epochs", 1, "--model", "article")
+    result = kelbo("train", "--data", images, *options, "--out", tmp_path / "run")
+    assert re.search(r"Effective beta: the KL term counts .* less than in the ELBO", result.err)
+    assert re.search(r"^Effective beta +0\.0018$", result.out, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_what_is_no_run_is_refused(command, tmp_path):
+    name, *options = command
+    assert "There is no run at" in refused(name, tmp_path / "nowhere", *options, code=1)
+    assert "is not a run directory" in refused(name, tmp_path, *options, code=1)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "has no model.keras"),
+        (b"", "model.keras is damaged"),
+        (b"PK\x03\x04 and no more", "model.keras is damaged"),
+    ],
+)
+def test_a_model_that_is_missing_or_damaged(run, command, content, message):
+    (run / "model.keras").unlink()
+    if content is not None:
+        (run / "model.keras").write_bytes(content)
+    name, *options = command
+    assert message in refused(name, run, *options, code=1)
+
+
+def test_a_model_file_that_was_cut_short(run):
+    whole = (run / "model.keras").read_bytes()
+    for length in (10, len(whole) // 2, len(whole) - 10):
+        (run / "model.keras").write_bytes(whole[:length])
+        assert "model.keras is damaged" in refused("evaluate", run, code=1)
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "message"),
+    [
+        ("not = = toml", 1, "config.toml is damaged"),
+        ("[model]\nlatent_dimm = 3", 2, "config.toml: There is no key in .* 'latent_dim'"),
+        ("[data]\nsource = 3", 2, "config.toml: expected source to be text"),
+        ("[data]\nsource = '/nowhere/x.npy'", 2, "no file or folder /nowhere/x.npy"),
+    ],
+)
+def test_a_configuration_that_is_damaged(run, content, code, message):
+    (run / "config.toml").write_text(content)
+    assert re.search(message, refused("evaluate", run, code=code))
+
+
+def test_data_that_have_changed_since_the_training(images, tmp_path, no_report):
+    options = ("--network", "mlp", "--latent-dim", 2, "--epochs", 1)
+    assert kelbo("train", "--data", images, *options, "--out", tmp_path / "run").code == 0
+    before = (tmp_path / "run" / "evaluation.json").read_bytes()
+    np.save(images, np.zeros((30, 5, 5), "float32"))
+    assert "(n, 6, 6, 1), received" in refused("evaluate", tmp_path / "run", code=1)
+    assert "(n, 6, 6, 1), received" in refused(
+        "reconstruct", tmp_path / "run", "--out", tmp_path / "x.png", code=1
+    )
+    images.unlink()
+    assert str(images) in refused("evaluate", tmp_path / "run", code=2)
+    assert (tmp_path / "run" / "evaluation.json").read_bytes() == before
+
+
+def test_figures_that_are_damaged_are_written_again(run):
+    (run / "evaluation.json").write_text("{")
+    (run / "arrays.npz").write_bytes(b"PK")
+    assert kelbo("evaluate", run, "--samples", 2).code == 0
+    assert RunDirectory.open(run).read_json("evaluation.json")["images"] == 32

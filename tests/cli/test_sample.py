@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+from PIL import Image
+from tests.cli.program import SMALL, kelbo, refused
+
+
+@pytest.mark.parametrize(("n", "columns", "rows"), [(64, 8, 8), (5, 3, 2), (1, 1, 1)])
+def test_samples_are_one_picture(trained, tmp_path, n, columns, rows):
+    out = tmp_path / "new" / "samples [1].png"
+    result = kelbo("sample", trained, "-n", n, "--out", out)
+    assert (result.code, result.out) == (0, f"{out}\n")
+    with Image.open(out) as picture:
+        assert picture.format == "PNG"
+        # Digits of 28 pixels are enlarged three times; the gutters are 2 pixels wide.
+        assert picture.size == (columns * 86 - 2, rows * 86 - 2)
+
+
+def test_the_seed_decides_the_draws(trained, tmp_path):
+    def pixels(seed):
+        assert (
+            kelbo("sample", trained, "-n", 4, "--seed", seed, "--out", tmp_path / "x.png").code == 0
+        )
+        with Image.open(tmp_path / "x.png") as picture:
+            return np.asarray(picture)
+
+    np.testing.assert_array_equal(pixels(1), pixels(1))
+    assert (pixels(1) != pixels(2)).any()
+
+
+def test_an_autoencoder_has_no_prior_to_draw_from(images, tmp_path, no_report):
+    run = tmp_path / "run"
+    assert kelbo("train", "--data", images, *SMALL, "--model", "ae", "--out", run).code == 0
+    message = refused("sample", run, "--out", tmp_path / "x.png", code=2)
+    assert "no prior" in message
+    assert "kelbo reconstruct" in message
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_a_picture_that_cannot_be_written(trained, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert str(tmp_path / "file") in refused(
+        "sample", trained, "--out", tmp_path / "file" / "x.png", code=1
+    )
+    assert str(tmp_path) in refused("sample", trained, "--out", tmp_path, code=1)

@@ -1,0 +1,299 @@
+import csv
+import json
+import re
+import tomllib
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+from tests.cli.program import MNIST, SMALL, kelbo, refused
+
+from kelbo.loading import load_model
+from kelbo.runs import FILES, RunDirectory
+
+BACKEND = keras.backend.backend()
+
+
+def config(run):
+    return tomllib.loads((run / "config.toml").read_text())
+
+
+def weights(run):
+    return [np.asarray(w) for w in load_model(run / "model.keras").get_weights()]
+
+
+# What a training leaves.
+
+
+def test_a_run_holds_every_file(trained):
+    run = RunDirectory.open(trained)
+    assert {path.name for path in trained.iterdir()} == {*FILES, "pictures"}
+    assert run.read_metrics()["epoch"] == [1.0, 2.0]
+    evaluation = run.read_json("evaluation.json")
+    assert evaluation["elbo"] == pytest.approx(evaluation["reconstruction"] - evaluation["kl"])
+    assert evaluation["images"] == 32
+    environment = run.read_json("environment.json")
+    assert environment["backend"] == BACKEND
+    assert {"kelbo", "keras", "numpy", "python", "backend_version", "device"} <= set(environment)
+    assert {path.name for path in (trained / "pictures").iterdir()} >= {
+        "losses.png",
+        "reconstructions.png",
+        "samples.png",
+    }
+    assert "<html" in (trained / "report.html").read_text()
+
+
+def test_metrics_have_one_row_an_epoch_with_training_and_test(trained):
+    rows = list(csv.DictReader((trained / "metrics.csv").read_text().splitlines()))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    for row in rows:
+        assert float(row["loss"]) == pytest.approx(-float(row["elbo"]), rel=1e-5)
+        assert float(row["val_elbo"]) == pytest.approx(
+            float(row["val_reconstruction"]) - float(row["val_kl"]), rel=1e-4
+        )
+
+
+def test_the_configuration_repeats_the_run_to_the_last_weight(trained, tmp_path, no_report):
+    result = kelbo("train", "--config", trained / "config.toml", "--out", tmp_path / "again")
+    assert result.code == 0
+    for first, second in zip(weights(trained), weights(tmp_path / "again"), strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert config(trained) == config(tmp_path / "again")
+
+
+def test_defaults_are_those_of_the_help():
+    help = " ".join(re.sub(r"[│\s]+", " ", kelbo("train", "--help").out).split())
+    for option, default in (
+        ("--data", "mnist"),
+        ("--model", "vae"),
+        ("--network", "conv"),
+        ("--latent-dim", "16"),
+        ("--likelihood", "bernoulli"),
+        ("--epochs", "3"),
+        ("--batch-size", "128"),
+        ("--learning-rate", "0.001"),
+        ("--seed", "0"),
+    ):
+        assert re.search(rf"{option} [^\[]*(\[x>=1\])?[^\[]*\[default: \({default}\)\]", help)
+
+
+def test_results_go_to_stdout_and_all_else_to_stderr(tmp_path, no_report):
+    result = kelbo("train", *MNIST, *SMALL, "--out", tmp_path / "run", "--json")
+    assert set(result.json) == {"run", "report", "evaluation"}
+    assert result.json["run"] == str(tmp_path / "run")
+    assert f"Backend: {BACKEND} (" in result.err
+    assert "Data: mnist, 128 training and 32 test images of 28 x 28 x 1" in result.err
+    assert f"VAE on {BACKEND}, effective beta 1\n" in result.err
+    assert re.search("^Epoch 1/1 ", result.err, re.MULTILINE)
+
+
+# The choices.
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (
+            ["--model", "article", "--latent-dim", "16"],
+            r"effective beta 0\.0049 \(.*204 times less",
+        ),
+        (["--model", "beta-vae"], r"effective beta 4 \(.*4\.0 times more"),
+        (["--beta", "0.5"], r"effective beta 0\.5 \(.*2\.0 times less"),
+        (["--beta", "1.1"], r"effective beta 1\.1$"),
+        (["--model", "ae"], "AE on .*, no KL"),
+        (["--warmup-epochs", "2"], r"effective beta 1 at the end"),
+    ],
+)
+def test_every_training_says_its_effective_beta(monkeypatch, tmp_path, options, expected):
+    def stop(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kelbo.training.train.train", stop)
+    result = kelbo("train", *MNIST, *SMALL, *options, "--out", tmp_path / "run")
+    assert re.search(expected, result.err, re.MULTILINE)
+
+
+def test_options_override_the_configuration(tmp_path, images, no_report):
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        f'[data]\nsource = "{images.as_posix()}"\n'
+        '[model]\npreset = "article"\nnetwork = "mlp"\nlatent_dim = 3\n'
+        "[training]\nepochs = 1\nbatch_size = 9\nseed = 5\n"
+    )
+    options = ("--latent-dim", 2, "--seed", 7)
+    result = kelbo("train", "--config", file, *options, "--out", tmp_path / "run")
+    assert result.code == 0, result
+    written = config(tmp_path / "run")
+    assert written["model"]["latent_dim"] == 2
+    assert written["training"]["seed"] == 7
+    assert written["model"]["preset"] == "article"
+    assert written["training"]["batch_size"] == 9
+    assert load_model(tmp_path / "run" / "model.keras").latent_dim == 2
+
+
+def test_a_run_without_a_name_gets_one_and_finds_its_data_from_anywhere(
+    images, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    result = kelbo("train", "--data", images.name, *SMALL, "--model", "ae", "--json")
+    assert result.code == 0, result
+    (run,) = (tmp_path / "runs").iterdir()
+    assert re.fullmatch(r"images-ae-\d{4}-\d\d-\d\d-\d\dh\d\dm\d\d", run.name)
+    assert config(run)["data"]["source"] == str(images)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    again = kelbo("evaluate", run, "--json").json["evaluation"]
+    assert again["reconstruction"] == result.json["evaluation"]["reconstruction"]
+
+
+def test_a_run_that_is_there_is_overwritten_only_on_demand(run, images, no_report):
+    before = {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
+    train = ("train", "--data", images, *SMALL, "--out", run)
+    assert "--force" in refused(*train, code=1)
+    assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
+    assert kelbo(*train, "--force").code == 0
+    assert config(run)["data"]["source"] == str(images)
+
+
+def test_a_folder_of_images_end_to_end(tmp_path):
+    folder = tmp_path / "pictures"
+    for index, pixels in enumerate(np.random.default_rng(0).integers(0, 256, (24, 6, 6, 3))):
+        label = folder / ("cat" if index % 2 else "dog")
+        label.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels.astype("uint8")).save(label / f"{index}.png")
+    (folder / "cat" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnonsense")
+    train = ("train", "--data", folder, *SMALL, "--binarize", "dynamic", "--out", tmp_path / "run")
+    result = kelbo(*train, "--json")
+    assert result.code == 0, result
+    assert re.search(r"Warning: 1 of 2[0-9] images cannot be read.*broken\.png", result.err)
+    again = kelbo("evaluate", tmp_path / "run", "--json", "--samples", 2)
+    assert again.json["evaluation"]["elbo"] == pytest.approx(
+        result.json["evaluation"]["elbo"], rel=1e-6
+    )
+    assert kelbo("report", tmp_path / "run").code == 0
+    assert "cat" in (tmp_path / "run" / "report.html").read_text()
+    assert "broken.png" in refused(*train, "--strict", "--force", code=1)
+    Image.new("RGB", (9, 9)).save(folder / "dog" / "larger.png")
+    assert "--image-size" in refused(*train, "--force", code=1)
+
+
+# What is refused, before anything is written.
+
+
+def array(change):
+    pixels = np.random.default_rng(0).random((20, 6, 6), "float32")
+    return change(pixels)
+
+
+def spoilt(value):
+    def change(pixels):
+        pixels[3, 2, 1] = value
+        return pixels
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (spoilt(np.nan), "1 NaN.*image 3"),
+        (spoilt(np.inf), "1 infinite.*image 3"),
+        (lambda x: x * 255, "0..255.*divide by 255"),
+        (lambda x: x * 2 - 1, "-1, 1"),
+        (lambda x: x[:0], "is empty"),
+        (lambda x: x[:1], "at least 2 images"),
+        (lambda x: x.reshape(20, 36), r"flattened.*reshape\(-1, 6, 6\)"),
+        (lambda x: x.astype("complex64"), "found x_train of complex64"),
+        (lambda x: (x * 255).astype("int32"), r"astype\('uint8'\)"),
+        (lambda x: np.array([x[0], x[0, :3]], dtype=object), "several sizes"),
+    ],
+)
+def test_bad_arrays_are_refused(tmp_path, change, message):
+    path = tmp_path / "bad.npy"
+    np.save(path, array(change), allow_pickle=True)
+    error = refused("train", "--data", path, *SMALL, "--out", tmp_path / "run", code=1)
+    assert str(path) in error
+    assert re.search(message, error)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--data", "mnits"], "no data set 'mnits'. Did you mean 'mnist'"),
+        (["--data", "nowhere/images.npz"], "no file or folder nowhere/images.npz"),
+        (["--model", "vea"], "no model 'vea'. Did you mean 'vae'"),
+        (["--network", "convv"], "no network 'convv'. Did you mean 'conv'"),
+        (["--likelihood", "bernouli"], "no likelihood 'bernouli'. Did you mean 'bernoulli'"),
+        (["--binarize", "dinamic"], "no binarization 'dinamic'. Did you mean 'dynamic'"),
+        (["--beta", "-1"], "finite number >= 0"),
+        (["--beta", "nan"], "finite number >= 0"),
+        (["--model", "ae", "--beta", "2"], "an autoencoder has no KL"),
+        (["--model", "article", "--beta", "2"], "its own constant"),
+        (["--epochs", "0"], "epochs >= 1, received 0"),
+        (["--seed", "4294967296"], "seed <= 4294967295"),
+        (["--learning-rate", "nan"], "learning_rate > 0, received nan"),
+        (["--channels", "2"], "not 2"),
+        (["--config", "nowhere.toml"], "no configuration file nowhere.toml"),
+    ],
+)
+def test_wrong_choices_are_refused(tmp_path, options, message):
+    error = refused("train", *MNIST, *SMALL, *options, "--out", tmp_path / "run", code=2)
+    assert re.search(message, error)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_place_that_is_taken_is_refused_before_the_work(tmp_path, images, monkeypatch):
+    def load_data(configuration):
+        raise AssertionError("the data are loaded")
+
+    monkeypatch.setattr("kelbo.training.train.load_data", load_data)
+    train = ("train", "--data", images, *SMALL, "--out")
+    assert "not a run" in refused(*train, tmp_path, code=1)
+    assert "found a file" in refused(*train, images, code=1)
+
+
+def test_a_place_that_may_not_be_written_to(tmp_path, images, monkeypatch):
+    def mkdir(path, **options):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    # Permissions do not bind the superuser, who may be running this.
+    monkeypatch.setattr("pathlib.Path.mkdir", mkdir)
+    error = refused("train", "--data", images, *SMALL, "--out", tmp_path / "run", code=1)
+    assert f"Not allowed ({tmp_path / 'run'})" in error
+
+
+# What stops a training.
+
+
+def test_a_loss_that_is_nan_stops_the_training_and_keeps_its_epochs(
+    tmp_path, images, monkeypatch, no_report
+):
+    import kelbo.training.checkpoint as checkpoint
+
+    write = checkpoint.Checkpoint.on_epoch_end
+
+    def spoil_after_writing(self, epoch, logs=None):
+        write(self, epoch, logs)
+        if epoch == 1:
+            self.model.optimizer.learning_rate = 1e30
+
+    monkeypatch.setattr(checkpoint.Checkpoint, "on_epoch_end", spoil_after_writing)
+    options = ("--data", images, *SMALL, "--epochs", 9, "--batch-size", 9)
+    error = refused("train", *options, "--out", tmp_path / "run", code=1)
+    assert re.search("The loss became (nan|inf|-inf) in batch [123] of epoch 3", error)
+    assert re.search("kl|reconstruction", error)
+    assert "learning rate" in error
+    run = RunDirectory.open(tmp_path / "run")
+    assert run.read_metrics()["epoch"] == [1.0, 2.0]
+    assert np.isfinite(np.concatenate([w.ravel() for w in weights(run.path)])).all()
+    assert kelbo("evaluate", run.path, "--json").code == 0
+
+
+def test_a_learning_rate_beyond_reason_exits_1(tmp_path, images):
+    options = ("--data", images, *SMALL, "--batch-size", 9, "--learning-rate", "1e6")
+    error = refused("train", *options, "--epochs", 2, "--out", tmp_path / "run", code=1)
+    assert re.search("became (nan|inf|-inf|NaN)", error)
+    assert "learning rate" in error
+    assert json.loads((tmp_path / "run" / "environment.json").read_text())

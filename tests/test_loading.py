@@ -1,0 +1,148 @@
+import json
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+from tests.support import data, tiny_ae, tiny_vae, weights
+
+import kelbo
+from kelbo.errors import RunError
+from kelbo.loading import load_model
+
+
+@pytest.fixture
+def saved(tmp_path):
+    model = tiny_vae()
+    model.compile("adam")
+    model.save(tmp_path / "model.keras")
+    return tmp_path / "model.keras"
+
+
+def rewritten(path, change):
+    """The file with its configuration changed, as someone might send it."""
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    parts["config.json"] = json.dumps(change(json.loads(parts["config.json"]))).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    return path
+
+
+@pytest.mark.parametrize("make", [tiny_vae, tiny_ae])
+def test_a_model_comes_back_with_its_weights(make, tmp_path):
+    model = make()
+    model.compile("adam")
+    model.fit(data(8), batch_size=4, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = load_model(tmp_path / "model.keras")
+    assert type(loaded) is type(model)
+    assert loaded.compiled
+    for one, other in zip(weights(model), weights(loaded), strict=True):
+        np.testing.assert_array_equal(one, other)
+    x = data(4)
+    np.testing.assert_allclose(model.reconstruct(x), loaded.reconstruct(x), rtol=1e-6)
+
+
+def test_there_is_no_file(tmp_path):
+    with pytest.raises(RunError, match="There is no model file .*nothing.keras"):
+        load_model(tmp_path / "nothing.keras")
+    with pytest.raises(RunError, match="There is no model file"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip file", b"PK\x03\x04"])
+def test_a_file_that_is_no_model_is_refused(tmp_path, content):
+    path = tmp_path / "model.keras"
+    path.write_bytes(content)
+    with pytest.raises(RunError, match=r"model\.keras is damaged, or is no \.keras file"):
+        load_model(path)
+
+
+def test_a_file_that_was_cut_or_changed_is_refused(saved):
+    whole = saved.read_bytes()
+    for start in range(0, len(whole), max(1, len(whole) // 20)):
+        saved.write_bytes(whole[:start])
+        with pytest.raises(RunError, match="is damaged"):
+            load_model(saved)
+
+
+def test_a_file_without_weights_is_refused(saved):
+    with zipfile.ZipFile(saved) as archive:
+        config = archive.read("config.json")
+        metadata = archive.read("metadata.json")
+    with zipfile.ZipFile(saved, "w") as archive:
+        archive.writestr("config.json", config)
+        archive.writestr("metadata.json", metadata)
+    with pytest.raises(RunError, match="is damaged"):
+        load_model(saved)
+
+
+def test_weights_of_another_model_are_refused(saved, tmp_path):
+    other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    other.save(tmp_path / "other.keras")
+    with zipfile.ZipFile(tmp_path / "other.keras") as archive:
+        foreign = archive.read("model.weights.h5")
+    with zipfile.ZipFile(saved) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(saved, "w") as archive:
+        for name, content in (parts | {"model.weights.h5": foreign}).items():
+            archive.writestr(name, content)
+    with pytest.raises(RunError, match="is damaged"):
+        load_model(saved)
+
+
+@pytest.mark.parametrize("config", [[], {}, {"class_name": "VAE"}, 3, "text", None])
+def test_a_configuration_that_means_nothing_is_refused(saved, config):
+    with pytest.raises(RunError, match="is damaged|is refused|holds a"):
+        load_model(rewritten(saved, lambda _: config))
+
+
+def test_a_lambda_layer_is_refused_and_never_run(tmp_path, capsys):
+    inputs = keras.Input((2,))
+    outputs = keras.layers.Lambda(lambda x: print("run!") or x, output_shape=(2,))(inputs)
+    capsys.readouterr()
+    keras.Model(inputs, outputs).save(tmp_path / "model.keras")
+    capsys.readouterr()
+    with pytest.raises(RunError, match="refused: it has a Lambda layer"):
+        load_model(tmp_path / "model.keras")
+    assert capsys.readouterr().out == ""
+
+
+def test_a_lambda_layer_deep_inside_is_refused(saved):
+    def hide(config):
+        config["config"]["posterior"]["config"]["network"]["config"]["layers"][0] = {
+            "class_name": "Lambda",
+            "config": {},
+        }
+        return config
+
+    with pytest.raises(RunError, match="refused: it has a Lambda layer"):
+        load_model(rewritten(saved, hide))
+
+
+@pytest.mark.parametrize("module", ["os", "builtins", "nobody.has.this", "kelbo.runs"])
+def test_a_class_that_is_not_registered_is_refused(saved, module):
+    def swap(config):
+        config["config"]["objective"] = {
+            "module": module,
+            "class_name": "system",
+            "registered_name": "system",
+            "config": {"beta": 1.0},
+        }
+        return config
+
+    with pytest.raises(RunError, match="is refused|is damaged") as caught:
+        load_model(rewritten(saved, swap))
+    assert len(str(caught.value)) < 600
+
+
+def test_a_model_that_is_not_of_kelbo_is_refused(tmp_path):
+    keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save(tmp_path / "model.keras")
+    with pytest.raises(RunError, match=r"holds a Sequential, expected a model of kelbo"):
+        load_model(tmp_path / "model.keras")
+
+
+def test_it_is_public():
+    assert kelbo.load_model is load_model

@@ -1,0 +1,111 @@
+import keras
+import numpy as np
+import pytest
+from tests.support import weights
+
+from kelbo.data import from_arrays
+from kelbo.errors import DataError, RunError, UsageError
+from kelbo.loading import load_model
+from kelbo.runs import CONFIG, ENVIRONMENT, METRICS, MODEL
+from kelbo.training.configuration import Configuration
+from kelbo.training.train import make_model, train
+
+SMALL = Configuration(network="mlp", latent_dim=2, epochs=2, batch_size=4)
+
+
+def images(n=10, binarization="none"):
+    x = np.random.default_rng(0).random((n, 4, 4), "float32")
+    return from_arrays(x, x[:3]).binarized(binarization)
+
+
+@pytest.mark.parametrize("binarization", ["none", "dynamic"])
+def test_the_seed_decides_every_weight(tmp_path, binarization):
+    def trained(seed, name):
+        configuration = SMALL.with_changes(seed=seed, binarization=binarization)
+        data = images(binarization=binarization)
+        model = make_model(configuration, data)
+        train(configuration, data, model, tmp_path / name)
+        return weights(model)
+
+    first, again, other = trained(1, "a"), trained(1, "b"), trained(2, "c")
+    for one, same in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one, same)
+    assert any((one != differs).any() for one, differs in zip(first, other, strict=True))
+
+
+def test_the_run_holds_the_model_as_it_is_after_the_last_epoch(tmp_path):
+    data = images()
+    model = make_model(SMALL, data)
+    run = train(SMALL, data, model, tmp_path / "run")
+    assert {path.name for path in run.path.iterdir()} == {CONFIG, MODEL, METRICS, ENVIRONMENT}
+    for one, other in zip(weights(model), weights(load_model(run.file(MODEL))), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("source", "kept"),
+    [("mnist", True), ("./mnist", False), ("folder/x.npz", False), ("~/x.npz", False)],
+)
+def test_a_path_is_written_so_that_it_is_found_from_anywhere(tmp_path, monkeypatch, source, kept):
+    monkeypatch.chdir(tmp_path)
+    configuration = SMALL.with_changes(source=source, epochs=1)
+    data = images()
+    run = train(configuration, data, make_model(configuration, data), "run")
+    written = run.read_config()["data"]["source"]
+    if kept:
+        assert written == source
+    else:
+        assert written.startswith("/") or written[1] == ":"
+        assert "~" not in written
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(10, 15), (1, 5)])
+def test_the_warm_up_counts_in_epochs(limit, expected):
+    configuration = SMALL.with_changes(warmup_epochs=5.0, beta=3.0)
+    model = make_model(configuration, images(limit) if limit > 1 else images(4))
+    assert (model.objective.beta.steps, model.objective.beta.beta) == (expected, 3.0)
+    assert model.effective_beta == 3.0
+
+
+@pytest.mark.parametrize("change", [{"preset": "x"}, {"network": "x"}, {"likelihood": "x"}])
+def test_unknown_names_are_refused(change):
+    with pytest.raises(UsageError, match="There is no .* 'x'"):
+        make_model(SMALL.with_changes(**change), images())
+
+
+def test_nothing_is_written_when_the_data_do_not_fit(tmp_path):
+    model = make_model(SMALL, images())
+    other = from_arrays(np.zeros((10, 5, 5), "float32"))
+    with pytest.raises(DataError, match="Expected data of shape"):
+        train(SMALL, other, model, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_is_there_is_kept(tmp_path):
+    data = images()
+    run = train(SMALL.with_changes(epochs=1), data, make_model(SMALL, data), tmp_path / "run")
+    before = run.file(MODEL).read_bytes()
+    with pytest.raises(RunError, match="already holds a run"):
+        train(SMALL, data, make_model(SMALL, data), tmp_path / "run")
+    assert run.file(MODEL).read_bytes() == before
+
+
+def test_a_file_that_breaks_during_the_training_is_named(tmp_path):
+    from PIL import Image
+
+    from kelbo.data import load
+
+    for index in range(12):
+        Image.new("L", (4, 4), index).save(tmp_path / f"{index}.png")
+    data = load(tmp_path)
+    model = make_model(SMALL, data)
+
+    class Break(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            for path in tmp_path.glob("*.png"):
+                path.write_bytes(b"broken")
+
+    configuration = SMALL.with_changes(epochs=3)
+    with pytest.raises(DataError, match=r"\.png could be read when the folder was loaded"):
+        train(configuration, data, model, tmp_path / "run", callbacks=[Break()])
+    assert (tmp_path / "run" / MODEL).exists()
