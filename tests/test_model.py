@@ -87,6 +87,7 @@ def test_fit_before_compile_is_refused():
 @pytest.mark.parametrize("make", [tiny_vae, tiny_ae])
 def test_fit_lowers_the_loss_and_reports_every_term_of_every_batch(make):
     model = compiled(make(), keras.optimizers.Adam(0.05))
+    randomise(model, scale=1.0)
     batches = BatchLosses()
     history = model.fit(
         X, batch_size=4, epochs=8, validation_data=X, callbacks=[batches], verbose=0
