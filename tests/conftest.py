@@ -32,6 +32,7 @@ def same_initial_weights():
 def fixed_noise(monkeypatch):
     """Every draw of normal noise of one shape is the same array, on every backend."""
     import keras
+
     from tests.support import noise
 
     monkeypatch.setattr(

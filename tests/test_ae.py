@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 from scipy.special import expit
-from tests.support import data, randomise, tiny_ae, to_numpy
 
 from kelbo.bounds import importance_weighted_bound
 from kelbo.errors import UsageError
+from tests.support import data, randomise, tiny_ae, to_numpy
 
 X = data(4)
 

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import logsumexp
-from tests.support import data, randomise, tiny_vae, to_numpy
 
 from kelbo import bounds
+from tests.support import data, randomise, tiny_vae, to_numpy
 
 
 @given(st.integers(1, 20_000), st.integers(1, 10_000))

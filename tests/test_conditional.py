@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
-from tests.support import LATENT, SHAPE, data, tiny_vae, to_numpy
 
 import kelbo
 from kelbo.errors import UsageError
+from tests.support import LATENT, SHAPE, data, tiny_vae, to_numpy
 
 
 def sequential(*stack):

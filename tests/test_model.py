@@ -6,6 +6,10 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+
+import kelbo
+from kelbo.errors import DataError, UsageError
+from kelbo.networks import mlp_decoder, mlp_encoder
 from tests.support import (
     LATENT,
     LIKELIHOODS,
@@ -18,10 +22,6 @@ from tests.support import (
     to_numpy,
     weights,
 )
-
-import kelbo
-from kelbo.errors import DataError, UsageError
-from kelbo.networks import mlp_decoder, mlp_encoder
 
 X = data(10)
 

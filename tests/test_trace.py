@@ -1,9 +1,9 @@
 import keras
 import numpy as np
 import pytest
-from tests.support import LATENT, LIKELIHOODS, data, randomise, tiny_ae, tiny_vae, to_numpy
 
 from kelbo.objectives.objective import elbo_terms
+from tests.support import LATENT, LIKELIHOODS, data, randomise, tiny_ae, tiny_vae, to_numpy
 
 X = data(3)
 

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from keras import layers
 from scipy import stats
-from tests.support import to_numpy
 
 import kelbo
 from kelbo.bounds import TraceStatistics, log_mean_exp
 from kelbo.objectives.objective import elbo_terms
+from tests.support import to_numpy
 
 
 def linear_vae(data_dim, latent_dim, variance, objective=None):

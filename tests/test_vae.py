@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from tests.support import SHAPE, data, randomise, tiny_vae
 
 import kelbo
 from kelbo.errors import DataError, UsageError
+from tests.support import SHAPE, data, randomise, tiny_vae
 
 
 def test_is_the_elbo_with_a_standard_normal_prior_unless_told_otherwise():

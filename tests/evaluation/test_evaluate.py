@@ -3,13 +3,13 @@ import json
 import keras
 import numpy as np
 import pytest
-from tests.support import DIM, SHAPE, randomise, tiny_ae, tiny_vae
 
 import kelbo
 from kelbo.data import from_arrays
 from kelbo.errors import DataError, DivergedError, UsageError
 from kelbo.evaluation.evaluate import ACTIVE_ABOVE, evaluate
 from kelbo.networks import mlp_decoder
+from tests.support import DIM, SHAPE, randomise, tiny_ae, tiny_vae
 
 
 def images(n=30, binarization="none"):

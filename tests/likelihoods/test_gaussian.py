@@ -2,11 +2,11 @@ import keras
 import numpy as np
 import pytest
 from scipy import stats
-from tests.support import LATENT, LIKELIHOODS, SHAPE, data, randomise, tiny_vae, to_numpy
 
 import kelbo
 from kelbo.errors import UsageError
 from kelbo.networks import mlp_decoder
+from tests.support import LATENT, LIKELIHOODS, SHAPE, data, randomise, tiny_vae, to_numpy
 
 
 def log_px_z(vae, x, variance):

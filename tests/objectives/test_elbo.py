@@ -1,10 +1,10 @@
 import keras
 import numpy as np
 import pytest
-from tests.support import data, tiny_vae, to_numpy, weights
 
 import kelbo
 from kelbo.errors import UsageError
+from tests.support import data, tiny_vae, to_numpy, weights
 
 
 def betas_in_training(vae, steps):

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from kelbo.backend import BACKENDS
 from tests.parity import reference
 from tests.parity.worker import CASES, batch
 from tests.support import LATENT, noise
-
-from kelbo.backend import BACKENDS
 
 pytestmark = pytest.mark.parity
 ROOT = Path(__file__).parents[2]

@@ -7,10 +7,10 @@ import sys
 
 import keras
 import numpy as np
-from tests.support import LATENT, Gradient, data, noise, randomise, tiny_vae, to_numpy
 
 import kelbo
 from kelbo.networks import conv_decoder, conv_encoder
+from tests.support import LATENT, Gradient, data, noise, randomise, tiny_vae, to_numpy
 
 IMAGE = (5, 4, 1)
 
