@@ -332,6 +332,7 @@ def test_predict_decodes_the_posterior_s_mean_batch_first(make):
     np.testing.assert_allclose(x, model.decode(mean), rtol=1e-5)
     np.testing.assert_allclose(x, to_numpy(model.decoder(mean)), rtol=1e-5)
     np.testing.assert_array_equal(model.reconstruct(X, batch_size=4), x)
+    np.testing.assert_allclose(model.predict_on_batch(X), x, rtol=1e-5)
     one_by_one = np.concatenate([model.predict(X[i : i + 1], verbose=0) for i in range(10)])
     np.testing.assert_allclose(x, one_by_one, rtol=1e-5)
 

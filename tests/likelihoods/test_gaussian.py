@@ -60,10 +60,15 @@ def test_the_shared_variance_learns_the_residual_variance():
     assert np.exp(to_numpy(vae.likelihood.log_var)) == pytest.approx(np.mean(x**2), rel=0.01)
 
 
-@pytest.mark.parametrize("variance", [0.0, -1.0, np.inf, np.nan, "diagonal", None])
+@pytest.mark.parametrize("variance", [0.0, -1.0, np.inf, np.nan, "diagonal", None, True])
 def test_what_is_no_variance_is_refused(variance):
     with pytest.raises(UsageError, match="number > 0, 'shared' or 'per-pixel', received"):
         kelbo.GaussianLikelihood(mlp_decoder(SHAPE, LATENT), variance)
+
+
+@pytest.mark.parametrize("variance", [2, np.float32(2.0)])
+def test_every_kind_of_number_is_a_variance(variance):
+    assert kelbo.GaussianLikelihood(mlp_decoder(SHAPE, LATENT), variance).variance == 2.0
 
 
 @pytest.mark.parametrize("name", [name for name in LIKELIHOODS if name.startswith("gaussian")])
