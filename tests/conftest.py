@@ -1,9 +1,15 @@
 """Settings and fixtures of every test."""
 
 import os
+import sys
+from pathlib import Path
 
-# Tests compile many small programs and run each a few times: do not optimise them.
+# Tests compile many small programs and run each a few times: do not optimise them, and keep them.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "jax")
+)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import hypothesis
@@ -15,10 +21,18 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("kelbo")
 
 
+@pytest.fixture(autouse=True)
+def same_initial_weights():
+    """Every test starts from one random state, in whatever order tests run."""
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.set_random_seed(0)
+
+
 @pytest.fixture
 def fixed_noise(monkeypatch):
     """Every draw of normal noise of one shape is the same array, on every backend."""
     import keras
+
     from tests.support import noise
 
     monkeypatch.setattr(

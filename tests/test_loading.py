@@ -4,11 +4,11 @@ import zipfile
 import keras
 import numpy as np
 import pytest
-from tests.support import data, tiny_ae, tiny_vae, weights
 
 import kelbo
 from kelbo.errors import RunError
 from kelbo.loading import load_model
+from tests.support import data, tiny_ae, tiny_vae, weights
 
 
 @pytest.fixture

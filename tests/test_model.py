@@ -6,6 +6,10 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+
+import kelbo
+from kelbo.errors import DataError, UsageError
+from kelbo.networks import mlp_decoder, mlp_encoder
 from tests.support import (
     LATENT,
     LIKELIHOODS,
@@ -18,10 +22,6 @@ from tests.support import (
     to_numpy,
     weights,
 )
-
-import kelbo
-from kelbo.errors import DataError, UsageError
-from kelbo.networks import mlp_decoder, mlp_encoder
 
 X = data(10)
 
@@ -87,6 +87,7 @@ def test_fit_before_compile_is_refused():
 @pytest.mark.parametrize("make", [tiny_vae, tiny_ae])
 def test_fit_lowers_the_loss_and_reports_every_term_of_every_batch(make):
     model = compiled(make(), keras.optimizers.Adam(0.05))
+    randomise(model, scale=1.0)
     batches = BatchLosses()
     history = model.fit(
         X, batch_size=4, epochs=8, validation_data=X, callbacks=[batches], verbose=0
@@ -331,6 +332,7 @@ def test_predict_decodes_the_posterior_s_mean_batch_first(make):
     np.testing.assert_allclose(x, model.decode(mean), rtol=1e-5)
     np.testing.assert_allclose(x, to_numpy(model.decoder(mean)), rtol=1e-5)
     np.testing.assert_array_equal(model.reconstruct(X, batch_size=4), x)
+    np.testing.assert_allclose(model.predict_on_batch(X), x, rtol=1e-5)
     one_by_one = np.concatenate([model.predict(X[i : i + 1], verbose=0) for i in range(10)])
     np.testing.assert_allclose(x, one_by_one, rtol=1e-5)
 

@@ -26,14 +26,20 @@ class TraceStatistics(keras.Model):
     Args:
         model: a VAE.
         num_samples: draws of z for each datum.
-        seed: of the draws, which are fresh for every batch.
+        noise: where the draws come from, fresh for every batch. Models of several sizes share one:
+            on PyTorch, Keras draws from the seed s what it draws a call later from s - 1.
     """
 
-    def __init__(self, model: "LatentVariableModel", num_samples: int, seed: int):
+    def __init__(
+        self,
+        model: "LatentVariableModel",
+        num_samples: int,
+        noise: int | keras.random.SeedGenerator,
+    ):
         super().__init__(name="trace_statistics")
         self.model = model
         self.num_samples = num_samples
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed_generator = keras.random.SeedGenerator(noise) if isinstance(noise, int) else noise
         self.built = True
 
     def call(self, x: Tensor) -> dict[str, Tensor]:
@@ -84,11 +90,10 @@ def importance_weighted_bound(
 ) -> np.ndarray:
     """The importance-weighted bound of each datum in nats: see `VAE.log_likelihood`."""
     total = np.full(len(x), -np.inf)
-    statistics: dict[int, TraceStatistics] = {}
-    for size in chunks(num_samples, batch_size):
-        # The draws of one size continue from chunk to chunk; the sizes differ in their seed.
-        if size not in statistics:
-            statistics[size] = TraceStatistics(model, size, seed + len(statistics))
+    sizes = chunks(num_samples, batch_size)
+    noise = keras.random.SeedGenerator(seed)
+    statistics = {size: TraceStatistics(model, size, noise) for size in set(sizes)}
+    for size in sizes:
         log_weights = statistics[size].predict(x, batch_size=batch_size, verbose=0)["log_weights"]
         total = np.logaddexp(total, log_mean_exp(log_weights) + np.log(size))
     return total - np.log(num_samples)

@@ -246,15 +246,7 @@ class LatentVariableModel(keras.Model):
         if verbose != 0:
             print(self.describe_training(), file=sys.stderr)
         callbacks = _with_callback(callbacks, StopOnNonFinite())
-        try:
-            return super().fit(
-                x, y, batch_size, epochs, verbose=verbose, callbacks=callbacks, **kwargs
-            )
-        except BaseException:
-            # On JAX the weights live outside the model during an epoch; bring back what there is.
-            if hasattr(self, "jax_state_sync"):
-                self.jax_state_sync()
-            raise
+        return super().fit(x, y, batch_size, epochs, verbose=verbose, callbacks=callbacks, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Loss and terms on data, as `keras.Model.evaluate`, after the same check as in `fit`.
@@ -280,6 +272,11 @@ class LatentVariableModel(keras.Model):
         """Reconstructions, as `reconstruct`, with the arguments of `keras.Model.predict`."""
         self.check_data(x)
         return self._reconstruction.predict(x, *args, **kwargs)
+
+    def predict_on_batch(self, x: Any) -> np.ndarray:
+        """Reconstructions of one batch."""
+        self.check_data(x)
+        return self._reconstruction.predict_on_batch(x)
 
     def check_data(self, x: Any, y: Any = None) -> None:
         """Check data before they are used: arrays whole, of a data set or loader the first batch.

@@ -3,11 +3,11 @@
 import keras
 import numpy as np
 import pytest
-from tests.support import data, tiny_ae, tiny_vae, weights
 
 import kelbo
 from kelbo.callbacks import StopOnNonFinite
 from kelbo.errors import DivergedError
+from tests.support import data, tiny_ae, tiny_vae, weights
 
 FINE = {"loss": 5.0, "kl": 1.0, "reconstruction": -4.0, "elbo": -5.0}
 

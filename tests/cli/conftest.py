@@ -2,6 +2,7 @@ import shutil
 
 import numpy as np
 import pytest
+
 from tests.cli.program import MNIST, SMALL, kelbo
 
 

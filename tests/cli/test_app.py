@@ -7,12 +7,12 @@ from importlib.metadata import entry_points
 
 import pytest
 import typer
-from tests.cli.program import kelbo, process, refused
 
 import kelbo as package
 from kelbo.cli import app as module
 from kelbo.cli import main
 from kelbo.errors import DataError, UsageError
+from tests.cli.program import kelbo, process, refused
 
 COMMANDS = ("train", "evaluate", "sample", "reconstruct", "report", "info")
 

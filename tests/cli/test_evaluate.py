@@ -3,9 +3,9 @@ import re
 
 import numpy as np
 import pytest
-from tests.cli.program import kelbo, refused
 
 from kelbo.runs import RunDirectory
+from tests.cli.program import kelbo, refused
 
 COMMANDS = (["evaluate"], ["sample", "--out", "x.png"], ["reconstruct", "--out", "x.png"])
 

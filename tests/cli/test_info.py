@@ -1,9 +1,9 @@
 import keras
-from tests.cli.program import kelbo
 
 from kelbo.data import NAMED
 from kelbo.networks import NETWORKS
 from kelbo.presets import PRESETS
+from tests.cli.program import kelbo
 
 
 def test_info_prints_one_json_object():

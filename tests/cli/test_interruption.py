@@ -11,11 +11,11 @@ import time
 import keras
 import numpy as np
 import pytest
-from tests.cli.program import MNIST, SMALL, kelbo, process
 
 from kelbo.backend import installed
 from kelbo.loading import load_model
 from kelbo.runs import RunDirectory
+from tests.cli.program import MNIST, SMALL, kelbo, process
 
 BACKEND = keras.backend.backend()
 

@@ -3,10 +3,10 @@ import io
 import keras
 import pytest
 from rich.console import Console
-from tests.support import data, tiny_ae, tiny_vae
 
 import kelbo
 from kelbo.cli.progress import ProgressBar
+from tests.support import data, tiny_ae, tiny_vae
 
 
 def shown(width, terminal=True, make=tiny_vae, **options):

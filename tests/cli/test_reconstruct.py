@@ -1,5 +1,6 @@
 import pytest
 from PIL import Image
+
 from tests.cli.program import kelbo
 
 

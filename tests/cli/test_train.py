@@ -7,10 +7,10 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
-from tests.cli.program import MNIST, SMALL, kelbo, refused
 
 from kelbo.loading import load_model
 from kelbo.runs import FILES, RunDirectory
+from tests.cli.program import MNIST, SMALL, kelbo, refused
 
 BACKEND = keras.backend.backend()
 

@@ -1,9 +1,9 @@
 import numpy as np
 from scipy import stats
 from scipy.special import expit
-from tests.support import gradient, to_numpy
 
 from kelbo.distributions import Bernoulli
+from tests.support import gradient, to_numpy
 
 LOGITS = np.array([-3.0, -0.1, 0.0, 1.7])
 

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from scipy import stats
 from scipy.special import expit, logit
-from tests.support import gradient, to_numpy
 
 from kelbo.distributions import ContinuousBernoulli
 from kelbo.distributions.continuous_bernoulli import (
@@ -10,6 +9,7 @@ from kelbo.distributions.continuous_bernoulli import (
     continuous_bernoulli_mean,
     log_normaliser,
 )
+from tests.support import gradient, to_numpy
 
 SWITCH = 2.0 * _SERIES
 MAGNITUDES = np.concatenate(

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from tests.support import to_numpy
 
 from kelbo.distributions import Bernoulli, ContinuousBernoulli, Normal
 from kelbo.posteriors.deterministic import PointMass
+from tests.support import to_numpy
 
 LOGITS = np.array([[-4.0, -0.3, 0.0], [0.5, 2.0, 6.0]])
 MAKE = {

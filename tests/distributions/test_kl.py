@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import logit
-from tests.support import to_numpy
 
 from kelbo.distributions import (
     Bernoulli,
@@ -16,6 +15,7 @@ from kelbo.distributions import (
     kl_per_dimension,
 )
 from kelbo.errors import UsageError
+from tests.support import to_numpy
 
 EXAMPLES = {
     (Normal, Normal): (

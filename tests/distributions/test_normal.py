@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 from scipy import stats
-from tests.support import gradient, noise, to_numpy
 
 from kelbo.distributions import Normal
+from tests.support import gradient, noise, to_numpy
 
 MU = np.array([0.0, 1.5, -40.0, 3.0])
 LOG_VAR = np.array([0.0, -6.0, 5.0, 1.0])

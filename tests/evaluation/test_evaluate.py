@@ -3,13 +3,13 @@ import json
 import keras
 import numpy as np
 import pytest
-from tests.support import DIM, SHAPE, randomise, tiny_ae, tiny_vae
 
 import kelbo
 from kelbo.data import from_arrays
 from kelbo.errors import DataError, DivergedError, UsageError
 from kelbo.evaluation.evaluate import ACTIVE_ABOVE, evaluate
 from kelbo.networks import mlp_decoder
+from tests.support import DIM, SHAPE, randomise, tiny_ae, tiny_vae
 
 
 def images(n=30, binarization="none"):
@@ -148,3 +148,13 @@ def test_figures_that_are_not_finite_are_refused():
         weight.assign(value)
     with pytest.raises(DivergedError, match="elbo.*NaN or infinite.*learning rate"):
         evaluate(model, images())
+
+
+def test_a_warm_up_that_is_not_finished_shows_the_beta_that_it_reached():
+    data = images()
+    model = tiny_vae(objective=kelbo.ELBO(kelbo.LinearWarmup(steps=10, beta=1.0)))
+    model.compile("adam")
+    model.fit(data.train, batch_size=10, epochs=1, verbose=0)  # three steps of ten
+    figures = evaluate(model, data)
+    assert figures["effective_beta"] == pytest.approx(0.3)
+    assert "will end at 1" in figures["effective_beta_note"]

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from tests.support import LATENT, SHAPE, randomise, tiny_ae, tiny_vae
 
 from kelbo.data import from_arrays
 from kelbo.evaluation.pictures import ORIGINALS, SAMPLES, TRAVERSAL, picture_arrays
+from tests.support import LATENT, SHAPE, randomise, tiny_ae, tiny_vae
 
 
 @pytest.fixture

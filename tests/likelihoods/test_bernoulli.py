@@ -1,5 +1,6 @@
 import numpy as np
 from scipy.special import expit
+
 from tests.support import data, tiny_vae, to_numpy
 
 

@@ -1,5 +1,6 @@
 import numpy as np
 from scipy.special import expit
+
 from tests.support import data, randomise, tiny_vae, to_numpy
 
 

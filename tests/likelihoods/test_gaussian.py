@@ -2,11 +2,11 @@ import keras
 import numpy as np
 import pytest
 from scipy import stats
-from tests.support import LATENT, LIKELIHOODS, SHAPE, data, randomise, tiny_vae, to_numpy
 
 import kelbo
 from kelbo.errors import UsageError
 from kelbo.networks import mlp_decoder
+from tests.support import LATENT, LIKELIHOODS, SHAPE, data, randomise, tiny_vae, to_numpy
 
 
 def log_px_z(vae, x, variance):
@@ -31,7 +31,7 @@ def test_a_fixed_variance_is_the_normal_s(variance):
 def test_a_shared_variance_is_one_weight_that_starts_at_one():
     vae = tiny_vae("gaussian-shared")
     (log_var,) = (w for w in vae.likelihood.trainable_weights if w.path.endswith("log_var"))
-    assert (log_var.shape, float(log_var)) == ((), 0.0)
+    assert (log_var.shape, to_numpy(log_var)) == ((), 0.0)
     log_var.assign(-1.5)
     value, expected = log_px_z(vae, data(4), lambda parameters: np.exp(-1.5))
     np.testing.assert_allclose(value, expected, rtol=1e-5)
@@ -57,13 +57,18 @@ def test_the_shared_variance_learns_the_residual_variance():
     for _ in range(150):
         vae.train_on_batch(x)
     # The frozen mean is 0, so the maximum-likelihood variance is the mean square.
-    assert np.exp(float(vae.likelihood.log_var)) == pytest.approx(np.mean(x**2), rel=0.01)
+    assert np.exp(to_numpy(vae.likelihood.log_var)) == pytest.approx(np.mean(x**2), rel=0.01)
 
 
-@pytest.mark.parametrize("variance", [0.0, -1.0, np.inf, np.nan, "diagonal", None])
+@pytest.mark.parametrize("variance", [0.0, -1.0, np.inf, np.nan, "diagonal", None, True])
 def test_what_is_no_variance_is_refused(variance):
     with pytest.raises(UsageError, match="number > 0, 'shared' or 'per-pixel', received"):
         kelbo.GaussianLikelihood(mlp_decoder(SHAPE, LATENT), variance)
+
+
+@pytest.mark.parametrize("variance", [2, np.float32(2.0)])
+def test_every_kind_of_number_is_a_variance(variance):
+    assert kelbo.GaussianLikelihood(mlp_decoder(SHAPE, LATENT), variance).variance == 2.0
 
 
 @pytest.mark.parametrize("name", [name for name in LIKELIHOODS if name.startswith("gaussian")])

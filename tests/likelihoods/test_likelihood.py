@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
-from tests.support import LATENT, LIKELIHOODS, SHAPE, data, tiny_vae, to_numpy
 
 import kelbo
 from kelbo.errors import DataError, UsageError
+from tests.support import LATENT, LIKELIHOODS, SHAPE, data, tiny_vae, to_numpy
 
 Z = np.random.default_rng(0).standard_normal((4, LATENT)).astype("float32")
 

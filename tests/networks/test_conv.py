@@ -3,11 +3,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support import data, to_numpy
 
 import kelbo
 from kelbo.errors import UsageError
 from kelbo.networks import conv_decoder, conv_encoder
+from tests.support import data, to_numpy
 
 sides = st.integers(1, 50)
 

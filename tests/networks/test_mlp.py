@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from tests.support import to_numpy
 
 import kelbo
 from kelbo.errors import UsageError
 from kelbo.networks import mlp_decoder, mlp_encoder
+from tests.support import to_numpy
 
 
 @pytest.mark.parametrize("shape", [(4,), (3, 2), (3, 2, 1), (2, 2, 2, 2)], ids=str)

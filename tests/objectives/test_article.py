@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from tests.support import DIM, LATENT, data, tiny_vae, to_numpy
 
 import kelbo
 from kelbo.errors import UsageError
+from tests.support import DIM, LATENT, data, tiny_vae, to_numpy
 
 
 def test_on_one_trace_of_a_model_its_loss_is_the_elbo_s_over_d():

@@ -1,10 +1,10 @@
 import keras
 import numpy as np
 import pytest
-from tests.support import data, tiny_vae, to_numpy, weights
 
 import kelbo
 from kelbo.errors import UsageError
+from tests.support import data, tiny_vae, to_numpy, weights
 
 
 def betas_in_training(vae, steps):
@@ -74,6 +74,11 @@ def test_what_is_no_beta_is_refused(beta):
         kelbo.ELBO(beta)
     with pytest.raises(UsageError, match="beta.*received"):
         kelbo.LinearWarmup(10, beta)
+
+
+@pytest.mark.parametrize("beta", [2, np.float32(2.0), np.int64(2)])
+def test_every_kind_of_number_is_a_beta(beta):
+    assert kelbo.ELBO(beta).get_config() == {"beta": 2.0}
 
 
 def test_a_warm_up_needs_a_step():

@@ -5,12 +5,12 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-from tests.support import to_numpy
 
 import kelbo
 from kelbo.objectives import Objective
 from kelbo.objectives.objective import elbo_terms
 from kelbo.trace import Trace
+from tests.support import to_numpy
 
 RECONSTRUCTION = np.float32([-90.0, -80.0, -100.0])
 KL = np.float32([10.0, 20.0, 5.0])

@@ -2,11 +2,11 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from tests.support import LATENT, SHAPE, data, tiny_ae, to_numpy
 
 import kelbo
 from kelbo.errors import UsageError
 from kelbo.networks import mlp_encoder
+from tests.support import LATENT, SHAPE, data, tiny_ae, to_numpy
 
 
 def test_z_is_one_dense_layer_on_the_features():

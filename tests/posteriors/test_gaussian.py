@@ -2,12 +2,12 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from tests.support import LATENT, SHAPE, data, noise, tiny_vae, to_numpy
 
 import kelbo
 from kelbo.errors import UsageError
 from kelbo.networks import mlp_encoder
 from kelbo.posteriors.gaussian import GaussianSampling
+from tests.support import LATENT, SHAPE, data, noise, tiny_vae, to_numpy
 
 
 def test_puts_mu_and_log_var_without_activation_on_the_features():

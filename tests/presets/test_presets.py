@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from tests.support import data, to_numpy
 
 import kelbo
 from kelbo.errors import UsageError
 from kelbo.presets import PRESETS, preset
 from kelbo.presets.parts import LIKELIHOODS
+from tests.support import data, to_numpy
 
 MNIST = (28, 28, 1)
 

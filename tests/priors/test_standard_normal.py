@@ -1,8 +1,8 @@
 import numpy as np
 from scipy import stats
-from tests.support import tiny_vae, to_numpy
 
 import kelbo
+from tests.support import tiny_vae, to_numpy
 
 
 def test_is_the_standard_normal_of_the_latent_size():

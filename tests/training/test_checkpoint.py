@@ -3,12 +3,12 @@ import math
 import keras
 import numpy as np
 import pytest
-from tests.support import data, tiny_vae, weights
 
 from kelbo.errors import DivergedError
 from kelbo.loading import load_model
 from kelbo.runs import METRICS, MODEL, RunDirectory
 from kelbo.training.checkpoint import Checkpoint
+from tests.support import data, tiny_vae, weights
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 import keras
 import numpy as np
 import pytest
-from tests.support import weights
 
 from kelbo.data import from_arrays
 from kelbo.errors import DataError, RunError, UsageError
@@ -9,6 +8,7 @@ from kelbo.loading import load_model
 from kelbo.runs import CONFIG, ENVIRONMENT, METRICS, MODEL
 from kelbo.training.configuration import Configuration
 from kelbo.training.train import make_model, train
+from tests.support import weights
 
 SMALL = Configuration(network="mlp", latent_dim=2, epochs=2, batch_size=4)
 

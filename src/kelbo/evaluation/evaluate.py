@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
 
 from kelbo.bounds import TraceStatistics, chunks, log_mean_exp
@@ -11,7 +12,7 @@ from kelbo.errors import DivergedError, UsageError
 from kelbo.evaluation.floors import independent_pixels, pixel_entropy
 from kelbo.likelihoods import BernoulliLikelihood
 from kelbo.model import LatentVariableModel
-from kelbo.objectives import explain_beta
+from kelbo.objectives import explain_beta, format_beta
 
 # A latent dimension is active when its posterior mean varies by more than this over the data
 # (Burda et al. 2016, section 5: the variance over x of E_q[z_j]).
@@ -54,8 +55,7 @@ def evaluate(
         figures |= _evaluate_autoencoder(model, data, batch_size, on_progress)
     else:
         figures |= _evaluate_bounds(model, data, num_samples, batch_size, seed, on_progress)
-        figures["effective_beta"] = model.effective_beta
-        figures["effective_beta_note"] = explain_beta(float(figures["effective_beta"]))
+    figures |= _effective_beta(model)
     _check_finite(figures)
     return figures | _context(model, data, batch_size)
 
@@ -69,9 +69,8 @@ def _evaluate_bounds(
     on_progress: Callable[[int], None],
 ) -> dict[str, Any]:
     sizes = chunks(num_samples, batch_size)
-    statistics = {
-        size: TraceStatistics(model, size, seed + i) for i, size in enumerate(dict.fromkeys(sizes))
-    }
+    noise = keras.random.SeedGenerator(seed)
+    statistics = {size: TraceStatistics(model, size, noise) for size in set(sizes)}
     reconstruction, bound, kl, mean = [], [], [], []
     done = 0
     for x in data.iterate("test", batch_size):
@@ -118,6 +117,18 @@ def _evaluate_autoencoder(
         done += len(x)
         on_progress(done)
     return {"reconstruction": total / done}
+
+
+def _effective_beta(model: LatentVariableModel) -> dict[str, Any]:
+    """The beta that the training ended with, and what it means; nothing where there is no KL."""
+    beta, goal = model.current_beta, model.effective_beta
+    if beta is None or goal is None:
+        return {}
+    note = explain_beta(beta)
+    if beta != goal:
+        planned = f"its warm-up is not finished and will end at {format_beta(goal)}"
+        note = f"{note}; {planned}" if note else planned
+    return {"effective_beta": beta, "effective_beta_note": note}
 
 
 def _check_finite(figures: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """The Gaussian likelihood p(x|z), for real-valued data."""
 
 import math
+from numbers import Real
 from typing import Any
 
 import keras
@@ -10,6 +11,8 @@ from kelbo.distributions import Normal
 from kelbo.distributions.distribution import Tensor
 from kelbo.errors import UsageError
 from kelbo.likelihoods.likelihood import Likelihood
+
+_LEARNED = ("shared", "per-pixel")
 
 
 @keras.saving.register_keras_serializable("kelbo")
@@ -32,14 +35,14 @@ class GaussianLikelihood(Likelihood):
     """
 
     def __init__(self, network: keras.Model, variance: float | str = 1.0, **kwargs: Any):
-        if variance not in ("shared", "per-pixel") and not (
-            isinstance(variance, (int, float)) and 0.0 < variance < math.inf
-        ):
+        number = isinstance(variance, Real) and not isinstance(variance, bool)
+        known = 0.0 < float(variance) < math.inf if number else variance in _LEARNED
+        if not known:
             raise UsageError(
                 "The variance of a GaussianLikelihood is expected to be a number > 0, 'shared' or "
                 f"'per-pixel', received {variance!r}."
             )
-        self.variance = variance
+        self.variance = float(variance) if number else variance
         super().__init__(network, **kwargs)
 
     @property

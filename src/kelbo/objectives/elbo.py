@@ -1,6 +1,7 @@
 """The evidence lower bound, with a weight beta on the KL."""
 
 import math
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Self
 
 import keras
@@ -36,7 +37,7 @@ class LinearWarmup(LearningRateSchedule):
             raise UsageError(f"A warm-up expected at least 1 step, received {steps}.")
         _check_beta(beta)
         self.steps = steps
-        self.beta = beta
+        self.beta = float(beta)
 
     def __call__(self, step: Tensor) -> Tensor:
         """Beta when `step` training steps have been taken, the present one included."""
@@ -65,8 +66,9 @@ class ELBO(Objective):
 
     def __init__(self, beta: float | LearningRateSchedule = 1.0):
         self.scheduled = isinstance(beta, LearningRateSchedule)
-        if not self.scheduled:
+        if not isinstance(beta, LearningRateSchedule):
             _check_beta(beta)
+            beta = float(beta)
         self.beta = beta
         self.logged = ("elbo", "reconstruction", "kl") + (("beta",) if self.scheduled else ())
 
@@ -81,14 +83,14 @@ class ELBO(Objective):
     def effective_beta(self, model: "LatentVariableModel") -> float:
         """Beta; with a schedule, where it ends."""
         if not isinstance(self.beta, LearningRateSchedule):
-            return float(self.beta)
+            return self.beta
         # A schedule is a function of the step alone; far out it has its final value.
         return float(ops.convert_to_numpy(self.beta(ops.convert_to_tensor(2.0**30))))
 
     def current_beta(self, model: "LatentVariableModel") -> float:
         """Beta; with a schedule, its value at the model's training step."""
         if not isinstance(self.beta, LearningRateSchedule):
-            return float(self.beta)
+            return self.beta
         return float(ops.convert_to_numpy(self.beta(model.training_steps)))
 
     def get_config(self) -> dict[str, Any]:
@@ -103,7 +105,8 @@ class ELBO(Objective):
 
 
 def _check_beta(beta: Any) -> None:
-    if not isinstance(beta, (int, float)) or isinstance(beta, bool) or not 0.0 <= beta < math.inf:
+    number = isinstance(beta, Real) and not isinstance(beta, bool)
+    if not (number and 0.0 <= float(beta) < math.inf):
         raise UsageError(
             f"beta, the weight of the KL, is expected to be a finite number >= 0 or a schedule, "
             f"received {beta!r}."

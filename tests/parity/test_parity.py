@@ -1,0 +1,75 @@
+"""The backends agree with one another, and with NumPy in float64, on losses and gradients."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kelbo.backend import BACKENDS
+from tests.parity import reference
+from tests.parity.worker import CASES, batch
+from tests.support import LATENT, noise
+
+pytestmark = pytest.mark.parity
+ROOT = Path(__file__).parents[2]
+cases = pytest.mark.parametrize("case", CASES, ids="-".join)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """What each backend computed, by its name."""
+    results = {}
+    for backend in BACKENDS:
+        path = tmp_path_factory.mktemp("parity") / f"{backend}.npz"
+        command = [sys.executable, "-m", "tests.parity.worker", str(path)]
+        environment = {**os.environ, "KERAS_BACKEND": backend}
+        run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+        results[backend] = dict(np.load(path))
+    return results
+
+
+def of_kind(result, case, kind):
+    """{weight's name: value} of one case."""
+    prefix = "|".join((*case, kind, ""))
+    return {key[len(prefix) :]: value for key, value in result.items() if key.startswith(prefix)}
+
+
+def numpy_loss(case):
+    network, *rest = case
+    x = batch(network).astype("float64")
+    epsilon = noise((len(x), LATENT)).astype("float64")
+    return lambda weights: reference.loss(getattr(reference, network), *rest, weights, x, epsilon)
+
+
+def assert_close(actual, expected, tolerance):
+    """Equal, relative to the largest gradient of the same weight."""
+    assert set(actual) == set(expected)
+    for name, value in expected.items():
+        error = np.abs(actual[name] - value).max() / np.abs(value).max()
+        assert error < tolerance, f"{name}: {error}"
+
+
+@cases
+def test_the_backends_agree(results, case):
+    first, *others = results.values()
+    key = "|".join((*case, "loss"))
+    for other in others:
+        for name, weight in of_kind(first, case, "weight").items():
+            np.testing.assert_array_equal(of_kind(other, case, "weight")[name], weight)
+        assert other[key] == pytest.approx(first[key], rel=1e-5)
+        gradients = (of_kind(result, case, "gradient") for result in (other, first))
+        assert_close(*gradients, tolerance=1e-5)
+
+
+@cases
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_backend_agrees_with_numpy(results, case, backend):
+    result, loss = results[backend], numpy_loss(case)
+    weights = of_kind(result, case, "weight")
+    assert result["|".join((*case, "loss"))] == pytest.approx(loss(weights), rel=1e-5)
+    expected = reference.gradients(loss, weights)
+    assert_close(of_kind(result, case, "gradient"), expected, tolerance=2e-5)

@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+
+import kelbo
+from kelbo.errors import DataError, UsageError
+from tests.support import SHAPE, data, randomise, tiny_vae
+
+
+def test_is_the_elbo_with_a_standard_normal_prior_unless_told_otherwise():
+    vae = tiny_vae()
+    assert isinstance(vae.objective, kelbo.ELBO)
+    assert isinstance(vae.prior, kelbo.StandardNormalPrior)
+    assert vae.effective_beta == 1.0
+    assert (vae.data_shape, vae.data_dim, vae.latent_dim) == (SHAPE, 6, 2)
+
+
+def test_samples_are_decoded_draws_of_the_prior():
+    vae = tiny_vae()
+    randomise(vae)
+    samples = vae.sample(4_000, seed=1)
+    assert samples.shape == (4_000, *SHAPE)
+    z = np.random.default_rng(0).standard_normal((4_000, 2))
+    expected = vae.decode(z)
+    error = np.abs(samples.mean(axis=0) - expected.mean(axis=0))
+    assert np.all(error < 5.0 * expected.std(axis=0) * np.sqrt(2.0 / 4_000))
+    np.testing.assert_allclose(samples.std(axis=0), expected.std(axis=0), rtol=0.15)
+
+
+def test_samples_repeat_with_a_seed_and_are_fresh_without_one():
+    vae = tiny_vae()
+    randomise(vae)
+    np.testing.assert_array_equal(vae.sample(3, seed=1), vae.sample(3, seed=1))
+    draws = [vae.sample(3, seed=77), vae.sample(3, seed=99), vae.sample(3), vae.sample(3)]
+    assert len(np.unique(np.concatenate(draws), axis=0)) == 12
+
+
+@pytest.mark.parametrize("n", [0, -1])
+def test_needs_something_to_sample(n):
+    with pytest.raises(UsageError, match=f"at least 1, received n={n}"):
+        tiny_vae().sample(n)
+
+
+def test_log_likelihood_is_one_number_a_datum_and_repeats_with_its_seed():
+    vae = tiny_vae()
+    randomise(vae)
+    first, again = (vae.log_likelihood(data(5), 7, batch_size=2, seed=1) for _ in range(2))
+    assert (first.shape, first.dtype) == ((5,), np.float64)
+    np.testing.assert_array_equal(first, again)
+    assert not np.allclose(first, vae.log_likelihood(data(5), 7, batch_size=2, seed=2))
+
+
+@pytest.mark.parametrize("arguments", [{"num_samples": 0}, {"batch_size": 0}], ids=str)
+def test_log_likelihood_needs_samples_and_data(arguments):
+    with pytest.raises(UsageError, match="num_samples >= 1 and batch_size >= 1"):
+        tiny_vae().log_likelihood(data(5), **arguments)
+    with pytest.raises(DataError, match="Expected an array of data, received list"):
+        tiny_vae().log_likelihood([1.0])
