@@ -146,3 +146,14 @@ def test_a_model_that_is_not_of_kelbo_is_refused(tmp_path):
 
 def test_it_is_public():
     assert kelbo.load_model is load_model
+
+
+def test_a_model_that_was_compiled_and_never_trained_is_loaded_whole(tmp_path):
+    # Keras warns, which is an error here, when the optimiser's variables are not in the file.
+    model = tiny_vae()
+    model.compile("adam")
+    model.save(tmp_path / "model.keras")
+    loaded = load_model(tmp_path / "model.keras")
+    assert loaded.optimizer.built
+    for one, other in zip(weights(model), weights(loaded), strict=True):
+        np.testing.assert_array_equal(one, other)

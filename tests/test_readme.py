@@ -24,7 +24,7 @@ def test_the_example_has_twelve_lines():
 
 def test_the_example_runs(tmp_path, monkeypatch):
     (x_train, y_train), (x_test, y_test) = kelbo.data.mnist()
-    a_slice = (x_train[:256], y_train[:256]), (x_test[:100], y_test[:100])
+    a_slice = (x_train[:256], y_train[:256]), (x_test[:10], y_test[:10])
     monkeypatch.setattr(kelbo.data, "mnist", lambda: a_slice)
     monkeypatch.chdir(tmp_path)
     names: dict = {}

@@ -170,6 +170,8 @@ class LatentVariableModel(keras.Model):
                     f"{type(self).__name__}(..., objective=...) and call compile(optimizer)."
                 )
         super().compile(optimizer=optimizer, **kwargs)
+        # Built at once, so that a model that was never trained is saved and loaded whole.
+        self.optimizer.build(self.trainable_variables)
 
     def get_compile_config(self) -> dict[str, Any] | None:
         """How the model was compiled, readable on every backend.
@@ -185,7 +187,6 @@ class LatentVariableModel(keras.Model):
         """Compile as saved (Keras asks for this where `compile` is overridden)."""
         config = keras.saving.deserialize_keras_object(config)
         self.compile(**{key: value for key, value in config.items() if value is not None})
-        self.optimizer.build(self.trainable_variables)
 
     def compute_loss(
         self,

@@ -255,6 +255,15 @@ def test_a_place_that_is_taken_is_refused_before_the_work(tmp_path, images, monk
     assert "found a file" in refused(*train, images, code=1)
 
 
+@pytest.mark.parametrize("option", ["--model", "--network", "--likelihood"])
+def test_unknown_names_are_refused_before_the_work(tmp_path, images, monkeypatch, option):
+    def load_data(configuration):
+        raise AssertionError("the data are loaded")
+
+    monkeypatch.setattr("kelbo.training.train.load_data", load_data)
+    assert "'nothing'" in refused("train", "--data", images, option, "nothing", code=2)
+
+
 def test_a_place_that_may_not_be_written_to(tmp_path, images, monkeypatch):
     def mkdir(path, **options):
         raise PermissionError(13, "Permission denied", str(path))

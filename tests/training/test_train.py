@@ -7,8 +7,8 @@ from kelbo.errors import DataError, RunError, UsageError
 from kelbo.loading import load_model
 from kelbo.runs import CONFIG, ENVIRONMENT, METRICS, MODEL
 from kelbo.training.configuration import Configuration
-from kelbo.training.train import make_model, train
-from tests.support import weights
+from kelbo.training.train import check_unchanged, make_model, train
+from tests.support import to_numpy, weights
 
 SMALL = Configuration(network="mlp", latent_dim=2, epochs=2, batch_size=4)
 
@@ -108,3 +108,19 @@ def test_a_file_that_breaks_during_the_training_is_named(tmp_path):
     with pytest.raises(DataError, match=r"\.png could be read when the folder was loaded"):
         train(configuration, data, model, tmp_path / "run", callbacks=[Break()])
     assert (tmp_path / "run" / MODEL).exists()
+
+
+def test_a_warm_up_starts_from_the_weights_that_the_seed_gives():
+    with_warm_up = make_model(SMALL.with_changes(warmup_epochs=2.0), images())
+    assert with_warm_up.effective_beta == 1.0  # the preset's own
+    without = make_model(SMALL, images())
+    pairs = zip(without.trainable_weights, with_warm_up.trainable_weights, strict=True)
+    for one, other in pairs:
+        np.testing.assert_array_equal(to_numpy(one), to_numpy(other))
+
+
+def test_data_of_another_number_are_refused(tmp_path):
+    run = train(SMALL, images(10), make_model(SMALL, images(10)), tmp_path / "run")
+    check_unchanged(run, images(10))
+    with pytest.raises(DataError, match="10 training images then, 11 now"):
+        check_unchanged(run, images(11))

@@ -50,6 +50,7 @@ def load_run(
 
     Raises:
         RunError: the run is damaged or has no model yet.
+        DataError: the data are not there any more, or have changed.
     """
     from kelbo.training.configuration import Configuration
 
@@ -57,9 +58,11 @@ def load_run(
     configuration = Configuration.from_toml(directory.read_config(), str(directory.file(CONFIG)))
     model = load_run_model(directory, backend)
 
-    from kelbo.training.train import load_data
+    from kelbo.training.train import check_unchanged, load_data
 
-    return model, load_data(configuration)
+    data = load_data(configuration)
+    check_unchanged(directory, data)
+    return model, data
 
 
 def load_run_model(directory: RunDirectory, backend: str | None) -> "LatentVariableModel":

@@ -215,12 +215,17 @@ def train(
 
     from kelbo.cli.evaluate import evaluate_and_report, print_result
     from kelbo.cli.progress import ProgressBar
+    from kelbo.presets import preset
+    from kelbo.presets.parts import check_names
     from kelbo.training.train import load_data, make_model
     from kelbo.training.train import train as train_model
 
     name = default_name(configuration.source, configuration.preset, datetime.now())
     run_path = out or Path("runs") / name
+    # What can be refused is refused before the data are read.
     RunDirectory.check_place(run_path, force)
+    preset(configuration.preset)
+    check_names(configuration.network, configuration.likelihood)
     data_set = load_data(configuration)
     with quiet_stderr():
         # Keras seeds every backend that is installed, and so imports them all.

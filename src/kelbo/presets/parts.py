@@ -24,6 +24,18 @@ LIKELIHOODS: dict[str, tuple[Callable[..., Likelihood], int]] = {
 }
 
 
+def check_names(network: str, likelihood: str) -> None:
+    """Refuse a name that is not in `NETWORKS` or `LIKELIHOODS`.
+
+    Raises:
+        UsageError: there is no such network or likelihood.
+    """
+    if network not in NETWORKS:
+        raise unknown_name("network", network, NETWORKS)
+    if likelihood not in LIKELIHOODS:
+        raise unknown_name("likelihood", likelihood, LIKELIHOODS)
+
+
 def encoder_and_likelihood(
     data_shape: Sequence[int], latent_dim: int, network: str, likelihood: str
 ) -> tuple[keras.Model, Likelihood]:
@@ -32,10 +44,7 @@ def encoder_and_likelihood(
     Raises:
         UsageError: an unknown name, or latent_dim < 1.
     """
-    if network not in NETWORKS:
-        raise unknown_name("network", network, NETWORKS)
-    if likelihood not in LIKELIHOODS:
-        raise unknown_name("likelihood", likelihood, LIKELIHOODS)
+    check_names(network, likelihood)
     if latent_dim < 1:
         raise UsageError(f"Expected latent_dim >= 1, received {latent_dim}.")
     make_encoder, make_decoder = NETWORKS[network]

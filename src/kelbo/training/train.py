@@ -1,13 +1,16 @@
 """Train a model as a configuration says, into a run directory."""
 
+import inspect
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
 from kelbo.data import NAMED, Dataset, load
+from kelbo.errors import DataError
 from kelbo.model import LatentVariableModel
 from kelbo.objectives import LinearWarmup
 from kelbo.presets import preset
@@ -43,24 +46,30 @@ def make_model(configuration: Configuration, data: Dataset) -> LatentVariableMod
         UsageError: an unknown name or an impossible size.
     """
     keras.utils.set_random_seed(configuration.seed)
-    arguments: dict = {}
-    if configuration.beta is not None:
-        arguments["beta"] = configuration.beta
     make = preset(configuration.preset)
-    common = {
-        "data_shape": data.data_shape,
-        "latent_dim": configuration.latent_dim,
-        "network": configuration.network,
-        "likelihood": configuration.likelihood,
-        "seed": configuration.seed,
-    }
-    model = make(**common, **arguments)
-    if configuration.warmup_epochs and model.effective_beta is not None:
-        steps_in_epoch = math.ceil(data.count("train") / configuration.batch_size)
-        steps = max(1, round(configuration.warmup_epochs * steps_in_epoch))
-        model = make(**common, beta=LinearWarmup(steps, model.effective_beta))
+    model = make(
+        data_shape=data.data_shape,
+        latent_dim=configuration.latent_dim,
+        network=configuration.network,
+        likelihood=configuration.likelihood,
+        seed=configuration.seed,
+        **_beta(configuration, make, data.count("train")),
+    )
     model.compile(keras.optimizers.Adam(configuration.learning_rate))
     return model
+
+
+def _beta(
+    configuration: Configuration, make: Callable[..., LatentVariableModel], images: int
+) -> dict[str, Any]:
+    """The argument beta of the preset, where the configuration says anything about it."""
+    beta = configuration.beta
+    if configuration.warmup_epochs:
+        steps_in_epoch = math.ceil(images / configuration.batch_size)
+        steps = max(1, round(configuration.warmup_epochs * steps_in_epoch))
+        goal = inspect.signature(make).parameters["beta"].default if beta is None else beta
+        return {"beta": LinearWarmup(steps, goal)}
+    return {} if beta is None else {"beta": beta}
 
 
 def train(
@@ -95,7 +104,7 @@ def train(
         model.check_data(part)
     run = RunDirectory.create(out, force)
     run.write_config(_found_from_anywhere(configuration).to_toml())
-    run.write_json(ENVIRONMENT, describe_environment())
+    run.write_json(ENVIRONMENT, {**describe_environment(), **_counts(data)})
     streams = [part for part in (batches, validation) if not isinstance(part, np.ndarray)]
     try:
         model.fit(
@@ -115,6 +124,29 @@ def train(
                 raise stream.failure from None
         raise
     return run
+
+
+def _counts(data: Dataset) -> dict[str, int]:
+    return {"training_images": data.count("train"), "test_images": data.count("test")}
+
+
+def check_unchanged(run: RunDirectory, data: Dataset) -> None:
+    """Check that a run's data are as many as they were when it was trained.
+
+    Where the source has no test part, the split depends on the number of images: with another
+    number the model would be judged on images that it was trained on.
+
+    Raises:
+        DataError: there are more or fewer images now.
+    """
+    environment = run.read_json(ENVIRONMENT)
+    for name, count in _counts(data).items():
+        if environment.get(name, count) != count:
+            raise DataError(
+                f"The data have changed since {run.path} was trained: {environment[name]} "
+                f"{name.replace('_', ' ')} then, {count} now, so training and test images may have "
+                "been mixed. Restore the data, or train again."
+            )
 
 
 def _found_from_anywhere(configuration: Configuration) -> Configuration:
