@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PYTHON3 ?= python3
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check benchmark clean
+.PHONY: demo test check benchmark docs clean
 
 # Train the article's VAE on all of MNIST, judge it and show it.
 demo: $(VENV)/.demo
@@ -23,9 +23,14 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Time VAE.fit against Keras's own fit of the same layers.
+# Time VAE.fit against Keras's own fit of the same layers; `docs` makes the page from what is stored.
 benchmark: $(VENV)/.dev
-	$(BIN)/python -m benchmarks.overhead
+	KERAS_BACKEND=tensorflow $(BIN)/python -m benchmarks.overhead
+	KERAS_BACKEND=torch $(BIN)/python -m benchmarks.overhead --samples 6400 --rounds 3
+	KERAS_BACKEND=jax $(BIN)/python -m benchmarks.overhead --samples 2560 --rounds 3
+
+docs: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.overhead --page
 
 $(BIN)/python:
 	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
