@@ -35,7 +35,7 @@ docs: $(VENV)/.dev
 $(BIN)/python:
 	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "kelbo needs Python 3.11 or newer; name one with make PYTHON3=python3.12"; exit 1; }
-	$(PYTHON3) -m venv $(VENV)
+	$(PYTHON3) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 # The extras of `demo` are among those of `test`, so whichever comes second only adds.
 $(VENV)/.demo: $(BIN)/python pyproject.toml constraints.txt

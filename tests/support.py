@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 import kelbo
+from kelbo.distributions import Normal
 from kelbo.networks import mlp_decoder, mlp_encoder
 from kelbo.posteriors import GaussianPosterior
 from kelbo.presets.parts import LIKELIHOODS
@@ -96,3 +97,15 @@ def gradient(function, at):
     model.compile(Gradient())
     model.train_on_batch(np.zeros((1, 1), "float32"))
     return to_numpy(model.at)
+
+
+class Untabled(Normal):
+    """A normal distribution that the table of closed forms does not know."""
+
+
+class UntabledPrior(kelbo.StandardNormalPrior):
+    """N(0, I), without a closed-form KL."""
+
+    def distribution(self, posterior=None):
+        p = super().distribution(posterior)
+        return Untabled(p.mu, p.log_var)

@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import logsumexp
 
+import kelbo
 from kelbo import bounds
-from tests.support import data, randomise, tiny_vae, to_numpy
+from tests.support import UntabledPrior, data, randomise, tiny_vae, to_numpy
 
 
 @given(st.integers(1, 20_000), st.integers(1, 10_000))
@@ -90,3 +91,20 @@ def test_in_chunks_the_bound_follows_the_law_of_the_direct_formula(monkeypatch):
     # Chunks that repeated their draws would have the law of 5 samples, which is another.
     five = logsumexp(log_weights[:, :5], axis=1) - np.log(5)
     assert stats.ks_2samp(five, chunked).pvalue < 1e-3
+
+
+def test_of_larger_data_fewer_are_decoded_at_once():
+    assert bounds.chunks(100, 16, data_dim=784) == [100]
+    assert bounds.chunks(100, 16, data_dim=96 * 96 * 3) == [3] * 33 + [1]
+    assert bounds.chunks(100, 16, data_dim=6) == [100]
+
+
+def test_the_bound_needs_no_closed_form():
+    tabled = tiny_vae()
+    untabled = kelbo.VAE(tabled.posterior, tabled.likelihood, UntabledPrior())
+    x = data(4)
+    np.testing.assert_allclose(
+        untabled.log_likelihood(x, num_samples=5),
+        tabled.log_likelihood(x, num_samples=5),
+        rtol=1e-5,
+    )

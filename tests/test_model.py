@@ -461,3 +461,71 @@ def test_a_file_with_code_in_it_is_refused(tmp_path):
     vae.save(tmp_path / "vae.keras")
     with pytest.raises(ValueError, match="[Ll]ambda"):
         keras.saving.load_model(tmp_path / "vae.keras")
+
+
+WEIGHTS = np.array([4.0] * 5 + [0.0] * 5, "float32")
+
+
+@pytest.mark.parametrize("shape", [(10,), (10, 1)])
+def test_sample_weights_count_without_a_target_too(shape):
+    """Keras itself drops sample weights that come without a target."""
+    vae = compiled(tiny_vae(), keras.optimizers.SGD(0.0))
+    weight = WEIGHTS.reshape(shape)
+    validation = {"validation_data": (X, None, weight)}
+    for target in (None, X):
+        history = vae.fit(X, target, 10, sample_weight=weight, verbose=0, **validation).history
+        # Half of the data count four times and half not at all: the mean is doubled.
+        assert history["loss"][0] == pytest.approx(-2.0 * history["elbo"][0], rel=1e-4)
+        assert history["val_loss"][0] == pytest.approx(-2.0 * history["val_elbo"][0], rel=1e-4)
+    result = vae.evaluate(X, sample_weight=weight, verbose=0, return_dict=True)
+    assert result["loss"] == pytest.approx(-2.0 * result["elbo"], rel=1e-4)
+
+
+@pytest.mark.parametrize("make", [tiny_vae, tiny_ae])
+def test_what_is_frozen_stays_frozen_in_a_file(tmp_path, make):
+    model = make()
+    model.posterior.trainable = False
+    compiled(model).fit(X, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = kelbo.load_model(tmp_path / "model.keras")
+    assert len(loaded.trainable_weights) == len(model.trainable_weights) == 4
+    before = weights(loaded.posterior)
+    loaded.fit(X, verbose=0)
+    for one, other in zip(before, weights(loaded.posterior), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_part_may_be_frozen_between_compile_and_fit():
+    vae = compiled(tiny_vae())
+    vae.posterior.trainable = False
+    before = weights(vae.posterior)
+    vae.fit(X, verbose=0)
+    for one, other in zip(before, weights(vae.posterior), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_precision_is_kept_in_a_configuration():
+    vae = tiny_vae(dtype="mixed_bfloat16")
+    assert type(vae).from_config(vae.get_config()).dtype_policy.name == "mixed_bfloat16"
+
+
+def test_a_target_may_have_sizes_that_are_not_known_yet():
+    vae = tiny_vae()
+    vae._check_target_shape(keras.KerasTensor((None, None, 2, 1)))
+    with pytest.raises(DataError, match="received \\(None, 3, 1\\)"):
+        vae._check_target_shape(keras.KerasTensor((None, None, 3, 1)))
+    with pytest.raises(DataError, match="received \\(None,\\)"):
+        vae._check_target_shape(keras.KerasTensor((None, None)))
+
+
+class NoBatches(keras.utils.PyDataset):
+    def __len__(self):
+        return 0
+
+    def __getitem__(self, index):
+        raise IndexError(index)
+
+
+def test_a_data_set_without_batches_is_refused():
+    with pytest.raises(DataError, match="at least one datum, received none"):
+        compiled(tiny_vae()).fit(NoBatches(), verbose=0)

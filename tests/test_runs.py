@@ -152,7 +152,8 @@ def test_force_clears_the_files_of_the_run_and_nothing_else(run):
     (run.file(PICTURES) / "mine.svg").write_text("mine")
     run.file("diary.txt").write_text("mine")
     RunDirectory.create(run.path, force=True)
-    assert names(run.path) == ["diary.txt", PICTURES]
+    # The configuration stays until the new one replaces it, so that a kill leaves a run.
+    assert names(run.path) == [CONFIG, "diary.txt", PICTURES]
     assert names(run.file(PICTURES)) == ["mine.svg"]
 
 

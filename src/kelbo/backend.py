@@ -38,7 +38,7 @@ def require(name: str) -> None:
 def preferred() -> str:
     """The backend to use here: JAX where it can use a GPU, else TensorFlow, JAX, PyTorch.
 
-    TensorFlow trains fastest on a CPU, JAX on a GPU (docs/architecture.md has the figures).
+    TensorFlow trains fastest on a CPU (docs/overhead.md); on a GPU Keras's JAX trainer does.
 
     Raises:
         BackendError: none is installed.

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kelbo.distributions import kl_per_dimension
+from kelbo.distributions import has_closed_form, kl_per_dimension
 from kelbo.distributions.distribution import Tensor
 from kelbo.errors import UsageError
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # How many latent vectors go through the decoder in one pass: enough to keep it busy, and at most
 # some hundreds of megabytes of activations for the article's network.
 ROWS_IN_ONE_PASS = 2048
+MNIST_PIXELS = 784
 
 
 class TraceStatistics(keras.Model):
@@ -47,23 +48,27 @@ class TraceStatistics(keras.Model):
 
         Returns:
             log_px_z and log_weights = log p(x, z) - log q(z|x), each (batch, num_samples);
-            kl and mean of q(z|x) for each latent dimension, each (batch, latent_dim).
+            mean of q(z|x), (batch, latent_dim); and its kl for each latent dimension, likewise,
+            where it has a closed form.
         """
         trace = self.model.sampled_trace(x, self.num_samples, self.seed_generator)
         if trace.prior is None:
             raise UsageError("An autoencoder has no prior and so no bound on log p(x).")
-        return {
+        statistics = {
             "log_px_z": ops.transpose(trace.log_px_z),
             "log_weights": ops.transpose(trace.log_px_z + trace.log_pz - trace.log_qz_x),
-            "kl": kl_per_dimension(trace.q, trace.prior),
             "mean": trace.q.mean(),
         }
+        if has_closed_form(trace.q, trace.prior):
+            statistics["kl"] = kl_per_dimension(trace.q, trace.prior)
+        return statistics
 
 
-def chunks(num_samples: int, batch_size: int) -> list[int]:
+def chunks(num_samples: int, batch_size: int, data_dim: int = MNIST_PIXELS) -> list[int]:
     """Split `num_samples` so that one pass decodes at most ROWS_IN_ONE_PASS latent vectors.
 
-    All chunks but the last have one size, so that few programs are compiled.
+    Of data larger than MNIST's images it decodes fewer, in proportion. All chunks but the last
+    have one size, so that few programs are compiled.
 
     Raises:
         UsageError: either is < 1.
@@ -73,7 +78,8 @@ def chunks(num_samples: int, batch_size: int) -> list[int]:
             f"Expected num_samples >= 1 and batch_size >= 1, received {num_samples} and "
             f"{batch_size}."
         )
-    size = min(num_samples, max(1, ROWS_IN_ONE_PASS // batch_size))
+    rows = ROWS_IN_ONE_PASS * MNIST_PIXELS // max(data_dim, MNIST_PIXELS)
+    size = min(num_samples, max(1, rows // batch_size))
     rest = num_samples % size
     return [size] * (num_samples // size) + ([rest] if rest else [])
 
@@ -90,7 +96,7 @@ def importance_weighted_bound(
 ) -> np.ndarray:
     """The importance-weighted bound of each datum in nats: see `VAE.log_likelihood`."""
     total = np.full(len(x), -np.inf)
-    sizes = chunks(num_samples, batch_size)
+    sizes = chunks(num_samples, batch_size, model.data_dim)
     noise = keras.random.SeedGenerator(seed)
     statistics = {size: TraceStatistics(model, size, noise) for size in set(sizes)}
     for size in sizes:

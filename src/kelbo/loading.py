@@ -3,6 +3,7 @@
 import json
 import warnings
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def load_model(path: str | Path) -> LatentVariableModel:
     try:
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read("config.json"))
-    except (zipfile.BadZipFile, KeyError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, RuntimeError, OSError) as error:
         raise RunError(f"{path} is damaged, or is no .keras file ({error}).") from error
     if _has_lambda(config):
         raise RunError(

@@ -170,8 +170,6 @@ class LatentVariableModel(keras.Model):
                     f"{type(self).__name__}(..., objective=...) and call compile(optimizer)."
                 )
         super().compile(optimizer=optimizer, **kwargs)
-        # Built at once, so that a model that was never trained is saved and loaded whole.
-        self.optimizer.build(self.trainable_variables)
 
     def get_compile_config(self) -> dict[str, Any] | None:
         """How the model was compiled, readable on every backend.
@@ -187,6 +185,7 @@ class LatentVariableModel(keras.Model):
         """Compile as saved (Keras asks for this where `compile` is overridden)."""
         config = keras.saving.deserialize_keras_object(config)
         self.compile(**{key: value for key, value in config.items() if value is not None})
+        self.optimizer.build(self.trainable_variables)
 
     def compute_loss(
         self,
@@ -203,7 +202,7 @@ class LatentVariableModel(keras.Model):
             y: what to reconstruct, of the shape of x; x itself where None. With another target
                 than x the bound is on log p(y): a denoising VAE.
             y_pred: what `call` returned.
-            sample_weight: (batch,).
+            sample_weight: (batch,) or (batch, 1).
             training: unused; the loss is the same in training and evaluation.
 
         Raises:
@@ -211,15 +210,15 @@ class LatentVariableModel(keras.Model):
         """
         target = x if y is None else y
         self._check_target_shape(target)
+        if sample_weight is not None:
+            sample_weight = ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
         terms = self.objective.terms(self.trace(target, y_pred), self)
         for name in self.objective.logged:
             self._trackers[name].update_state(
                 terms[name], sample_weight if len(terms[name].shape) else None
             )
         loss = terms["loss"]
-        return ops.mean(
-            loss if sample_weight is None else loss * ops.cast(sample_weight, "float32")
-        )
+        return ops.mean(loss if sample_weight is None else loss * sample_weight)
 
     def fit(
         self,
@@ -242,21 +241,34 @@ class LatentVariableModel(keras.Model):
         """
         if not self.compiled:
             raise UsageError("The model is not compiled. Call compile(optimizer='adam') first.")
+        y = _target(x, y, kwargs.get("sample_weight"))
         self.check_data(x, y)
-        self.check_data(*keras.utils.unpack_x_y_sample_weight(kwargs.get("validation_data"))[:2])
+        validation = keras.utils.unpack_x_y_sample_weight(kwargs.get("validation_data"))
+        self.check_data(*validation[:2])
+        if validation[2] is not None:
+            kwargs["validation_data"] = (validation[0], _target(*validation), validation[2])
         if verbose != 0:
             print(self.describe_training(), file=sys.stderr)
         callbacks = _with_callback(callbacks, StopOnNonFinite())
         return super().fit(x, y, batch_size, epochs, verbose=verbose, callbacks=callbacks, **kwargs)
 
-    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        sample_weight: Any = None,
+        **kwargs: Any,
+    ) -> Any:
         """Loss and terms on data, as `keras.Model.evaluate`, after the same check as in `fit`.
 
         Raises:
             DataError: the data are empty, not finite, of another shape, or outside the support.
         """
+        y = _target(x, y, sample_weight)
         self.check_data(x, y)
-        return super().evaluate(x, y, *args, **kwargs)
+        return super().evaluate(x, y, batch_size, verbose, sample_weight, **kwargs)
 
     def describe_training(self) -> str:
         """One line: the model, the backend, the effective beta and what it means."""
@@ -296,21 +308,27 @@ class LatentVariableModel(keras.Model):
         data = _first_batch(x)
         if data is None:
             return
+        if data.size == 0:
+            raise DataError("Expected at least one datum, received none.")
         if data.shape[1:] != self.data_shape:
             raise DataError(
                 f"Expected data of shape (n, {', '.join(map(str, self.data_shape))}), received "
                 f"{data.shape}."
             )
-        if len(data) == 0:
-            raise DataError("Expected at least one datum, received an empty array.")
         self.likelihood.check(data)
 
     def _check_target_shape(self, target: Any) -> None:
-        if tuple(target.shape[1:]) != self.data_shape:
+        shape = tuple(target.shape[1:])
+        # In a tf.data pipeline a size may not be known before the data come.
+        fits = len(shape) == len(self.data_shape) and all(
+            found in (None, expected)
+            for found, expected in zip(shape, self.data_shape, strict=True)
+        )
+        if not fits:
             raise DataError(
-                f"Expected data of shape {self.data_shape} as target, received "
-                f"{tuple(target.shape[1:])}. A {type(self).__name__} learns from x alone: call "
-                "fit(x), or map labels away with dataset.map(lambda x, y: x)."
+                f"Expected data of shape {self.data_shape} as target, received {shape}. A "
+                f"{type(self).__name__} learns from x alone: call fit(x), or map labels away with "
+                "dataset.map(lambda x, y: x)."
             )
 
     # Plain keras models of the parts, sharing every layer. A cached_property is stored past
@@ -357,6 +375,13 @@ class LatentVariableModel(keras.Model):
 
     # Saving.
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save the whole model to a .keras file, as `keras.Model.save`."""
+        if self.compiled and not self.optimizer.built:
+            # Without its variables Keras would not find them when it loads the file.
+            self.optimizer.build(self.trainable_variables)
+        super().save(*args, **kwargs)
+
     def save_own_variables(self, store: Any) -> None:
         """Save the state of the noise too, which Keras leaves out, so that training goes on."""
         super().save_own_variables(store)
@@ -377,6 +402,8 @@ class LatentVariableModel(keras.Model):
             "prior": serialize(self.prior),
             "objective": serialize(self.objective),
             "seed": self.seed,
+            "trainable": self.trainable,
+            "dtype": serialize(self.dtype_policy),
         }
 
     @classmethod
@@ -391,15 +418,20 @@ class LatentVariableModel(keras.Model):
         return cls(**config)
 
 
+def _target(x: Any, y: Any, sample_weight: Any) -> Any:
+    """The target: Keras drops sample weights that come without one, so x is then its own."""
+    return x if y is None and sample_weight is not None else y
+
+
 def _first_batch(data: Any) -> np.ndarray | None:
     """The first batch of a data set or loader, an array as it is, None of a generator or None."""
     if isinstance(data, list):
         raise DataError("Expected an array or a data set, received a list. Use numpy.asarray.")
     if isinstance(data, keras.utils.PyDataset):
-        data = data[0]
+        data = data[0] if len(data) else np.empty(0)
     elif isinstance(data, Iterable) and not isinstance(data, (np.ndarray, tuple, Iterator)):
         # A tf.data.Dataset or a DataLoader; tensors can be iterated over too, but have a shape.
-        data = data if hasattr(data, "shape") else next(iter(data))
+        data = data if hasattr(data, "shape") else next(iter(data), np.empty(0))
     if isinstance(data, (tuple, list)):
         data = data[0]
     if data is None or isinstance(data, Iterator):

@@ -166,14 +166,17 @@ class RunDirectory:
         pictures = self.file(PICTURES)
         for picture in pictures.glob("*.png"):
             picture.unlink()
+        with contextlib.suppress(OSError):  # not there, or with a file of someone else's in it
+            pictures.rmdir()
         # What `replacing` could not take away because the process was killed.
         for name in FILES:
             stem, suffix = Path(name).stem, Path(name).suffix
             for leftover in self.path.glob(f".{stem}-????????{suffix}"):
                 leftover.unlink()
-        # The configuration goes last: until then the folder still counts as a run.
-        for name in reversed(FILES):
-            self.file(name).unlink(missing_ok=True)
+        # The configuration stays until the new one replaces it: by it the folder counts as a run.
+        for name in FILES:
+            if name != CONFIG:
+                self.file(name).unlink(missing_ok=True)
 
     # Configuration, environment, evaluation: small tables.
 

@@ -83,7 +83,7 @@ def autoencoder():
     [
         (overflowing_kl, "batch 1 of epoch 1.*first term to go was kl, while reconstruction"),
         (overflowing_reconstruction, "first term to go was reconstruction, while kl was still"),
-        (nan_weight, "kl and reconstruction went in the same batch"),
+        (nan_weight, "kl and reconstruction went at once, and no update came before"),
         (autoencoder, "first term to go was reconstruction:"),
     ],
 )
@@ -113,3 +113,11 @@ def test_a_training_that_diverges_midway_keeps_the_weights_it_had_come_to():
     assert any(np.isnan(weight).any() for weight in after)
     vae.set_weights([weight.astype("float32") for weight in before])
     assert np.isfinite(vae.predict(data(3), verbose=0)).all()
+
+
+def test_before_the_first_update_no_update_is_blamed():
+    callback = StopOnNonFinite()
+    callback.on_epoch_begin(0)
+    nan = dict.fromkeys(("loss", "kl", "reconstruction"), float("nan"))
+    with pytest.raises(DivergedError, match="no update came before.*sample weights"):
+        callback.on_train_batch_end(0, nan)

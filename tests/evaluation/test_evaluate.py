@@ -9,7 +9,7 @@ from kelbo.data import from_arrays
 from kelbo.errors import DataError, DivergedError, UsageError
 from kelbo.evaluation.evaluate import ACTIVE_ABOVE, evaluate
 from kelbo.networks import mlp_decoder
-from tests.support import DIM, SHAPE, randomise, tiny_ae, tiny_vae
+from tests.support import DIM, SHAPE, UntabledPrior, randomise, tiny_ae, tiny_vae
 
 
 def images(n=30, binarization="none"):
@@ -158,3 +158,13 @@ def test_a_warm_up_that_is_not_finished_shows_the_beta_that_it_reached():
     figures = evaluate(model, data)
     assert figures["effective_beta"] == pytest.approx(0.3)
     assert "will end at 1" in figures["effective_beta_note"]
+
+
+def test_without_a_closed_form_the_kl_is_estimated_from_the_draws():
+    tabled = tiny_vae()
+    randomise(tabled)
+    untabled = kelbo.VAE(tabled.posterior, tabled.likelihood, UntabledPrior())
+    exact, estimated = (evaluate(model, images(), num_samples=2000) for model in (tabled, untabled))
+    assert "kl_per_dimension" not in estimated
+    assert estimated["kl"] == pytest.approx(exact["kl"], abs=0.02)
+    assert estimated["elbo"] == pytest.approx(estimated["reconstruction"] - estimated["kl"])

@@ -27,7 +27,8 @@ class StopOnNonFinite(keras.callbacks.Callback):
     """Raise at the first batch after which a reported term is NaN or infinite.
 
     `kelbo.VAE.fit` always adds it. Keras reports running means over the epoch, which stay finite
-    exactly until the first batch whose term is not.
+    exactly until the first batch whose term is not. With `steps_per_execution` above 1 the batch
+    named is the last of its group.
 
     Raises:
         DivergedError: from `on_train_batch_end`; names the batch and the term.
@@ -52,11 +53,16 @@ class StopOnNonFinite(keras.callbacks.Callback):
             others = [name for name in _TERMS if name in logs and name not in bad]
             still = f", while {others[0]} was still finite" if others else ""
             message += f"The first term to go was {first[0]}{still}: {_CAUSES[first[0]]}"
+        elif not first or (not self.before and self.epoch == 1):
+            message += (
+                f"{' and '.join(first or bad)} went at once, and no update came before that could "
+                "have done it: look at the data, the sample weights and the initial weights."
+            )
         elif all(math.isnan(logs[name]) for name in first):
             message += (
-                f"{' and '.join(first) or bad[0]} went in the same batch: a weight of the encoder "
-                "was already NaN, so the update before it overflowed. Lower the learning rate or "
-                "clip the gradients (keras.optimizers.Adam(clipnorm=1.0))."
+                f"{' and '.join(first)} went in the same batch: a weight of the encoder was "
+                "already NaN, so the update before it overflowed. Lower the learning rate or clip "
+                "the gradients (keras.optimizers.Adam(clipnorm=1.0))."
             )
         else:
             message += f"The first term to go was {first[0]}: {_CAUSES[first[0]]}"

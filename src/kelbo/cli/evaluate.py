@@ -89,8 +89,10 @@ def evaluate_and_report(
     try:
         figures = _evaluate(model, data, samples)
         figures["seconds"] = round(time.perf_counter() - start, 2)
-        kl = figures.get("kl_per_dimension", [])
-        most_informative_first = sorted(figures.get("active_dimensions", []), key=lambda j: -kl[j])
+        rank = figures.get("kl_per_dimension") or figures.get("activity", [])
+        most_informative_first = sorted(
+            figures.get("active_dimensions", []), key=lambda j: -rank[j]
+        )
         arrays = picture_arrays(model, data, most_informative_first)
         directory.write_json(EVALUATION, figures)
         directory.write_arrays(arrays)
@@ -157,7 +159,7 @@ def _rows(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
     rows.append(("Reconstruction", f"{figures['reconstruction']:.2f}", "nats, E log p(x|z)"))
     if "kl" in figures:
         rows.append(("KL", f"{figures['kl']:.2f}", "nats"))
-        units, size = figures["active_units"], len(figures["kl_per_dimension"])
+        units, size = figures["active_units"], len(figures["activity"])
         rows.append(("Active latent dimensions", f"{units} of {size}", ""))
         rows.append(("Effective beta", format_beta(figures["effective_beta"]), ""))
     if "independent_pixels" in floors:

@@ -155,9 +155,11 @@ def _check_range(array: np.ndarray, name: str) -> None:
     lowest, highest = float(array.min()), float(array.max())
     if lowest >= -_TOLERANCE and highest <= 1 + _TOLERANCE:
         return
-    if lowest >= -1 - _TOLERANCE and highest <= 1 + _TOLERANCE:
+    if lowest >= -0.1 and highest <= 1.1:
+        cure = f"A filter or rounding seems to have overshot: np.clip({name}, 0, 1)"
+    elif lowest >= -1 - _TOLERANCE and highest <= 1 + _TOLERANCE:
         cure = f"They look scaled to [-1, 1]: ({name} + 1) / 2"
-    elif lowest >= -_TOLERANCE and highest <= 255:
+    elif lowest >= -_TOLERANCE and 2 < highest <= 255:
         cure = f"They look like 0..255: divide by 255 ({name} / 255), or save as uint8."
     elif lowest < 0:
         cure = "They look standardised: save the pixels before mean and deviation were taken out."

@@ -81,9 +81,9 @@ class ContinuousBernoulli(Distribution):
         near_zero = negative > -1e-3
         safe = ops.where(near_zero, -1.0, negative)
         closed = ops.log1p(uniform * ops.expm1(safe)) / safe
-        series = uniform * (1.0 + 0.5 * negative * (1.0 - uniform))
-        lower = ops.where(near_zero, series, closed)
-        return ops.where(self.logits > 0.0, 1.0 - lower, lower)
+        far = ops.where(self.logits > 0.0, 1.0 - closed, closed)
+        series = uniform * (1.0 + 0.5 * self.logits * (1.0 - uniform))
+        return ops.where(near_zero, series, far)
 
     def mean(self) -> Tensor:
         """The expected value in (0, 1)."""

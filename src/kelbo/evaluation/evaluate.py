@@ -68,10 +68,10 @@ def _evaluate_bounds(
     seed: int,
     on_progress: Callable[[int], None],
 ) -> dict[str, Any]:
-    sizes = chunks(num_samples, batch_size)
+    sizes = chunks(num_samples, batch_size, model.data_dim)
     noise = keras.random.SeedGenerator(seed)
     statistics = {size: TraceStatistics(model, size, noise) for size in set(sizes)}
-    reconstruction, bound, kl, mean = [], [], [], []
+    reconstruction, bound, kl, kl_per_dimension, mean = [], [], [], [], []
     done = 0
     for x in data.iterate("test", batch_size):
         log_px_z, log_weights = [], []
@@ -79,27 +79,35 @@ def _evaluate_bounds(
             outputs = statistics[size].predict_on_batch(x)
             log_px_z.append(outputs["log_px_z"])
             log_weights.append(outputs["log_weights"])
-        reconstruction.append(np.concatenate(log_px_z, axis=1).mean(axis=1))
-        bound.append(log_mean_exp(np.concatenate(log_weights, axis=1)))
-        kl.append(outputs["kl"])
+        of_x, weights = np.concatenate(log_px_z, axis=1), np.concatenate(log_weights, axis=1)
+        reconstruction.append(of_x.mean(axis=1))
+        bound.append(log_mean_exp(weights))
+        if "kl" in outputs:
+            kl_per_dimension.append(outputs["kl"])
+            kl.append(outputs["kl"].sum(axis=1, dtype="float64"))
+        else:  # no closed form: log q(z|x) - log p(z), averaged over the same draws
+            kl.append((of_x - weights).mean(axis=1, dtype="float64"))
         mean.append(outputs["mean"])
         done += len(x)
         on_progress(done)
-    kl_per_dimension = np.concatenate(kl).mean(axis=0, dtype="float64")
     activity = np.concatenate(mean).var(axis=0, dtype="float64")
     active = np.flatnonzero(activity > ACTIVE_ABOVE)
     mean_reconstruction = float(np.concatenate(reconstruction).mean(dtype="float64"))
-    return {
-        "elbo": mean_reconstruction - float(kl_per_dimension.sum()),
+    mean_kl = float(np.concatenate(kl).mean())
+    figures = {
+        "elbo": mean_reconstruction - mean_kl,
         "reconstruction": mean_reconstruction,
-        "kl": float(kl_per_dimension.sum()),
+        "kl": mean_kl,
         "importance_weighted_bound": float(np.concatenate(bound).mean()),
         "num_samples": num_samples,
-        "kl_per_dimension": kl_per_dimension.tolist(),
         "activity": activity.tolist(),
         "active_units": len(active),
         "active_dimensions": active.tolist(),
     }
+    if kl_per_dimension:
+        each = np.concatenate(kl_per_dimension).mean(axis=0, dtype="float64")
+        figures["kl_per_dimension"] = each.tolist()
+    return figures
 
 
 def _evaluate_autoencoder(

@@ -35,10 +35,8 @@ def picture_arrays(
         traversal_values (steps,); latent_means (m, latent_dim), latent_labels (m,) and label_names
         where the data have them.
     """
-    images, labels = data.head("test", LATENT_MEANS)
-    originals = images[:ORIGINALS]
-    codes = model.encode(images)
-    means = codes["mu" if isinstance(model, VAE) else "z"]
+    originals, _ = data.head("test", ORIGINALS)
+    means, labels = _latent_means(model, data)
     arrays = {
         "originals": originals,
         "reconstructions": model.reconstruct(originals),
@@ -53,6 +51,19 @@ def picture_arrays(
         if len(active_dimensions):
             arrays |= _traversals(model, means[0], active_dimensions)
     return arrays
+
+
+def _latent_means(
+    model: LatentVariableModel, data: Dataset
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The codes of the first LATENT_MEANS test images, read batch by batch, and their labels."""
+    means = []
+    for x in data.iterate("test", 500):
+        means.append(model.encode(x)["mu" if isinstance(model, VAE) else "z"])
+        if sum(map(len, means)) >= LATENT_MEANS:
+            break
+    labels = data.labels("test")
+    return np.concatenate(means)[:LATENT_MEANS], None if labels is None else labels[:LATENT_MEANS]
 
 
 def _traversals(model: VAE, start: np.ndarray, dimensions: Sequence[int]) -> dict[str, np.ndarray]:

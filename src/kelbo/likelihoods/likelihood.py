@@ -10,6 +10,9 @@ from keras import layers
 from kelbo.conditional import Conditional
 from kelbo.errors import DataError, UsageError
 
+# Rounding in other people's scaling may end this far outside the support.
+_TOLERANCE = 1e-6
+
 
 class Likelihood(Conditional):
     """p(x|z): the context is a latent vector z, the value a datum x.
@@ -75,11 +78,13 @@ class Likelihood(Conditional):
                 "for example with x[np.isfinite(x).all(axis=tuple(range(1, x.ndim)))]."
             )
         low, high = self.support
-        if smallest >= low and largest <= high:
+        if smallest >= low - _TOLERANCE and largest <= high + _TOLERANCE:
             return
         expected = f"A {type(self).__name__} expects values in [{low:g}, {high:g}]"
-        if smallest >= 0.0 and largest <= 255.0:
+        if smallest >= 0.0 and 2.0 < largest <= 255.0:
             cure = "These look like 8-bit pixels: divide them by 255."
+        elif smallest >= -0.1 and largest <= 1.1:
+            cure = "A filter or rounding seems to have overshot: use numpy.clip(x, 0, 1)."
         elif smallest >= -1.0 and largest <= 1.0:
             cure = "These look like data scaled to [-1, 1]: use (x + 1) / 2."
         else:

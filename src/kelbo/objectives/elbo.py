@@ -58,7 +58,8 @@ class ELBO(Objective):
 
     Args:
         beta: the weight of the KL, a number >= 0, or a Keras learning-rate schedule of the
-            training step such as `LinearWarmup`.
+            training step that settles, such as `LinearWarmup`. Of one that never settles the
+            effective beta means nothing; `current_beta` still does.
 
     Raises:
         UsageError: beta is neither.

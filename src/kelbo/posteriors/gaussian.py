@@ -61,8 +61,9 @@ class GaussianPosterior(Posterior):
                     f"log_var on it and needs their size: expected latent_dim >= 1, received "
                     f"{latent_dim}."
                 )
-            self.mu = layers.Dense(latent_dim, name="mu")
-            self.log_var = layers.Dense(latent_dim, name="log_var")
+            # A posterior that was frozen when it was saved is made frozen, its heads too.
+            self.mu = layers.Dense(latent_dim, name="mu", trainable=self.trainable)
+            self.log_var = layers.Dense(latent_dim, name="log_var", trainable=self.trainable)
             self.latent_dim = latent_dim
         elif len(shapes) != 2 or shapes[0] != shapes[1] or len(shapes[0]) != 1:
             raise UsageError(
