@@ -66,7 +66,7 @@ def test_parts_of_different_latent_shapes_are_refused_with_both():
 def test_what_is_no_part_is_refused(part):
     vae = tiny_vae()
     parts = {"posterior": vae.posterior, "likelihood": vae.likelihood}
-    with pytest.raises(UsageError, match=f"Expected a {part.title()}, received 'mse'"):
+    with pytest.raises(UsageError, match=f"Expected an instance of {part.title()}, received 'mse'"):
         kelbo.VAE(**{**parts, part: "mse"})
 
 
@@ -529,3 +529,8 @@ class NoBatches(keras.utils.PyDataset):
 def test_a_data_set_without_batches_is_refused():
     with pytest.raises(DataError, match="at least one datum, received none"):
         compiled(tiny_vae()).fit(NoBatches(), verbose=0)
+
+
+def test_data_of_the_right_size_and_the_wrong_shape_get_the_cure():
+    with pytest.raises(DataError, match=r"Use x.reshape\(-1, 3, 2, 1\)"):
+        compiled(tiny_vae()).fit(X.reshape(10, 6), verbose=0)

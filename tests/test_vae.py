@@ -55,3 +55,9 @@ def test_log_likelihood_needs_samples_and_data(arguments):
         tiny_vae().log_likelihood(data(5), **arguments)
     with pytest.raises(DataError, match="Expected an array of data, received list"):
         tiny_vae().log_likelihood([1.0])
+
+
+@pytest.mark.parametrize("n", [2.5, "3", None])
+def test_a_number_of_samples_is_whole(n):
+    with pytest.raises(UsageError, match="whole number"):
+        tiny_vae().sample(n)

@@ -311,9 +311,11 @@ class LatentVariableModel(keras.Model):
         if data.size == 0:
             raise DataError("Expected at least one datum, received none.")
         if data.shape[1:] != self.data_shape:
+            fits = math.prod(data.shape[1:]) == self.data_dim and data.ndim > 1
+            cure = f" Use x.reshape{(-1, *self.data_shape)}." if fits else ""
             raise DataError(
                 f"Expected data of shape (n, {', '.join(map(str, self.data_shape))}), received "
-                f"{data.shape}."
+                f"{data.shape}.{cure}"
             )
         self.likelihood.check(data)
 
@@ -473,7 +475,7 @@ def _check_parts(
         *(() if prior is None else ((prior, Prior),)),
     ):
         if not isinstance(part, kind):
-            raise UsageError(f"Expected a {kind.__name__}, received {part!r}.")
+            raise UsageError(f"Expected an instance of {kind.__name__}, received {part!r}.")
     if likelihood.event_shape != posterior.context_shape:
         raise UsageError(
             f"The encoder takes data of shape {posterior.context_shape}, but the decoder gives "

@@ -1,5 +1,6 @@
 """The variational autoencoder: one group of latent variables."""
 
+from numbers import Integral
 from typing import Any
 
 import keras
@@ -66,8 +67,8 @@ class VAE(LatentVariableModel):
         Raises:
             UsageError: n < 1.
         """
-        if n < 1:
-            raise UsageError(f"Expected to sample at least 1, received n={n}.")
+        if not isinstance(n, Integral) or n < 1:
+            raise UsageError(f"Expected to sample a whole number of at least 1, received n={n!r}.")
         seed = self.seed_generator if seed is None else seed
         z = self.prior.distribution(self.posterior).sample(seed, (n,))
         return self.decode(keras.ops.convert_to_numpy(z))

@@ -42,4 +42,11 @@ def test_a_picture_that_cannot_be_written(trained, tmp_path):
     assert str(tmp_path / "file") in refused(
         "sample", trained, "--out", tmp_path / "file" / "x.png", code=1
     )
-    assert str(tmp_path) in refused("sample", trained, "--out", tmp_path, code=1)
+    (tmp_path / "folder.png").mkdir()
+    out = tmp_path / "folder.png"
+    assert str(out) in refused("sample", trained, "--out", out, code=1)
+
+
+@pytest.mark.parametrize("command", ["sample", "reconstruct"])
+def test_a_picture_is_a_png(run, tmp_path, command):
+    assert "ends in .png" in refused(command, run, "--out", tmp_path / "x.jpg", code=2)

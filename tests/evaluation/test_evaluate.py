@@ -102,7 +102,8 @@ def test_evaluating_again_gives_the_same(model, binarization):
     one, other = (evaluate(model, images(binarization=binarization)) for _ in range(2))
     assert one == other
     assert ("pixel_entropy" in one["floors"]) == (binarization == "none")
-    assert bool(one["notes"]) == (binarization == "none")
+    not_black_and_white = any("not a log-likelihood" in note for note in one["notes"])
+    assert not_black_and_white == (binarization == "none")
 
 
 def test_the_draws_have_a_seed(model):
@@ -168,3 +169,15 @@ def test_without_a_closed_form_the_kl_is_estimated_from_the_draws():
     assert "kl_per_dimension" not in estimated
     assert estimated["kl"] == pytest.approx(exact["kl"], abs=0.02)
     assert estimated["elbo"] == pytest.approx(estimated["reconstruction"] - estimated["kl"])
+
+
+def test_a_model_worse_than_independent_pixels_is_told_so():
+    black = from_arrays(np.zeros((20, *SHAPE), "float32"), np.zeros((5, *SHAPE), "float32"))
+    model = tiny_vae()  # untrained, each pixel costs it about log 2
+    assert any(
+        "worse than one that knows each pixel's mean" in n for n in evaluate(model, black)["notes"]
+    )
+    good = tiny_vae()
+    randomise(good, scale=0.0)
+    good.likelihood.network.layers[-2].bias.assign(np.full(DIM, -20.0, "float32"))
+    assert not any("worse than" in note for note in evaluate(good, black)["notes"])

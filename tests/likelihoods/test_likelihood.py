@@ -147,3 +147,16 @@ def test_a_decoder_with_another_number_of_outputs_is_refused(name, outputs, mess
     make, _ = LIKELIHOODS[name]
     with pytest.raises(UsageError, match=message):
         make(kelbo.networks.mlp_decoder(SHAPE, LATENT, outputs, (5,)))
+
+
+@pytest.mark.parametrize(
+    ("largest", "cure"), [(1.02, "numpy.clip"), (255.0, "divide them by 255"), (1e4, "Rescale")]
+)
+def test_the_cure_fits_the_size_of_the_values(largest, cure):
+    x = data(4) * largest
+    with pytest.raises(DataError, match=cure):
+        tiny_vae().likelihood.check(x / x.max() * largest)
+
+
+def test_rounding_is_no_reason_to_refuse():
+    tiny_vae().likelihood.check(np.full((2, *SHAPE), 1.0 + 1e-7, "float32"))

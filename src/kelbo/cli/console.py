@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from kelbo.errors import KelboError
+from kelbo.errors import KelboError, UsageError
 
 # Progress, notes and errors.
 stderr = Console(stderr=True, highlight=False)
@@ -53,6 +53,16 @@ def say(message: str, style: str = "") -> None:
             for line in message.splitlines()
         )
     stderr.print(Text(message, style), soft_wrap=True)
+
+
+def check_picture(path: Path) -> None:
+    """Refuse a picture's name that does not end in .png, before any work.
+
+    Raises:
+        UsageError: it ends in something else.
+    """
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"Expected a name that ends in .png, received {path}.")
 
 
 def print_json(content: dict[str, Any]) -> None:

@@ -33,7 +33,7 @@ def evaluate(
 ) -> None:
     """Judge a run on its test images: bounds in nats, KL and active latent dimensions.
 
-    It also brings the run's pictures and report up to date.
+    Replaces the run's evaluation.json, pictures and report.html.
 
     Example: [bold]kelbo evaluate runs/first --samples 50[/bold]
     """

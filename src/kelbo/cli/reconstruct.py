@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kelbo.cli.console import BackendOption, RunArgument
+from kelbo.cli.console import BackendOption, RunArgument, check_picture
 from kelbo.runs import RunDirectory
 
 
@@ -21,6 +21,7 @@ def reconstruct(
     """
     from kelbo.cli.evaluate import load_run
 
+    check_picture(out)
     model, data = load_run(RunDirectory.open(run), backend)
 
     from kelbo.report.grid import save_pairs

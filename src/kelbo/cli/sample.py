@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kelbo.cli.console import BackendOption, RunArgument
+from kelbo.cli.console import BackendOption, RunArgument, check_picture
 from kelbo.errors import UsageError
 from kelbo.runs import RunDirectory
 
@@ -24,6 +24,7 @@ def sample(
     """
     from kelbo.cli.evaluate import load_run_model
 
+    check_picture(out)
     directory = RunDirectory.open(run)
     model = load_run_model(directory, backend)
 

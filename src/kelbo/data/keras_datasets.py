@@ -1,6 +1,8 @@
 """The image sets that Keras downloads by itself: fashion_mnist, cifar10, cifar100."""
 
+import contextlib
 import importlib
+import sys
 
 import numpy as np
 
@@ -57,7 +59,9 @@ def load_keras_dataset(name: str) -> Dataset:
     choose()
     module = importlib.import_module(f"keras.datasets.{name}")
     try:
-        (x_train, y_train), (x_test, y_test) = module.load_data()
+        # Keras reports its download on stdout, which belongs to the results.
+        with contextlib.redirect_stdout(sys.stderr):
+            (x_train, y_train), (x_test, y_test) = module.load_data()
     except Exception as error:  # Keras raises a bare Exception for whatever the network does.
         raise DataError(
             f"Keras could not download the data set {name} ({error}). It needs the network once; "

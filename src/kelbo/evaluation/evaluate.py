@@ -57,7 +57,7 @@ def evaluate(
         figures |= _evaluate_bounds(model, data, num_samples, batch_size, seed, on_progress)
     figures |= _effective_beta(model)
     _check_finite(figures)
-    return figures | _context(model, data, batch_size)
+    return figures | _context(model, data, batch_size, figures)
 
 
 def _evaluate_bounds(
@@ -154,17 +154,24 @@ def _check_finite(figures: dict[str, Any]) -> None:
         )
 
 
-def _context(model: LatentVariableModel, data: Dataset, batch_size: int) -> dict[str, Any]:
+def _context(
+    model: LatentVariableModel, data: Dataset, batch_size: int, figures: dict[str, Any]
+) -> dict[str, Any]:
     """What the figures must be read beside: floors, and warnings about their meaning."""
     if not isinstance(model.likelihood, BernoulliLikelihood):
         return {}
     floors = {"independent_pixels": independent_pixels(data, batch_size)}
     notes = []
+    if -figures.get("elbo", figures["reconstruction"]) > floors["independent_pixels"]:
+        notes.append(
+            "The model is worse than one that knows each pixel's mean and nothing else: train it "
+            "longer, on more images, or with an effective beta closer to 1."
+        )
     if data.binarization == "none":
         floors["pixel_entropy"] = pixel_entropy(data, batch_size)
         notes.append(
-            "The pixels are grey: the Bernoulli cross-entropy of grey pixels is not a "
-            "log-likelihood and cannot be compared with published ones. Train with --binarize "
-            "dynamic for figures that can."
+            "The pixels lie between 0 and 1 and are not 0 or 1: their Bernoulli cross-entropy is "
+            "not a log-likelihood and cannot be compared with published ones. Train with "
+            "--binarize dynamic for figures that can."
         )
     return {"floors": floors, "notes": notes}

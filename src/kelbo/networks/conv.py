@@ -93,10 +93,10 @@ def _undo(
 
 
 def _check(data_shape: Sequence[int], filters: Sequence[int], strides: Sequence[int]) -> None:
-    if len(data_shape) != 3 or min(data_shape) < 1:
+    if not isinstance(data_shape, Sequence) or len(data_shape) != 3 or min(data_shape) < 1:
         raise UsageError(
             "The convolutional networks expect data_shape = (height, width, channels), "
-            f"received {tuple(data_shape)}. For other data use the network 'mlp'."
+            f"received {data_shape!r}. For other data use the network 'mlp'."
         )
     if len(filters) != len(strides) or not filters:
         raise UsageError(

@@ -68,7 +68,7 @@ def mlp_decoder(
 
 
 def _check(data_shape: Sequence[int], hidden_units: Sequence[int]) -> None:
-    if not data_shape or min(data_shape) < 1:
-        raise UsageError(f"Expected the shape of one datum, received {tuple(data_shape)}.")
+    if not isinstance(data_shape, Sequence) or not data_shape or min(data_shape) < 1:
+        raise UsageError(f"Expected the shape of one datum, a tuple, received {data_shape!r}.")
     if not hidden_units:
         raise UsageError("Expected at least one hidden layer, received none.")
