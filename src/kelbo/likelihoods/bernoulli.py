@@ -1,17 +1,15 @@
 """The Bernoulli likelihood p(x|z), for black-and-white images."""
 
-from typing import Any
-
 import keras
 from keras import layers
 
 from kelbo.distributions import Bernoulli
 from kelbo.distributions.distribution import Tensor
-from kelbo.likelihoods.likelihood import Likelihood, refuse_sigmoid
+from kelbo.likelihoods.logits import LogitsLikelihood
 
 
 @keras.saving.register_keras_serializable("kelbo")
-class BernoulliLikelihood(Likelihood):
+class BernoulliLikelihood(LogitsLikelihood):
     """Each pixel is one with probability sigmoid(logit) (Kingma and Welling 2014, appendix C.1).
 
     Grey pixels in [0, 1] are accepted, as in nearly every published example: the loss is then the
@@ -23,16 +21,6 @@ class BernoulliLikelihood(Likelihood):
     Raises:
         UsageError: the network ends in a sigmoid, or its outputs do not fit.
     """
-
-    support = (0.0, 1.0)
-
-    def __init__(self, network: keras.Model, **kwargs: Any):
-        super().__init__(network, **kwargs)
-        refuse_sigmoid(type(self).__name__, network)
-
-    def parameters(self, outputs: list[Tensor]) -> dict[str, Tensor]:
-        """The logits, (batch, *event)."""
-        return {"logits": outputs[0]}
 
     def distribution(self, parameters: dict[str, Tensor]) -> Bernoulli:
         """Bernoulli(sigmoid(logits))."""

@@ -1,18 +1,16 @@
 """The continuous Bernoulli likelihood p(x|z), for grey images in [0, 1]."""
 
-from typing import Any
-
 import keras
 from keras import layers
 
 from kelbo.distributions import ContinuousBernoulli
 from kelbo.distributions.continuous_bernoulli import continuous_bernoulli_mean
 from kelbo.distributions.distribution import Tensor
-from kelbo.likelihoods.likelihood import Likelihood, refuse_sigmoid
+from kelbo.likelihoods.logits import LogitsLikelihood
 
 
 @keras.saving.register_keras_serializable("kelbo")
-class ContinuousBernoulliLikelihood(Likelihood):
+class ContinuousBernoulliLikelihood(LogitsLikelihood):
     """A density on [0, 1] with the Bernoulli's shape (Loaiza-Ganem and Cunningham 2019).
 
     Args:
@@ -21,16 +19,6 @@ class ContinuousBernoulliLikelihood(Likelihood):
     Raises:
         UsageError: the network ends in a sigmoid, or its outputs do not fit.
     """
-
-    support = (0.0, 1.0)
-
-    def __init__(self, network: keras.Model, **kwargs: Any):
-        super().__init__(network, **kwargs)
-        refuse_sigmoid(type(self).__name__, network)
-
-    def parameters(self, outputs: list[Tensor]) -> dict[str, Tensor]:
-        """The logits, (batch, *event)."""
-        return {"logits": outputs[0]}
 
     def distribution(self, parameters: dict[str, Tensor]) -> ContinuousBernoulli:
         """The continuous Bernoulli with lambda = sigmoid(logits)."""

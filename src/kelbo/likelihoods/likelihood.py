@@ -5,7 +5,6 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import layers
 
 from kelbo.conditional import Conditional
 from kelbo.errors import DataError, UsageError
@@ -90,33 +89,3 @@ class Likelihood(Conditional):
         else:
             cure = "Rescale the data, or use a GaussianLikelihood, which takes any real value."
         raise DataError(f"{expected}, but the data lie in [{smallest:g}, {largest:g}]. {cure}")
-
-
-# Layers that move values about and leave them as they are.
-_MOVERS = (layers.Reshape, layers.Flatten, layers.Permute, layers.Cropping1D, layers.Cropping2D)
-
-
-def ends_in_sigmoid(network: keras.Model) -> bool:
-    """Whether the network's last step squashes to (0, 1), so that its output is no logit."""
-    # A functional model lists plain operations, such as keras.ops.sigmoid, beside its layers.
-    for step in reversed(getattr(network, "operations", network.layers)):
-        if isinstance(step, keras.Model):
-            return ends_in_sigmoid(step)
-        if not isinstance(step, _MOVERS):
-            activation = getattr(step, "activation", None)
-            return activation is keras.activations.sigmoid or type(step).__name__ == "Sigmoid"
-    return False
-
-
-def refuse_sigmoid(owner: str, network: keras.Model) -> None:
-    """Refuse probabilities where logits are expected.
-
-    Raises:
-        UsageError: the network ends in a sigmoid.
-    """
-    if ends_in_sigmoid(network):
-        raise UsageError(
-            f"{owner} expected logits, but the network {network.name!r} ends in a sigmoid, so its "
-            "output is already a probability. Remove the sigmoid: kelbo computes the loss from "
-            "logits, which is exact, and puts the sigmoid on vae.decoder itself."
-        )
