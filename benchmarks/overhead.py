@@ -73,7 +73,10 @@ def measure(samples: int, batch_size: int, rounds: int) -> dict:
     speeds: dict[str, list[float]] = {name: [] for name in trainings}
     losses: dict[str, list[float]] = {name: [] for name in trainings}
     for repetition in range(rounds + 1):
-        for name, train in trainings.items():
+        # Each is first in every other round, so that neither always trains on a warmer machine.
+        names = list(trainings) if repetition % 2 == 0 else list(reversed(trainings))
+        for name in names:
+            train = trainings[name]
             start = time.perf_counter()
             history = train()
             seconds = time.perf_counter() - start
