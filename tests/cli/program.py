@@ -31,7 +31,7 @@ class Result:
 
 
 def kelbo(*arguments):
-    """Run `kelbo ARGUMENTS` in this process, on the backend of the session."""
+    """Run `kelbo ARGUMENTS` in this process, on the backend that the tests run on."""
     out, err = io.StringIO(), io.StringIO()
     logger = logging.getLogger("kelbo")
     before = logger.propagate, list(logger.handlers), sys.argv
