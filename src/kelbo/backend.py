@@ -38,7 +38,8 @@ def require(name: str) -> None:
 def preferred() -> str:
     """The backend to use here: JAX where it can use a GPU, else TensorFlow, JAX, PyTorch.
 
-    TensorFlow trains fastest on a CPU (docs/overhead.md); on a GPU Keras's JAX trainer does.
+    TensorFlow trains fastest on a CPU (docs/overhead.md). JAX on a GPU is a choice that this
+    project has not measured yet.
 
     Raises:
         BackendError: none is installed.
