@@ -1,5 +1,6 @@
 """Ctrl-C, a kill and a full disk: what was finished stays, and the message says what to do."""
 
+import contextlib
 import json
 import os
 import pydoc
@@ -71,6 +72,23 @@ def test_ctrl_c_after_an_epoch_keeps_the_model_of_that_epoch(train, monkeypatch,
     monkeypatch.undo()
     assert RunDirectory.open(run).read_metrics()["epoch"] == [1.0]
     assert kelbo("evaluate", run, "--json").code == 0
+
+
+def test_ctrl_c_that_a_library_swallows_still_stops_the_training(train, monkeypatch, tmp_path):
+    """Keras's saving, for one, has a bare `except:` in which a KeyboardInterrupt vanishes."""
+    original = keras.Model.save
+
+    def save(model, *arguments, **options):
+        with contextlib.suppress(KeyboardInterrupt):
+            ctrl_c()
+        return original(model, *arguments, **options)
+
+    monkeypatch.setattr(keras.Model, "save", save)
+    result = kelbo(*train)
+    assert (result.code, result.out) == (1, "")
+    assert f"{tmp_path / 'run'} holds the model after 1 finished epoch" in result.err
+    # Outside the training the signal is Python's own again.
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_ctrl_c_during_the_evaluation_keeps_the_training(train, monkeypatch, tmp_path):

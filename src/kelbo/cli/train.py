@@ -214,6 +214,7 @@ def train(
     configuration = configuration.with_changes(backend=chosen)
 
     from kelbo.cli.evaluate import evaluate_and_report, print_result
+    from kelbo.cli.interruption import HeedCtrlC
     from kelbo.cli.progress import ProgressBar
     from kelbo.presets import preset
     from kelbo.presets.parts import check_names
@@ -238,9 +239,11 @@ def train(
     say(autoencoder.describe_training().removeprefix("kelbo: "), style="bold")
     bar = ProgressBar(stderr, configuration.batch_size, math.ceil(count / configuration.batch_size))
     try:
-        run = train_model(
-            configuration, data_set, autoencoder, run_path, force=force, callbacks=[bar]
-        )
+        with HeedCtrlC() as heed:
+            callbacks = [bar, heed]
+            run = train_model(
+                configuration, data_set, autoencoder, run_path, force=force, callbacks=callbacks
+            )
     except KeyboardInterrupt:
         bar.close()
         raise RunError(_interrupted(RunDirectory(run_path))) from None
