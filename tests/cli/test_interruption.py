@@ -109,6 +109,10 @@ def test_ctrl_c_while_the_data_are_loaded_leaves_nothing(train, monkeypatch, tmp
     assert not (tmp_path / "run").exists()
 
 
+# A shell's background job, which the tests may be, ignores Ctrl-C, and so do its children.
+LISTEN = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+
+
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 def test_a_kill_at_any_moment_leaves_whole_files(tmp_path):
     """One real training is interrupted, another killed; each file there is can be read."""
@@ -116,7 +120,7 @@ def test_a_kill_at_any_moment_leaves_whole_files(tmp_path):
     for number, how in enumerate((signal.SIGINT, signal.SIGKILL)):
         run = tmp_path / f"run{number}"
         options = (*SMALL, "--epochs", 10_000, "--out", run)
-        with process("train", *MNIST, *options, "--train-limit", 32) as training:
+        with process("train", *MNIST, *options, "--train-limit", 32, before=LISTEN) as training:
             deadline = time.monotonic() + 120
             while not (run / "metrics.csv").exists() and time.monotonic() < deadline:
                 assert training.poll() is None, training.stderr.read()
