@@ -28,6 +28,10 @@ class BackendError(KelboError, ImportError):
     """The chosen Keras backend is not installed."""
 
 
+class LabError(KelboError, RuntimeError):
+    """The recipes lab cannot do what was asked: something is in its way."""
+
+
 class DivergedError(KelboError, ArithmeticError):
     """The loss became NaN or infinite and the training was stopped."""
 

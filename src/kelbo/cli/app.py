@@ -12,6 +12,7 @@ import kelbo
 from kelbo.cli.console import say
 from kelbo.cli.evaluate import evaluate
 from kelbo.cli.info import info
+from kelbo.cli.recipes import recipes
 from kelbo.cli.reconstruct import reconstruct
 from kelbo.cli.report import report
 from kelbo.cli.sample import sample
@@ -58,6 +59,7 @@ def _root(
 
 for command in (train, evaluate, sample, reconstruct, report, info):
     app.command()(command)
+app.add_typer(recipes, name="recipes")
 
 
 def main() -> NoReturn:
