@@ -76,12 +76,11 @@ class LabProgress(Watcher):
         line += trial.reason or trial.verdict
         # Trials end in threads of their own.
         with self.lock:
-            stderr.print(
-                Text(line, _STYLES[trial.verdict]),
-                no_wrap=stderr.is_terminal,
-                overflow="ellipsis",
-                soft_wrap=not stderr.is_terminal,
-            )
+            text = Text(line, _STYLES[trial.verdict])
+            if stderr.is_terminal:
+                stderr.print(text, no_wrap=True, overflow="ellipsis")
+            else:
+                stderr.print(text, soft_wrap=True)
             self.progress.update(
                 self.task, advance=1, description=f"{trial.environment} {trial.mode}"
             )

@@ -102,7 +102,8 @@ def keras_3(release: str, backend: str = "tensorflow") -> Environment:
         "torch": ["torch==2.13.0"],
     }[backend]
     if minor < 12:
-        pins.append("numpy<2")
+        # Keras 3.0 imports packaging, and does not say so.
+        pins += ["numpy<2", "packaging==24.2"]
     backends = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
     return Environment(
         name=f"keras-{release}-{backend}",
