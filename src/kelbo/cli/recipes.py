@@ -45,6 +45,15 @@ class Mode(enum.StrEnum):
 
     DEFAULT = "default"
     OFF = "off"
+    BOTH = "both"
+
+
+class Which(enum.StrEnum):
+    """Which scripts of a recipe."""
+
+    RECIPE = "recipe"
+    REPAIR = "repair"
+    BOTH = "both"
 
 
 class Format(enum.StrEnum):
@@ -265,27 +274,39 @@ def table(
             show_default=False,
         ),
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write it there.", show_default=False),
+    ] = None,
 ) -> None:
     """Print the table of verdicts: recipe x environment x mode.
 
-    Example: [bold]kelbo recipes table --format html > recipes.html[/bold]
+    Example: [bold]kelbo recipes table --format html --out recipes.html[/bold]
     """
     from kelbo.recipes import measured
     from kelbo.recipes import table as tables
 
     matrix = _read_matrix(results) if results else measured.matrix()
     make = {Format.MD: tables.to_markdown, Format.HTML: tables.to_html, Format.JSON: tables.to_json}
-    print(make[format](matrix, measured.history()), end="")
+    text = make[format](matrix, measured.history())
+    if out:
+        write_text(out, text)
+    else:
+        print(text, end="")
 
 
 @recipes.command()
 def bisect(
-    name: NameArgument,
-    repair: RepairOption = False,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="Recipes; default: all.", show_default=False),
+    ] = None,
+    script: Annotated[Which, typer.Option(help="The recipe, its repair, or both.")] = Which.BOTH,
     mode: Annotated[
-        Mode, typer.Option(help="As each release comes, or with eager execution disabled.")
-    ] = Mode.DEFAULT,
+        Mode, typer.Option(help="As each release comes, with eager execution off, or both.")
+    ] = Mode.BOTH,
     time_limit: TimeLimitOption = 300.0,
+    jobs: JobsOption = 1,
     cache: CacheOption = None,
     backend: BackendChoice = None,
     save: Annotated[
@@ -301,31 +322,32 @@ def bisect(
     Example: [bold]kelbo recipes bisect 3-add-loss-kl[/bold]
     """
     from kelbo.recipes import history
-    from kelbo.recipes.catalogue import find_script
-    from kelbo.recipes.environments import Environment
-    from kelbo.recipes.matrix import Cell
+    from kelbo.recipes.catalogue import find_recipes
 
-    script = find_script(name, repair)
-    with _lab(cache, backend, None, time_limit) as lab:
-
-        def measure(environment: Environment, eager: str) -> "Trial":
-            return lab.run([Cell(script, environment, eager)])[0]
-
-        changes = history.find_changes(script, str(mode), measure)
+    modes = (history.DEFAULT, history.OFF) if mode == Mode.BOTH else (str(mode),)
+    wanted = [
+        history.Line(part, mode)
+        for recipe in find_recipes(names or [])
+        for part in recipe.scripts
+        for mode in modes
+        if script in (Which.BOTH, part.kind)
+    ]
+    with _lab(cache, backend, None, time_limit, jobs) as lab:
+        changes = history.find_changes(wanted, lab.run)
     if save:
         known = history.from_json(save.read_text(), str(save)) if save.exists() else []
-        mine = (script.recipe, script.kind, str(mode))
-        kept = [c for c in known if (c.recipe, c.script, c.mode) != mine]
-        merged = sorted([*kept, *changes], key=lambda c: (c.recipe, c.script, c.mode))
-        write_text(save, history.to_json(merged))
+        write_text(save, history.to_json(history.merged(known, wanted, changes)))
     if json:
         print_json({"changes": [dataclasses.asdict(change) for change in changes]})
         return
-    if not changes:
-        print(f"{script.name}: the same verdict in every release that was tried.")
-    for change in changes:
-        for point in (change.before, change.after):
-            print(f"{point.release:<22} {point.verdict:<15} {point.reason}".rstrip())
+    for line in wanted:
+        mine = [change for change in changes if change.line == line.key]
+        print(
+            f"{line.script.name}, {line.mode}:" + ("" if mine else " the same verdict everywhere")
+        )
+        for change in mine:
+            for point in (change.before, change.after):
+                print(f"  {point.release:<22} {point.verdict:<15} {point.reason}".rstrip())
 
 
 @recipes.command()

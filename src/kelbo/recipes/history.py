@@ -1,6 +1,7 @@
 """The history of a script: the exact releases in which its verdict changed, found by bisection."""
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,8 +9,8 @@ from typing import Any
 from kelbo.errors import LabError
 from kelbo.recipes.catalogue import Script
 from kelbo.recipes.environments import Environment
-from kelbo.recipes.matrix import Trial
-from kelbo.recipes.releases import LANDMARKS, between
+from kelbo.recipes.matrix import Cell, Trial
+from kelbo.recipes.releases import LANDMARKS, RELEASES, between
 from kelbo.recipes.verdict import NOT_AVAILABLE
 
 # As a release comes, or with eager execution switched off by the article's statement.
@@ -53,50 +54,112 @@ class Change:
     after: Point
     skipped: tuple[str, ...] = ()
 
+    @property
+    def line(self) -> tuple[str, str, str]:
+        """Recipe, kind of script and mode."""
+        return (self.recipe, self.script, self.mode)
 
-def find_changes(
-    script: Script, mode: str, measure: Callable[[Environment, str], Trial]
-) -> list[Change]:
-    """Every change of the verdict along the line of releases.
 
-    The landmarks are tried first, all of them; between two neighbours that differ, the releases
-    are bisected. A change that is undone again between two landmarks is not seen.
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """One script's way through the releases.
 
     Args:
         script: of the catalogue.
         mode: `DEFAULT` or `OFF`.
-        measure: from a release and "on" or "off" to the trial there.
     """
 
-    def point(environment: Environment) -> tuple[Environment, Point]:
-        eager = environment.default_mode if mode == DEFAULT else OFF
-        trial = measure(environment, eager)
-        return environment, Point(environment.title, trial.verdict, trial.reason, trial.date)
+    script: Script
+    mode: str
 
-    known = [point(environment) for environment in LANDMARKS]
-    known = [(environment, found) for environment, found in known if _known(found)]
-    changes = []
-    for (earlier, before), (later, after) in zip(known, known[1:], strict=False):
-        if before.verdict == after.verdict:
-            continue
-        candidates = between(earlier, later)
-        skipped = []
-        # One change is looked for; of several, one is found.
-        while candidates:
-            middle = len(candidates) // 2
-            _, found = point(candidates[middle])
-            if not _known(found):
-                skipped.append(candidates.pop(middle).title)
-            elif found.verdict == before.verdict:
-                before, candidates = found, candidates[middle + 1 :]
-            else:
-                after, candidates = found, candidates[:middle]
-        changes.append(Change(script.recipe, script.kind, mode, before, after, tuple(skipped)))
-    return changes
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Recipe, kind of script and mode."""
+        return (self.script.recipe, self.script.kind, self.mode)
+
+    def cell(self, release: Environment) -> Cell:
+        """Where the script is tried in a release."""
+        return Cell(self.script, release, release.default_mode if self.mode == DEFAULT else OFF)
 
 
-def _known(point: Point) -> bool:
-    return point.verdict != NOT_AVAILABLE
+def find_changes(lines: Sequence[Line], run: Callable[[list[Cell]], list[Trial]]) -> list[Change]:
+    """Every change of the verdict along the line of releases, by bisection.
+
+    The landmarks are tried first, all of them. Between two neighbours that differ the releases
+    are bisected, for all lines in step, so that each release is built once. A change that is
+    undone again between two landmarks is not seen.
+
+    Args:
+        lines: what to look at.
+        run: from cells to their trials, as `Lab.run`.
+    """
+    tried = iter(run([line.cell(release) for release in LANDMARKS for line in lines]))
+    known: dict[tuple[str, str, str], list[tuple[Environment, Point]]]
+    known = {line.key: [] for line in lines}
+    for release in LANDMARKS:
+        for line in lines:
+            point = _point(release, next(tried))
+            if point.verdict != NOT_AVAILABLE:
+                known[line.key].append((release, point))
+    searches = [
+        _Search(line, before, after, between(earlier, later))
+        for line in lines
+        for (earlier, before), (later, after) in itertools.pairwise(known[line.key])
+        if before.verdict != after.verdict
+    ]
+    while open_searches := [search for search in searches if search.candidates]:
+        # The oldest release that is wanted, for each search that wants it.
+        release = min((search.middle for search in open_searches), key=RELEASES.index)
+        asking = [search for search in open_searches if search.middle == release]
+        trials = run([search.line.cell(release) for search in asking])
+        for search, trial in zip(asking, trials, strict=True):
+            search.learn(_point(release, trial))
+    return [search.change() for search in searches]
+
+
+@dataclasses.dataclass
+class _Search:
+    """A bisection under way."""
+
+    line: Line
+    before: Point
+    after: Point
+    candidates: list[Environment]
+    skipped: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def middle(self) -> Environment:
+        return self.candidates[len(self.candidates) // 2]
+
+    def learn(self, found: Point) -> None:
+        """Narrow the search by what became of the script in the middle."""
+        middle = len(self.candidates) // 2
+        if found.verdict == NOT_AVAILABLE:
+            self.skipped.append(self.candidates.pop(middle).title)
+        elif found.verdict == self.before.verdict:
+            self.before, self.candidates = found, self.candidates[middle + 1 :]
+        else:
+            self.after, self.candidates = found, self.candidates[:middle]
+
+    def change(self) -> Change:
+        """What was found; of what was skipped, what lies between the two."""
+        titles = [release.title for release in RELEASES]
+        start, end = (titles.index(point.release) for point in (self.before, self.after))
+        skipped = tuple(title for title in titles[start + 1 : end] if title in self.skipped)
+        return Change(*self.line.key, before=self.before, after=self.after, skipped=skipped)
+
+
+def _point(release: Environment, trial: Trial) -> Point:
+    return Point(release.title, trial.verdict, trial.reason, trial.date)
+
+
+def merged(
+    known: Sequence[Change], lines: Sequence[Line], changes: Sequence[Change]
+) -> list[Change]:
+    """A history with these lines' changes in the place of what it had of them."""
+    renewed = {line.key for line in lines}
+    kept = [change for change in known if change.line not in renewed]
+    return sorted([*kept, *changes], key=lambda change: change.line)  # stable: oldest first
 
 
 def to_json(changes: Sequence[Change]) -> str:
