@@ -1,7 +1,7 @@
 """Stand-ins for what the lab works with: interpreters, environments, results and a watcher."""
 
 import json
-import os
+import time
 
 import numpy as np
 
@@ -101,10 +101,16 @@ class Recorder(Watcher):
         return [what for name, what in self.events if name == kind]
 
 
-def alive(process):
-    """Whether a process of this number runs; a zombie does not."""
+def gone(process, patience=10.0):
+    """Whether a killed process has ended, or does soon: the system takes a moment to end one."""
+    deadline = time.monotonic() + patience
+    while _runs(process) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return not _runs(process)
+
+
+def _runs(process):
     try:
-        os.kill(process, 0)
         with open(f"/proc/{process}/stat") as file:
             return file.read().rpartition(")")[2].split()[0] != "Z"
     except (ProcessLookupError, FileNotFoundError):
