@@ -26,6 +26,7 @@ from kelbo.runs import write_text
 _PLACE = "KELBO_CACHE"
 
 _WHOLE = "kelbo.json"
+_LOCK = ".lock"
 
 
 def default_cache() -> Path:
@@ -75,7 +76,7 @@ class Cache:
         """
         directory = self.directory(environment)
         directory.parent.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(f"{directory}.lock")
+        lock = filelock.FileLock(directory.with_name(directory.name + _LOCK))
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
@@ -105,29 +106,38 @@ class Cache:
         Raises:
             LabError: another run is using an environment; what was free is removed.
         """
+        folder = self.path / "environments"
+        # A lock without a directory: an environment that is about to be built, or need not be.
+        names = {path.name for path in self._environments()}
+        names |= {path.name.removesuffix(_LOCK) for path in folder.glob(f"*{_LOCK}")}
         busy = []
         freed = 0
         seen: set[tuple[int, int]] = set()
-        for path in self._environments():
-            lock = filelock.FileLock(f"{path}.lock")
+        for name in sorted(names):
+            lock = filelock.FileLock(folder / (name + _LOCK))
             try:
                 lock.acquire(timeout=0)
             except filelock.Timeout:
-                busy.append(path.name)
+                busy.append(name)
                 continue
             try:
-                freed += _size(path, seen)
-                shutil.rmtree(path)
+                if (folder / name).exists():
+                    freed += _size(folder / name, seen)
+                    shutil.rmtree(folder / name)
+                # While it is held, or two who wait for it could get two files of one name. Windows
+                # keeps an open file.
+                with contextlib.suppress(PermissionError):
+                    (folder / (name + _LOCK)).unlink(missing_ok=True)
             finally:
                 lock.release()
-            Path(f"{path}.lock").unlink(missing_ok=True)
         if busy:
             raise LabError(
                 f"In use by another run of kelbo, and kept: {', '.join(busy)}. "
                 "The others were removed; repeat the command when that run has ended."
             )
-        for folder in ("environments", "trials"):
-            shutil.rmtree(self.path / folder, ignore_errors=True)
+        shutil.rmtree(self.path / "trials", ignore_errors=True)
+        with contextlib.suppress(OSError):  # a run that began meanwhile has put something there
+            folder.rmdir()
         return freed
 
     def _environments(self) -> list[Path]:
@@ -138,7 +148,10 @@ def _size(folder: Path, seen: set[tuple[int, int]]) -> int:
     total = 0
     for place, _, names in os.walk(folder):
         for name in names:
-            status = os.lstat(os.path.join(place, name))
+            try:
+                status = os.lstat(os.path.join(place, name))
+            except FileNotFoundError:
+                continue  # another run is building, and has just moved it
             if (status.st_dev, status.st_ino) not in seen:
                 seen.add((status.st_dev, status.st_ino))
                 # Windows does not tell blocks.
