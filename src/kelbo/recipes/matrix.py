@@ -3,9 +3,11 @@
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import platform
 import tempfile
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
@@ -21,7 +23,7 @@ from kelbo.recipes.catalogue import CATALOGUE, Recipe, Script
 from kelbo.recipes.environments import ENVIRONMENTS, Environment
 from kelbo.recipes.parity import write_arrays
 from kelbo.recipes.trial import PROBE, TIME_LIMIT, try_script
-from kelbo.recipes.verdict import NOT_AVAILABLE
+from kelbo.recipes.verdict import NOT_AVAILABLE, VERDICTS
 from kelbo.runs import write_text
 
 
@@ -74,6 +76,10 @@ class Trial:
     versions: dict[str, str] = dataclasses.field(default_factory=dict)
     error: dict[str, Any] = dataclasses.field(default_factory=dict)
     measured: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.verdict not in VERDICTS:
+            raise ValueError(f"there is no verdict {self.verdict!r}")
 
     @property
     def key(self) -> tuple[str, str, str, str]:
@@ -141,6 +147,7 @@ class Lab:
         self.jobs = jobs
         self.fresh = fresh
         self.parity = parity
+        self._stop = threading.Event()
 
     def run(self, wanted: Sequence[Cell]) -> list[Trial]:
         """Measure the cells, environment by environment; those that are known are not run again.
@@ -164,24 +171,40 @@ class Lab:
     def _run_environment(
         self, environment: Environment, wanted: Sequence[Cell], folder: Path
     ) -> list[Trial]:
-        trials = [self._known(cell) for cell in wanted]
-        for trial in trials:
-            if trial is not None:
-                self.watcher.tried(trial)
-        left = [cell for cell, trial in zip(wanted, trials, strict=True) if trial is None]
-        done = [trial for trial in trials if trial is not None]
+        done = self._recall(wanted)
+        left = _without(wanted, done)
         if not left:
             return done
         try:
             with self.cache.hold(environment, lambda: self.watcher.waiting(environment)):
-                python = self._python(environment)
-                with ThreadPoolExecutor(self.jobs) as pool:
-                    return done + list(pool.map(lambda cell: self._try(cell, python, folder), left))
+                # What another run has measured while this one waited for it.
+                done += self._recall(left)
+                left = _without(left, done)
+                return done + self._measure(environment, left, folder)
         except UnavailableError as error:
             reason = str(error)
         except OSError as error:
-            reason = f"{error.strerror or error} ({self.cache.path})"
+            reason = _explain(error)
         return done + [self._unavailable(cell, reason) for cell in left]
+
+    def _measure(self, environment: Environment, left: Sequence[Cell], folder: Path) -> list[Trial]:
+        if not left:
+            return []
+        python = self._python(environment)
+        with ThreadPoolExecutor(self.jobs) as pool:
+            try:
+                return list(pool.map(lambda cell: self._try(cell, python, folder), left))
+            except BaseException:
+                # Or the pool would wait for the trials that run to come to their end.
+                self._stop.set()
+                raise
+
+    def _recall(self, wanted: Sequence[Cell]) -> list[Trial]:
+        """The trials that need not be made, or not again."""
+        trials = [trial for trial in map(self._known, wanted) if trial is not None]
+        for trial in trials:
+            self.watcher.tried(trial)
+        return trials
 
     def _python(self, environment: Environment) -> Path:
         """The environment's interpreter; it is built where it is not there."""
@@ -202,28 +225,37 @@ class Lab:
         if self.fresh or not path.is_file():
             return None
         try:
-            trial = Trial(**json.loads(path.read_text()))
+            trial = Trial(**json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None  # written by another kelbo, or damaged: it is measured again
         return trial if trial.fingerprint == self._fingerprint(cell) else None
 
     def _try(self, cell: Cell, python: Path, folder: Path) -> Trial:
         switchable = len(cell.environment.modes) > 1
-        result = try_script(
-            cell.script.path,
-            folder / f"{cell.script.reference}.npz",
-            cell.mode if switchable else "-",
-            python,
-            dict(cell.environment.variables),
-            self.time_limit,
-        )
+        try:
+            result = try_script(
+                cell.script.path,
+                folder / f"{cell.script.reference}.npz",
+                cell.mode if switchable else "-",
+                python,
+                dict(cell.environment.variables),
+                self.time_limit,
+                self._stop,
+            )
+        except OSError as error:
+            return self._unavailable(cell, _explain(error))
         trial = self._trial(cell, result)
+        # Where the environment or the machine is to blame the next run tries anew.
+        if trial.verdict != NOT_AVAILABLE and "died" not in result:
+            self._keep(cell, trial)
+        self.watcher.tried(trial)
+        return trial
+
+    def _keep(self, cell: Cell, trial: Trial) -> None:
         try:
             write_text(self._path(cell), json.dumps(dataclasses.asdict(trial), indent=1) + "\n")
         except OSError as error:
             self.watcher.unsaved(error)
-        self.watcher.tried(trial)
-        return trial
 
     def _unavailable(self, cell: Cell, reason: str) -> Trial:
         """A cell whose environment is not to be had; it is not kept, so the next run tries anew."""
@@ -232,9 +264,9 @@ class Lab:
         return trial
 
     def _trial(self, cell: Cell, result: Mapping[str, Any]) -> Trial:
-        measured = dict(result.get("parity", {}))
+        measured = {name: _plain(value) for name, value in result.get("parity", {}).items()}
         if "losses" in result:
-            measured["losses"] = result["losses"]
+            measured["losses"] = [_plain(loss) for loss in result["losses"]]
         return Trial(
             recipe=cell.script.recipe,
             script=cell.script.kind,
@@ -259,6 +291,20 @@ class Lab:
         facts = f"{cell.environment.fingerprint} {cell.mode} {loss:.5g}".encode()
         parts = (facts, cell.script.path.read_bytes(), PROBE.read_bytes())
         return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
+
+
+def _without(wanted: Sequence[Cell], trials: Iterable[Trial]) -> list[Cell]:
+    keys = {trial.key for trial in trials}
+    return [cell for cell in wanted if cell.key not in keys]
+
+
+def _plain(value: Any) -> Any:
+    """A value that JSON has; it has no NaN."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _explain(error: OSError) -> str:
+    return f"{error.strerror or error}" + (f" ({error.filename})" if error.filename else "")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -310,7 +356,7 @@ class Matrix:
         """
         try:
             stored = json.loads(text)
-            return cls(stored["machine"], tuple(Trial(**trial) for trial in stored["trials"]))
+            return cls(dict(stored["machine"]), tuple(Trial(**trial) for trial in stored["trials"]))
         except (ValueError, KeyError, TypeError) as error:
             raise LabError(
                 f"{source} holds no results of the recipes lab: {error}. "
