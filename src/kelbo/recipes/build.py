@@ -13,9 +13,17 @@ import uv
 from kelbo.recipes.cache import Cache
 from kelbo.recipes.environments import Environment
 from kelbo.recipes.interpreters import find_interpreter
+from kelbo.recipes.processes import run
 
 # Seconds that uv may take for one environment: a gigabyte over a slow line.
 TIME_LIMIT = 1800.0
+
+_QUIET = ("--no-progress", "--color", "never")
+
+# What uv says where it reaches nobody, or may not try.
+_UNREACHED = (
+    "error sending request|network (?:was|is) disabled|timed out|connection (?:reset|closed)"
+)
 
 
 class UnavailableError(Exception):
@@ -38,8 +46,10 @@ def build(environment: Environment, cache: Cache, time_limit: float = TIME_LIMIT
     try:
         directory.mkdir(parents=True)
         interpreter = find_interpreter(environment.python)
+        # uv would believe pyenv's names on the path, so what it brings has to be its own.
+        source = ["--managed-python"] if interpreter is None else []
         python = environment.python if interpreter is None else str(interpreter)
-        run_uv(["venv", "--python", python, "--clear", str(directory)], time_limit)
+        run_uv(["venv", *source, "--python", python, "--clear", str(directory)], time_limit)
         install(environment, cache.python(environment), time_limit)
         cache.finish(
             environment,
@@ -78,20 +88,14 @@ def run_uv(arguments: list[str], time_limit: float) -> str:
     if not {"UV_FIND_LINKS", "UV_TORCH_BACKEND"} & set(variables):
         variables["UV_TORCH_BACKEND"] = "cpu"
     try:
-        done = subprocess.run(
-            [uv.find_uv_bin(), "--no-progress", "--color", "never", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=time_limit,
-            env=variables,
-        )
+        ended = run([uv.find_uv_bin(), *_QUIET, *arguments], time_limit, variables)
     except subprocess.TimeoutExpired:
-        raise UnavailableError(f"uv did not finish in {time_limit:.0f} s") from None
+        raise UnavailableError(f"uv did not finish in {time_limit:g} s") from None
     except OSError as error:
         raise UnavailableError(f"uv cannot be run: {error}") from None
-    if done.returncode:
-        raise UnavailableError(explain(done.stderr))
-    return done.stdout
+    if ended.code:
+        raise UnavailableError(explain(ended.err))
+    return ended.out
 
 
 def explain(stderr: str) -> str:
@@ -103,13 +107,13 @@ def explain(stderr: str) -> str:
     causes = re.findall(r"(?:error|cause|Caused by)s?: (.*)", stderr)
     lines = causes or [line for line in stderr.splitlines() if line.strip()] or ["no message"]
     text = " ".join(stderr.split())
-    if re.search(r"No space left|os error 28|os error 122|disk quota", text, re.I):
+    if re.search(r"No space left|os error (?:28|122)\b|disk quota", text, re.I):
         return f"the disk is full: {lines[-1]}"
-    if re.search(r"dns error|error sending request|[Nn]etwork|timed out|Connect\)", text):
-        fetched = re.search(r"(?:fetch|download)[^:]*: `?([^`\s]+)", text)
+    if re.search(_UNREACHED, text, re.I):
+        fetched = re.search(r"[Ff]ailed to (?:fetch|download):? `?([^`\s]+)", text)
         return f"no network: cannot reach {fetched[1] if fetched else 'the package index'}"
-    if re.search(r"No interpreter found|No (?:download|Python) .*found", text):
+    if "No interpreter found" in text or "Python <" in text:
         return f"no interpreter: {lines[0]}"
-    if "No solution found" in text or "no version of" in text:
+    if "No solution found" in text:
         return f"a pin does not install: {lines[-1]}"
-    return f"uv failed: {lines[0]}"
+    return f"uv failed: {': '.join(dict.fromkeys((lines[0], lines[-1])))}"

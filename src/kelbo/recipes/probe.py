@@ -20,6 +20,7 @@ from __future__ import annotations
 import importlib.machinery
 import importlib.util
 import json
+import linecache
 import os
 import re
 import sys
@@ -246,20 +247,17 @@ def describe(error: Exception, recipe_path: str) -> dict[str, Any]:
     line = int(inner[-1]) if inner else frames[-1] if frames else None
     described = {"type": type(error).__name__, "message": essence(message), "line": line}
     if line is not None:
-        with open(recipe_path, encoding="utf-8") as file:
-            described["source"] = file.read().splitlines()[line - 1].strip()
+        described["source"] = linecache.getline(recipe_path, line).strip()
     return described
 
 
 def essence(message: str) -> str:
     """The line of an error that says what is wrong, without colours, addresses and paths."""
     message = re.sub(r"\x1b\[[0-9;]*m", "", message)
-    # "in user code:", frames, and then, indented, the error itself.
-    inner = re.findall(
-        r"^\s+(?:\w+\.)*\w*(?:Error|Exception|NotImplemented\w*): (.*)$", message, re.M
-    )
-    if message.lstrip().startswith("in user code") and inner:
-        message = inner[-1]
+    # "in user code:", frames, and then, indented, the error itself; inside it perhaps another.
+    if re.search(r"^\s*in user code:", message, re.M):
+        error = r"^\s+(?:\w+\.)*\w*(?:Error|Exception|NotImplemented\w*): "
+        message = re.split(error, message, flags=re.M)[-1]
     message = message.rpartition("Error encountered:")[2]
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     while len(lines) > 1 and re.match(
@@ -268,7 +266,7 @@ def essence(message: str) -> str:
         del lines[0]
     text = lines[0] if lines else ""
     text = re.sub(r"\b0x[0-9a-f]+\b", "0x...", text)
-    return re.sub(r"(/[\w.+-]+){2,}/", "", text)
+    return re.sub(r"(?<![\w:/])(/[\w.+-]+){2,}/", "", text)  # not of an address
 
 
 if __name__ == "__main__":

@@ -1,27 +1,25 @@
 """One trial: a script of the catalogue, run by an interpreter in one mode, and judged."""
 
-import contextlib
 import json
 import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kelbo.recipes.verdict import FAILS, judge
+from kelbo.recipes.processes import Ended, run
+from kelbo.recipes.verdict import FAILS, NOT_AVAILABLE, judge
 
 PROBE = Path(__file__).with_name("probe.py")
 
 # Seconds; the slowest trial that was measured took 40.
 TIME_LIMIT = 300.0
 
-# What must not leak from the caller's environment into a trial.
-_REMOVED = ("KERAS_BACKEND", "TF_USE_LEGACY_KERAS")
-
-# Lines of output kept of a trial that died.
-_TAIL = 20
+# Variables that begin so must not leak from the caller into a trial: they change what is measured.
+_REMOVED = ("JAX_", "KERAS_", "PYTORCH_", "TF_", "TORCH_", "XLA_")
 
 
 def try_script(
@@ -31,6 +29,7 @@ def try_script(
     python: Path,
     variables: Mapping[str, str],
     time_limit: float = TIME_LIMIT,
+    stop: threading.Event | None = None,
 ) -> dict[str, Any]:
     """Run one script in a process of its own, on the CPU, and judge what was measured.
 
@@ -41,41 +40,60 @@ def try_script(
         python: the interpreter.
         variables: of the environment of the process, beside the caller's.
         time_limit: seconds until it is killed, with all that it started.
+        stop: kills it when set.
 
     Returns:
-        `verdict` and `reason`, beside what the probe measured.
+        `verdict` and `reason`, beside what the probe measured. `died` is there where the process
+        came to no result: it may be the machine's fault, and another time go another way.
+
+    Raises:
+        StoppedError: `stop` was set.
+        OSError: the interpreter cannot be started.
     """
-    with tempfile.TemporaryDirectory(prefix="kelbo-trial-") as folder:
-        result_path = Path(folder) / "result.json"
-        # Isolated: nothing of the caller's working directory or of kelbo's folders is importable.
-        command = [python, "-I", "-W", "ignore", PROBE, script, parity, mode, result_path]
-        with (Path(folder) / "output").open("w+b") as output:
-            process = subprocess.Popen(
-                [str(part) for part in command],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=folder,
-                env=_environment(variables, Path(folder)),
-                start_new_session=True,
-            )
-            try:
-                code = process.wait(time_limit)
-            except subprocess.TimeoutExpired:
-                return _failure(f"It did not finish in {time_limit:.0f} s.", "TimeoutExpired")
-            finally:
-                _kill(process)
-            output.seek(0)
-            lines = output.read().decode("utf-8", "replace").splitlines()[-_TAIL:]
-        if not result_path.exists():
-            return {**_failure(_death(code), "Died"), "output": lines}
-        result = json.loads(result_path.read_text())
+    with tempfile.TemporaryDirectory(prefix="kelbo-trial-") as name:
+        folder = Path(name)
+
+        def probe(script: Path) -> dict[str, Any] | str:
+            return _probe([script, parity, mode], python, variables, folder, time_limit, stop)
+
+        try:
+            result = probe(script)
+            if isinstance(result, str):
+                # Is it the recipe, or does the framework die without any?
+                nothing = folder / "nothing.py"
+                nothing.write_text("")
+                if isinstance(probe(nothing), str):
+                    return _died(NOT_AVAILABLE, f"The environment does not run. {result}", "Died")
+                return _died(FAILS, result, "Died")
+        except subprocess.TimeoutExpired:
+            return _died(FAILS, f"It did not finish in {time_limit:g} s.", "TimeoutExpired")
     verdict, reason = judge(result)
     return {"verdict": verdict, "reason": reason, **result}
 
 
+def _probe(
+    arguments: Sequence[str | Path],
+    python: Path,
+    variables: Mapping[str, str],
+    folder: Path,
+    time_limit: float,
+    stop: threading.Event | None,
+) -> dict[str, Any] | str:
+    """What the probe measured, or, in one sentence, how it died."""
+    path = folder / "result.json"
+    # Isolated: nothing of the caller's working directory or of kelbo's folders is importable.
+    command = [python, "-I", "-B", "-W", "ignore", PROBE, *arguments, path]
+    ended = run(command, time_limit, _environment(variables, folder), folder, stop)
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        result = None
+    path.unlink(missing_ok=True)
+    return result if isinstance(result, dict) and "stage" in result else _death(ended)
+
+
 def _environment(variables: Mapping[str, str], folder: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in _REMOVED}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_REMOVED)}
     return {
         **kept,
         "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -86,21 +104,22 @@ def _environment(variables: Mapping[str, str], folder: Path) -> dict[str, str]:
     }
 
 
-def _kill(process: subprocess.Popen) -> None:
-    """End the process and what it started; nothing happens where all have ended."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if os.name == "posix":
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-    process.wait()
+def _died(verdict: str, reason: str, kind: str) -> dict[str, Any]:
+    error = {"type": kind, "message": reason}
+    return {"verdict": verdict, "reason": reason, "error": error, "died": True}
 
 
-def _failure(reason: str, kind: str) -> dict[str, Any]:
-    return {"verdict": FAILS, "reason": reason, "error": {"type": kind, "message": reason}}
+def _death(ended: Ended) -> str:
+    if ended.code >= 0:
+        how = f"Its process ended with exit code {ended.code} and without a result"
+    else:
+        how = f"Its process was killed by {_signal(-ended.code)}"
+    lines = [line.strip() for line in ended.err.splitlines() if line.strip()]
+    return f"{how}: {lines[-1]}" if lines else f"{how}."
 
 
-def _death(code: int) -> str:
-    if code < 0:
-        return f"Its process was killed by {signal.Signals(-code).name}."
-    return f"Its process ended with exit code {code} and without a result."
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # one of the real-time signals, which have no names
+        return f"signal {number}"

@@ -13,6 +13,9 @@ VERDICTS = (WORKS, WRONGLY, FAILS, NOT_AVAILABLE)
 # Largest relative difference of a loss or a gradient from the reference that counts as equal.
 TOLERANCE = 1e-4
 
+# A factor of the KL's part is told from here on; below it, the digits shown would be those of 1.
+_TOLD = 1e-3
+
 
 def judge(result: dict[str, Any]) -> tuple[str, str]:
     """The verdict of a trial that came to an end, and the reason for it.
@@ -33,25 +36,27 @@ def judge(result: dict[str, Any]) -> tuple[str, str]:
 
 def _wrong(result: dict[str, Any]) -> str | None:
     """The first thing that is not what the recipe claims."""
-    parity = result["parity"]
+    parity, losses = result["parity"], result["losses"]
     share = parity.get("kl_share", 1.0)
+    # Whether the KL's part explains all that differs.
+    explained = parity.get("kl_error", 0.0) <= TOLERANCE
     if not math.isfinite(parity["gradient_error"]):
         return f"The gradient of {parity['worst_weight']} is not finite."
-    if abs(share) <= TOLERANCE and parity["kl_error"] <= TOLERANCE:
+    if explained and abs(share) <= TOLERANCE:
         return "The gradient of the KL does not reach mu and log_var."
-    if abs(share - 1.0) > TOLERANCE and parity["kl_error"] <= TOLERANCE:
-        return f"The gradient of the KL reaches mu and log_var {share:.4g} times too strong."
+    if explained and not math.isclose(share, 1.0, rel_tol=_TOLD):
+        strong = "times too strong" if share > 1.0 else "times as strong as it should"
+        return f"The gradient of the KL reaches mu and log_var {share:.4g} {strong}."
     if parity["gradient_error"] > TOLERANCE:
         return (
             f"The gradient of {parity['worst_weight']} differs from the reference's by "
             f"{parity['gradient_error']:.2g} of its size."
         )
     loss, expected = parity["loss"], parity["reference_loss"]
-    if loss is None:
+    if loss is None or not losses:
         return "It reports no loss."
     if not abs(loss - expected) <= TOLERANCE * abs(expected):
         return f"It reports a loss of {loss:.6f} where the loss is {expected:.6f}."
-    losses = result["losses"]
     if not all(map(math.isfinite, losses)) or not losses[-1] < losses[0]:
         return f"The loss did not fall: {' -> '.join(f'{loss:.4f}' for loss in losses)}."
     return None
