@@ -11,6 +11,7 @@ import typer
 import kelbo
 from kelbo.cli.console import say
 from kelbo.cli.evaluate import evaluate
+from kelbo.cli.explain import explain
 from kelbo.cli.info import info
 from kelbo.cli.reconstruct import reconstruct
 from kelbo.cli.report import report
@@ -56,7 +57,7 @@ def _root(
     pass
 
 
-for command in (train, evaluate, sample, reconstruct, report, info):
+for command in (train, evaluate, sample, reconstruct, report, explain, info):
     app.command()(command)
 
 
