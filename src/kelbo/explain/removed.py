@@ -27,20 +27,26 @@ REMOVED = (
             ("Keras 3 later", "NotImplementedError: deprecated."),
         ),
         why="Keras 3 keeps metrics as objects with a state, on every backend.",
-        rule="A metric is made in __init__ and updated in call or compute_loss.",
-        repair="Make a Mean in __init__ and update it where add_metric stood.",
+        rule="A metric is made in the model's __init__ and updated in compute_loss.",
+        repair=(
+            "Return mu and log_var from the model's call, and keep a Mean where the loss is made. "
+            "A metric that a layer updates in its call fails on JAX."
+        ),
         broken="""\
+# in a layer
 def call(self, inputs):
     ...
     self.add_metric(kl, name="kl_loss", aggregation="mean")""",
         repaired="""\
+# in the model
 def __init__(self, **kwargs):
     super().__init__(**kwargs)
     self.kl_tracker = keras.metrics.Mean(name="kl_loss")
 
-def call(self, inputs):
-    ...
-    self.kl_tracker.update_state(kl)""",
+def compute_loss(self, x, y, y_pred, sample_weight=None, **kwargs):
+    kl = kl_of(y_pred["mu"], y_pred["log_var"])
+    self.kl_tracker.update_state(kl)
+    return ops.mean(ops.square(y - y_pred["x"])) + kl""",
         recipe="2-loss-layer",
         sources=("keras 20391", "keras 19804", "tensorflow 62826", "tensorflow 110884"),
     ),
