@@ -23,7 +23,7 @@ _FROM_STDIN = ["-"]
 MessageArgument = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[MESSAGE]",
+        metavar="MESSAGE",
         help="An error message; - or nothing to read a traceback or a log from stdin.",
         show_default=False,
     ),
@@ -35,7 +35,7 @@ def explain(message: MessageArgument = None, json: JsonOption = False) -> None:
 
     The errors of Keras 2 and 3 are known, from symbolic tensors in a loss to NaN.
 
-    Example: [bold]kelbo explain "No loss to compute. Provide a `loss` argument"[/bold], or
+    Example: [bold]kelbo explain "No loss to compute. Provide a loss argument"[/bold], or
     [bold]python train.py 2>&1 | kelbo explain -[/bold]
     """
     from kelbo.explain import explain as find
