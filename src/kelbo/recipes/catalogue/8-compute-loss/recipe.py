@@ -85,7 +85,7 @@ class VAE(keras.Model):
         kl_loss = KL_FACTOR * ops.mean(1 + log_var - ops.square(mu) - ops.exp(log_var))
         return reco_loss, kl_loss
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **kwargs):
         reco_loss, kl_loss = self.terms(y, y_pred)
         return reco_loss + kl_loss
 
