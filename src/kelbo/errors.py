@@ -36,6 +36,10 @@ class DivergedError(KelboError, ArithmeticError):
     """The loss became NaN or infinite and the training was stopped."""
 
 
+class UnexplainedError(KelboError, LookupError):
+    """No explanation is known for a message."""
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """The error for a name that is not in `known`, with the nearest one that is.
 

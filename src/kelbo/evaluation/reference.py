@@ -31,7 +31,8 @@ class _FixedNoiseVAE(VAE):
 
     def call(self, x: Tensor, training: bool | None = None) -> dict[str, Any]:
         posterior = self.posterior(x)
-        z = posterior["mu"] + ops.exp(0.5 * posterior["log_var"]) * self.epsilon
+        epsilon = ops.convert_to_tensor(self.epsilon)
+        z = posterior["mu"] + ops.exp(0.5 * posterior["log_var"]) * epsilon
         return {"posterior": posterior, "z": z, "likelihood": self.likelihood(z)}
 
 

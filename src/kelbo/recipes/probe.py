@@ -136,7 +136,9 @@ def measure_parity(recipe: Any, parity: Arrays, result: dict[str, Any]) -> None:
     weights = group(parity, "weight")
     restore = fix_noise(tf, keras, parity["noise"])
     try:
-        encoder, decoder, model = recipe.build(keras.optimizers.SGD(learning_rate=LEARNING_RATE))
+        # As from its name: Keras 2.11 and later then choose an optimizer that the mode can use.
+        config = {"class_name": "SGD", "config": {"learning_rate": LEARNING_RATE}}
+        encoder, decoder, model = recipe.build(keras.optimizers.get(config))
         layers = {layer.name: layer for part in (encoder, decoder) for layer in part.layers}
         names = sorted({name.rpartition("/")[0] for name in weights})
         missing = [name for name in names if name not in layers]
