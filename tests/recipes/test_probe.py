@@ -389,7 +389,7 @@ def train(model, images, epochs, batch_size):
 def framework(monkeypatch):
     """A TensorFlow that has next to nothing."""
     keras = types.SimpleNamespace(
-        optimizers=types.SimpleNamespace(SGD=types.SimpleNamespace),
+        optimizers=types.SimpleNamespace(get=lambda sgd: types.SimpleNamespace(**sgd["config"])),
         backend=types.SimpleNamespace(random_normal=None),
         utils=types.SimpleNamespace(set_random_seed=np.random.seed),
         __version__="2.8.0",
