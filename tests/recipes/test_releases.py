@@ -53,11 +53,10 @@ def test_landmarks_are_the_tables_environments_on_the_line_in_its_order():
 
 
 def test_the_line_ends_in_a_landmark():
-    """Or what came after it would never be tried; what came before the first, neither."""
+    """Or what came after it would never be tried; before the first, nothing but its patches."""
     assert LANDMARKS[-1].title == TITLES[-1]
-    assert [
-        title for title in TITLES if TITLES.index(title) < TITLES.index(LANDMARKS[0].title)
-    ] == [f"TensorFlow 1.15.{patch}" for patch in (0, 2, 3, 4)]
+    first = TITLES.index(LANDMARKS[0].title)
+    assert all(title.startswith("TensorFlow 1.15.") for title in TITLES[:first])
 
 
 def test_a_landmark_installs_the_same_as_its_release():

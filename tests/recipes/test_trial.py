@@ -94,7 +94,6 @@ ONLY_THE_RECIPE = 'case "$recipe" in */nothing.py) ' + writes(
     ("death", "reason"),
     [
         ("kill -SEGV $$", "Its process was killed by SIGSEGV."),
-        ("kill -KILL $$", "Its process was killed by SIGKILL."),
         ("kill -40 $$", "Its process was killed by signal 40."),
         ("exit 3", "Its process ended with exit code 3 and without a result."),
         ("exit 0", "Its process ended with exit code 0 and without a result."),
@@ -116,6 +115,39 @@ def test_a_recipe_that_dies_fails_and_says_how(attempt, death, reason):
     result = attempt(f"{ONLY_THE_RECIPE}\n;; *) {death} ;; esac")
     assert (result["verdict"], result["reason"]) == (FAILS, reason)
     assert result["died"]
+
+
+@pytest.mark.parametrize("signal", ["TERM", "KILL"])
+def test_a_recipe_that_somebody_kills_has_not_failed(attempt, signal):
+    result = attempt(f"{ONLY_THE_RECIPE}\n;; *) kill -{signal} $$ ;; esac")
+    assert result["verdict"] == NOT_AVAILABLE
+    assert result["reason"] == (
+        f"Its process was killed by SIG{signal}, from outside: there may be too little memory."
+    )
+
+
+# Of TensorFlow 2.21 and 2.8.
+LOG = """
+I0000 00:00:1795460325.010654    8573 cudart_stub.cc:31] Could not find cuda drivers
+WARNING:tensorflow:From a.py:3: f is deprecated
+2026-11-23 18:59:01.123456: I tensorflow/core/platform/cpu_feature_guard.cc:151] AVX2
+"""
+
+
+@pytest.mark.parametrize(
+    ("last", "reason"),
+    [
+        ("", "Its process was killed by SIGABRT."),
+        (
+            "F0000 check failed: ret == 0",
+            "Its process was killed by SIGABRT: F0000 check failed: ret == 0",
+        ),
+    ],
+)
+def test_what_a_framework_always_says_is_no_reason(attempt, last, reason):
+    body = f"cat >&2 <<'END'\n{last}{LOG}END\nkill -ABRT $$"
+    result = attempt(f"{ONLY_THE_RECIPE}\n;; *) {body} ;; esac".replace("$$ ;;", "$$\n;;"))
+    assert (result["verdict"], result["reason"]) == (FAILS, reason)
 
 
 def test_where_an_empty_script_dies_too_the_environment_is_not_available(attempt):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -20,6 +21,12 @@ TIME_LIMIT = 300.0
 
 # Variables that begin so must not leak from the caller into a trial: they change what is measured.
 _REMOVED = ("JAX_", "KERAS_", "PYTORCH_", "TF_", "TORCH_", "XLA_")
+
+# Nothing does this to itself: somebody killed it, or the system, which was short of memory.
+_FROM_OUTSIDE = (9, 15)  # SIGKILL, SIGTERM
+
+# What the libraries of TensorFlow write while all is well.
+_LOG = re.compile(r"[IW]\d{4}\b|WARNING|INFO|\d{4}-\d\d-\d\d \S+ [IW] ").match
 
 
 def try_script(
@@ -53,18 +60,21 @@ def try_script(
     with tempfile.TemporaryDirectory(prefix="kelbo-trial-") as name:
         folder = Path(name)
 
-        def probe(script: Path) -> dict[str, Any] | str:
+        def probe(script: Path) -> dict[str, Any] | Ended:
             return _probe([script, parity, mode], python, variables, folder, time_limit, stop)
 
         try:
             result = probe(script)
-            if isinstance(result, str):
+            if isinstance(result, Ended) and -result.code in _FROM_OUTSIDE:
+                return _died(NOT_AVAILABLE, _death(result), "Died")
+            if isinstance(result, Ended):
                 # Is it the recipe, or does the framework die without any?
                 nothing = folder / "nothing.py"
                 nothing.write_text("")
-                if isinstance(probe(nothing), str):
-                    return _died(NOT_AVAILABLE, f"The environment does not run. {result}", "Died")
-                return _died(FAILS, result, "Died")
+                if isinstance(probe(nothing), Ended):
+                    reason = f"The environment does not run. {_death(result)}"
+                    return _died(NOT_AVAILABLE, reason, "Died")
+                return _died(FAILS, _death(result), "Died")
         except subprocess.TimeoutExpired:
             return _died(FAILS, f"It did not finish in {time_limit:g} s.", "TimeoutExpired")
     verdict, reason = judge(result)
@@ -78,8 +88,8 @@ def _probe(
     folder: Path,
     time_limit: float,
     stop: threading.Event | None,
-) -> dict[str, Any] | str:
-    """What the probe measured, or, in one sentence, how it died."""
+) -> dict[str, Any] | Ended:
+    """What the probe measured, or how it died."""
     path = folder / "result.json"
     # Isolated: nothing of the caller's working directory or of kelbo's folders is importable.
     command = [python, "-I", "-B", "-W", "ignore", PROBE, *arguments, path]
@@ -89,7 +99,7 @@ def _probe(
     except (OSError, ValueError):
         result = None
     path.unlink(missing_ok=True)
-    return result if isinstance(result, dict) and "stage" in result else _death(ended)
+    return result if isinstance(result, dict) and "stage" in result else ended
 
 
 def _environment(variables: Mapping[str, str], folder: Path) -> dict[str, str]:
@@ -114,7 +124,9 @@ def _death(ended: Ended) -> str:
         how = f"Its process ended with exit code {ended.code} and without a result"
     else:
         how = f"Its process was killed by {_signal(-ended.code)}"
-    lines = [line.strip() for line in ended.err.splitlines() if line.strip()]
+        if -ended.code in _FROM_OUTSIDE:
+            return f"{how}, from outside: there may be too little memory."
+    lines = [line for line in map(str.strip, ended.err.splitlines()) if line and not _LOG(line)]
     return f"{how}: {lines[-1]}" if lines else f"{how}."
 
 
