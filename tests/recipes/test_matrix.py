@@ -452,7 +452,9 @@ trials = st.builds(
     reason=texts,
     versions=st.dictionaries(texts, texts, max_size=2),
     error=st.dictionaries(texts, texts | st.integers() | st.none(), max_size=2),
-    measured=st.dictionaries(texts, st.floats(allow_nan=False) | st.none(), max_size=2),
+    measured=st.dictionaries(
+        texts, st.floats(allow_nan=False, allow_infinity=False) | st.none(), max_size=2
+    ),
 )
 
 

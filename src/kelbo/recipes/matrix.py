@@ -225,7 +225,7 @@ class Lab:
         if self.fresh or not path.is_file():
             return None
         try:
-            trial = Trial(**json.loads(path.read_text(encoding="utf-8")))
+            trial = Trial(**_parse(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None  # written by another kelbo, or damaged: it is measured again
         return trial if trial.fingerprint == self._fingerprint(cell) else None
@@ -303,6 +303,10 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def _parse(text: str) -> Any:
+    return json.loads(text, parse_constant=lambda name: None)
+
+
 def _explain(error: OSError) -> str:
     return f"{error.strerror or error}" + (f" ({error.filename})" if error.filename else "")
 
@@ -355,7 +359,7 @@ class Matrix:
             LabError: the text is something else.
         """
         try:
-            stored = json.loads(text)
+            stored = _parse(text)
             return cls(dict(stored["machine"]), tuple(Trial(**trial) for trial in stored["trials"]))
         except (ValueError, KeyError, TypeError) as error:
             raise LabError(

@@ -155,7 +155,7 @@ def _render(name: str, matrix: Matrix, history: Sequence[Change], autoescape: bo
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters.update(short=_short, cell=_cell)
+    environment.filters.update(short=_short, cell=_cell, code=_code)
     recipes = list(CATALOGUE.values())
     repaired = [recipe for recipe in recipes if recipe.repair]
     dates = sorted({trial.date for trial in matrix.trials})
@@ -185,6 +185,11 @@ def _counts(matrix: Matrix) -> dict[str, int]:
 def _cell(trials: Sequence[Trial | None]) -> str:
     """The marks of a cell, one for each mode."""
     return " / ".join(MARKS[trial.verdict] if trial else "?" for trial in trials)
+
+
+def _code(text: Any) -> str:
+    """A message as Markdown's code, in which nothing but a backtick means anything."""
+    return "`" + _short(text).replace("`", "'") + "`"
 
 
 def _short(text: Any) -> str:
