@@ -1,6 +1,8 @@
 import random
+import re
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -16,6 +18,23 @@ real = pytest.mark.parametrize("real", REAL, ids=lambda real: real.id)
 
 def names(text):
     return [explanation.name for explanation in explain(text)]
+
+
+def beginnings():
+    """The messages of docs/kl-loss.md, which gives only how each begins."""
+    page = (Path(__file__).parents[2] / "docs" / "kl-loss.md").read_text(encoding="utf-8")
+    found = re.findall(r"^\| ``(.*?)``", page, re.MULTILINE)
+    # Without its traceback each of these two can mean many things.
+    for ambiguous in ("NotImplementedError", "TypeError: Failed to convert elements of (None,)"):
+        (match,) = [text for text in found if text.startswith(ambiguous) and "`" not in text]
+        found.remove(match)
+    return found
+
+
+@pytest.mark.parametrize("text", [*beginnings(), "You are passing KerasTensor"])
+def test_the_beginning_of_a_message_is_enough(text):
+    (explanation,) = explain(text)
+    assert explanation.family in "ABD"
 
 
 @real

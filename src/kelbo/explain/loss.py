@@ -23,7 +23,7 @@ LOSS = (
             "Keras 3.15.1",
         ),
         signs=(
-            Sign(r"No loss to compute\. Provide a `loss` argument in `compile\(\)`"),
+            Sign(r"No loss to compute"),
             Sign("No loss found. You may have forgotten to provide a `loss` argument"),
             Sign("The model cannot be compiled because it has no loss to optimize"),
         ),
@@ -166,6 +166,8 @@ vae.fit(x_train, x_train)""",
                 r"Shapes must be equal rank, but are 0 and 1 .{0,40}? merging shape \d with other "
                 r"shapes\. for '\{\{node (loss\w{0,4}/)? (AddN|packed)\}\} .{0,200}? loss"
             ),
+            # Where only the beginning was pasted.
+            Sign(r"Shapes must be equal rank, but are 0 and 1 (?= \W{0,9} \Z)"),
         ),
         happens="add_loss, or the step, is given the KL term of each sample instead of one number.",
         generations=(

@@ -17,6 +17,11 @@ _ADD_LOSS_REFUSED = (
     r"`add_loss\(\)` can only be called from inside `build\(\)` or `call\(\)`, on a tensor input\. "
     "Received invalid value: <KerasTensor"
 )
+# The same where only the beginning was pasted.
+_ADD_LOSS_CUT = (
+    r"`add_loss\(\)` can only be called from inside `build\(\)` or `call\(\)`, on a tensor input "
+    r"(?= \W{0,9} \Z)"
+)
 
 _TRAINING = r"\.fit\(|train_on_batch\(|in train_step|in compute_loss|train_function|compiled_loss"
 # Keras says the same of its own models, which are not to blame.
@@ -38,7 +43,8 @@ SYMBOLIC = (
             "TensorFlow 2.8.4",
         ),
         signs=(
-            Sign(r"You are passing KerasTensor.{0,600}? intermediate (TF-)? Keras symbolic"),
+            Sign("You are passing KerasTensor"),
+            Sign("'KerasTensor' object has no attribute '_id'"),
             Sign("Inputs to eager execution function cannot be Keras symbolic tensors"),
             Sign("_SymbolicException"),
             Sign(r"Tensors are unhashable\. .{0,3} KerasTensor \("),
@@ -153,6 +159,7 @@ y = VAELoss()([x, x_decoded, mu, log_var])""",
         signs=(
             Sign(r"NotImplementedError (?!:)", inside=_ADD_LOSS),
             Sign(_ADD_LOSS_REFUSED),
+            Sign(_ADD_LOSS_CUT),
             Sign(_CANNOT_BE_USED, inside=_ADD_LOSS),
         ),
         happens=(
@@ -423,10 +430,7 @@ epsilon = keras.random.normal(ops.shape(mu), seed=self.seed_generator)""",
             "Keras 3.15.1 on TensorFlow 2.21.0, after disable_eager_execution()",
         ),
         signs=(
-            Sign(
-                "`tf.data.Dataset` only supports Python-style iteration in eager mode or within "
-                "tf.function"
-            ),
+            Sign("`tf.data.Dataset` only supports Python-style iteration in eager mode"),
             Sign("Attempting to capture an EagerTensor without building a function"),
         ),
         happens=(
