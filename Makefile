@@ -12,10 +12,10 @@ demo: $(VENV)/.demo
 
 # Prove the library: style, types and layers, then the tests on each backend.
 test: check
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m "not parity"
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -m "not parity"
-	KERAS_BACKEND=torch $(BIN)/python -m pytest -m "not parity"
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m parity
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m "not once"
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -m "not once"
+	KERAS_BACKEND=torch $(BIN)/python -m pytest -m "not once"
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m once
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -20,6 +20,38 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("kelbo")
 
+# Tests whose result no backend changes, or that start each backend themselves, by their places
+# below this folder. They get the marker `once`.
+HERE = Path(__file__).parent
+ONCE = (
+    "cli/test_console.py",
+    "cli/test_explain.py",
+    "cli/test_recipes.py",
+    "data/",
+    "docs/",
+    "evaluation/test_floors.py",
+    "evaluation/test_reference.py",
+    "explain/",
+    "parity/",
+    "recipes/",
+    "report/",
+    "test_backend.py",
+    "test_errors.py",
+    "test_init.py",
+    "test_runs.py",
+    "training/test_configuration.py",
+)
+ON_EACH_BACKEND = ("data/test_stream.py", "explain/test_repairs.py")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark tests before they are selected by their marks."""
+    for item in items:
+        place = item.path.relative_to(HERE).as_posix()
+        if place.startswith(ONCE) and place not in ON_EACH_BACKEND:
+            item.add_marker(pytest.mark.once)
+
 
 @pytest.fixture(autouse=True)
 def same_initial_weights():

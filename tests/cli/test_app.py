@@ -56,6 +56,7 @@ def test_the_program_is_installed_as_kelbo():
         ["recipes", "environments"],
     ],
 )
+@pytest.mark.once
 def test_what_needs_no_backend_imports_none(arguments):
     script = (
         "import sys, atexit\n"

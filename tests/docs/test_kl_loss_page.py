@@ -15,7 +15,6 @@ import pytest
 
 from kelbo.objectives.beta import beta_from_mean_weights, format_beta
 
-pytestmark = pytest.mark.parity
 ROOT = Path(__file__).parents[2]
 COMMENT = r"^<!-- (.*) -->$"
 BLOCK = r"^```python\n((?:.*\n)*?)```$"

@@ -13,7 +13,6 @@ from tests.parity import reference
 from tests.parity.worker import CASES, batch
 from tests.support import LATENT, noise
 
-pytestmark = pytest.mark.parity
 ROOT = Path(__file__).parents[2]
 cases = pytest.mark.parametrize("case", CASES, ids="-".join)
 
