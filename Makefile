@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PYTHON3 ?= python3
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check benchmark docs clean
+.PHONY: demo test check benchmark recipes recipes-record docs clean
 
 # Train the article's VAE on all of MNIST, judge it and show it.
 demo: $(VENV)/.demo
@@ -29,8 +29,20 @@ benchmark: $(VENV)/.dev
 	KERAS_BACKEND=torch $(BIN)/python -m benchmarks.overhead --samples 6400 --rounds 3
 	KERAS_BACKEND=jax $(BIN)/python -m benchmarks.overhead --samples 2560 --rounds 3
 
+# Run every recipe in every environment of the lab; fail where a verdict is not the committed one.
+recipes: $(VENV)/.dev
+	$(BIN)/kelbo recipes run --jobs 2 --check
+
+# The same, and bisect each change; what is measured becomes the committed results.
+RECIPES := src/kelbo/recipes/results
+recipes-record: $(VENV)/.dev
+	$(BIN)/kelbo recipes run --jobs 2 --save $(RECIPES)/matrix.json
+	$(BIN)/kelbo recipes bisect --jobs 2 --save $(RECIPES)/history.json
+
 docs: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.overhead --page
+	$(BIN)/kelbo recipes table --out docs/recipes.md
+	$(BIN)/kelbo recipes table --format html --out docs/recipes.html
 
 $(BIN)/python:
 	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -326,3 +326,19 @@ def test_arrays_with_an_unknown_compression_are_damage(run):
 
 def test_the_names_of_the_files():
     assert FILES == (CONFIG, MODEL, METRICS, ENVIRONMENT, EVALUATION, ARRAYS, REPORT)
+
+
+def test_a_written_file_has_the_mode_of_any_new_file(tmp_path):
+    before = os.umask(0o027)
+    try:
+        write_text(tmp_path / "a.txt", "a")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o640
+
+
+def test_writing_leaves_the_umask_of_the_process_alone(tmp_path, monkeypatch):
+    """It belongs to every thread: one that sets it for a moment may make that last for ever."""
+    monkeypatch.setattr(os, "umask", None)
+    write_text(tmp_path / "a.txt", "a")
+    assert (tmp_path / "a.txt").read_text() == "a"

@@ -28,8 +28,16 @@ class BackendError(KelboError, ImportError):
     """The chosen Keras backend is not installed."""
 
 
+class LabError(KelboError, RuntimeError):
+    """The recipes lab cannot do what was asked: something is in its way."""
+
+
 class DivergedError(KelboError, ArithmeticError):
     """The loss became NaN or infinite and the training was stopped."""
+
+
+class UnexplainedError(KelboError, LookupError):
+    """No explanation is known for a message."""
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:

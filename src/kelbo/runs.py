@@ -10,7 +10,7 @@ import csv
 import json
 import math
 import os
-import tempfile
+import secrets
 import tomllib
 import zipfile
 import zlib
@@ -43,25 +43,16 @@ def replacing(path: Path) -> Iterator[Path]:
     When the block fails or is interrupted the temporary file is removed and `path` is untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
     try:
+        temporary.touch(exist_ok=False)
         yield temporary
         # Open for writing: Windows flushes no file that is open for reading only.
         with temporary.open("r+b") as written:
             os.fsync(written.fileno())
-        # mkstemp makes a private file; give it the mode that an ordinary open() would have.
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def write_text(path: Path, text: str) -> None:

@@ -14,7 +14,7 @@ from kelbo.cli import main
 from kelbo.errors import DataError, UsageError
 from tests.cli.program import kelbo, process, refused
 
-COMMANDS = ("train", "evaluate", "sample", "reconstruct", "report", "info")
+COMMANDS = ("train", "evaluate", "sample", "reconstruct", "report", "explain", "info")
 
 
 @pytest.fixture
@@ -42,8 +42,11 @@ def test_the_program_is_installed_as_kelbo():
     assert script.load() is main
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"]])
-def test_help_and_version_import_no_backend(arguments):
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["--version"], ["train", "--help"], ["explain", "my loss is nan"]],
+)
+def test_what_needs_no_backend_imports_none(arguments):
     script = (
         "import sys, atexit\n"
         "atexit.register(lambda: print('LOADED', *sys.modules, file=sys.stderr))\n"

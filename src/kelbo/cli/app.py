@@ -11,7 +11,9 @@ import typer
 import kelbo
 from kelbo.cli.console import say
 from kelbo.cli.evaluate import evaluate
+from kelbo.cli.explain import explain
 from kelbo.cli.info import info
+from kelbo.cli.recipes import recipes
 from kelbo.cli.reconstruct import reconstruct
 from kelbo.cli.report import report
 from kelbo.cli.sample import sample
@@ -56,8 +58,9 @@ def _root(
     pass
 
 
-for command in (train, evaluate, sample, reconstruct, report, info):
+for command in (train, evaluate, sample, reconstruct, report, explain, info):
     app.command()(command)
+app.add_typer(recipes, name="recipes")
 
 
 def main() -> NoReturn:

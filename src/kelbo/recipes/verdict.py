@@ -1,0 +1,62 @@
+"""From what a trial measured to its verdict."""
+
+import math
+from typing import Any
+
+WORKS = "works"
+WRONGLY = "works, wrongly"
+FAILS = "fails"
+NOT_AVAILABLE = "not available"
+
+VERDICTS = (WORKS, WRONGLY, FAILS, NOT_AVAILABLE)
+
+# Largest relative difference of a loss or a gradient from the reference that counts as equal.
+TOLERANCE = 1e-4
+
+# A factor of the KL's part is told from here on; below it, the digits shown would be those of 1.
+_TOLD = 1e-3
+
+
+def judge(result: dict[str, Any]) -> tuple[str, str]:
+    """The verdict of a trial that came to an end, and the reason for it.
+
+    Args:
+        result: what `probe.py` wrote.
+
+    Returns:
+        One of `VERDICTS`, and one sentence; the sentence is empty for "works".
+    """
+    if "error" in result:
+        error = result["error"]
+        message = f"{error['type']}: {error['message']}".rstrip(": ")
+        return (NOT_AVAILABLE if result["stage"] == "environment" else FAILS), message
+    wrong = _wrong(result)
+    return (WRONGLY, wrong) if wrong else (WORKS, "")
+
+
+def _wrong(result: dict[str, Any]) -> str | None:
+    """The first thing that is not what the recipe claims."""
+    parity, losses = result["parity"], result["losses"]
+    share = parity.get("kl_share", 1.0)
+    # Whether the KL's part explains all that differs.
+    explained = parity.get("kl_error", 0.0) <= TOLERANCE
+    if not math.isfinite(parity["gradient_error"]):
+        return f"The gradient of {parity['worst_weight']} is not finite."
+    if explained and abs(share) <= TOLERANCE:
+        return "The gradient of the KL does not reach mu and log_var."
+    if explained and not math.isclose(share, 1.0, rel_tol=_TOLD):
+        strong = "times too strong" if share > 1.0 else "times as strong as it should"
+        return f"The gradient of the KL reaches mu and log_var {share:.4g} {strong}."
+    if parity["gradient_error"] > TOLERANCE:
+        return (
+            f"The gradient of {parity['worst_weight']} differs from the reference's by "
+            f"{parity['gradient_error']:.2g} of its size."
+        )
+    loss, expected = parity["loss"], parity["reference_loss"]
+    if loss is None or not losses:
+        return "It reports no loss."
+    if not abs(loss - expected) <= TOLERANCE * abs(expected):
+        return f"It reports a loss of {loss:.6f} where the loss is {expected:.6f}."
+    if not all(map(math.isfinite, losses)) or not losses[-1] < losses[0]:
+        return f"The loss did not fall: {' -> '.join(f'{loss:.4f}' for loss in losses)}."
+    return None
