@@ -44,7 +44,17 @@ def test_the_program_is_installed_as_kelbo():
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--version"], ["train", "--help"], ["explain", "my loss is nan"]],
+    [
+        ["--help"],
+        ["--version"],
+        ["train", "--help"],
+        ["explain", "my loss is nan"],
+        ["recipes"],
+        ["recipes", "run", "--help"],
+        ["recipes", "show", "1"],
+        ["recipes", "table"],
+        ["recipes", "environments"],
+    ],
 )
 def test_what_needs_no_backend_imports_none(arguments):
     script = (

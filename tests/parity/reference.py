@@ -13,6 +13,11 @@ def leaky(x):
     return np.where(x > 0.0, x, SLOPE * x)
 
 
+def strided(start, count, stride):
+    """`count` places from `start` on, `stride` apart."""
+    return slice(start, start + (count - 1) * stride + 1, stride)
+
+
 def convolution(weights, name, x, stride):
     """3x3, padding "same"."""
     kernel, (n, height, width, _) = weights[f"{name}/kernel"], x.shape
@@ -20,10 +25,8 @@ def convolution(weights, name, x, stride):
     pads = [max((o - 1) * stride + 3 - s, 0) for o, s in zip(out, (height, width), strict=True)]
     x = np.pad(x, [(0, 0), *[(pad // 2, pad - pad // 2) for pad in pads], (0, 0)])
     y = np.zeros((n, *out, kernel.shape[-1]))
-    for i in range(out[0]):
-        for j in range(out[1]):
-            patch = x[:, i * stride : i * stride + 3, j * stride : j * stride + 3]
-            y[:, i, j] = np.tensordot(patch, kernel, axes=3)
+    for u, v in np.ndindex(3, 3):
+        y += x[:, strided(u, out[0], stride), strided(v, out[1], stride)] @ kernel[u, v]
     return y + weights[f"{name}/bias"]
 
 
@@ -31,11 +34,8 @@ def transposed_convolution(weights, name, x, stride):
     """3x3, padding "same": the gradient of a convolution with respect to its input."""
     kernel, (n, height, width, _) = weights[f"{name}/kernel"], x.shape
     y = np.zeros((n, (height - 1) * stride + 3, (width - 1) * stride + 3, kernel.shape[2]))
-    for i in range(height):
-        for j in range(width):
-            y[:, i * stride : i * stride + 3, j * stride : j * stride + 3] += np.einsum(
-                "nc,uvoc->nuvo", x[:, i, j], kernel
-            )
+    for u, v in np.ndindex(3, 3):
+        y[:, strided(u, height, stride), strided(v, width, stride)] += x @ kernel[u, v].T
     start = (3 - stride) // 2
     y = y[:, start : start + height * stride, start : start + width * stride]
     return y + weights[f"{name}/bias"]

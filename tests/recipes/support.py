@@ -8,6 +8,8 @@ import numpy as np
 from kelbo.recipes.catalogue import CATALOGUE
 from kelbo.recipes.environments import Environment
 from kelbo.recipes.matrix import Trial, Watcher
+from kelbo.recipes.releases import LANDMARKS, RELEASES
+from kelbo.recipes.verdict import FAILS, NOT_AVAILABLE, WORKS
 
 RECIPE = CATALOGUE["1-loss-closure"].scripts[0]
 REPAIR = CATALOGUE["1-loss-closure"].scripts[1]
@@ -73,6 +75,41 @@ def trial(script=RECIPE, place="tf-2.8", mode="on", verdict="works", reason="", 
     """One cell's result."""
     options = {"date": "2026-11-23", "fingerprint": "0" * 12, **options}
     return Trial(script.recipe, script.kind, place, mode, verdict, reason, **options)
+
+
+TITLES = [release.title for release in RELEASES]
+
+
+class World:
+    """Says what becomes of a script in each release: first `WORKS`, from `turn` on `FAILS`.
+
+    Args:
+        turn: number of the first release with the new verdict.
+        missing: titles of the releases that cannot be had.
+    """
+
+    def __init__(self, turn, missing=()):
+        self.turn = turn
+        self.missing = missing
+        self.asked = []
+
+    def verdict(self, title):
+        if title in self.missing:
+            return NOT_AVAILABLE
+        return WORKS if TITLES.index(title) < self.turn else FAILS
+
+    def run(self, cells):
+        """As `Lab.run`."""
+        self.asked += cells
+        return [
+            trial(cell.script, cell.environment.name, cell.mode, verdict, f"{verdict} it is")
+            for cell in cells
+            for verdict in [self.verdict(cell.environment.title)]
+        ]
+
+    def bisected(self):
+        """The releases that were tried beside the landmarks."""
+        return [cell.environment.title for cell in self.asked[len(LANDMARKS) :]]
 
 
 class Recorder(Watcher):

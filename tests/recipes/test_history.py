@@ -17,43 +17,11 @@ from kelbo.recipes.history import (
     to_json,
 )
 from kelbo.recipes.releases import LANDMARKS, RELEASES, between
-from kelbo.recipes.verdict import FAILS, NOT_AVAILABLE, WORKS, WRONGLY
-from tests.recipes.support import RECIPE, REPAIR, trial
+from kelbo.recipes.verdict import FAILS, WORKS, WRONGLY
+from tests.recipes.support import RECIPE, REPAIR, TITLES, World
 
-TITLES = [release.title for release in RELEASES]
 MARKED = {release.title for release in LANDMARKS}
 BETWEEN = [title for title in TITLES if title not in MARKED]
-
-
-class World:
-    """Says what becomes of a script in each release: first `WORKS`, from `turn` on `FAILS`.
-
-    Args:
-        turn: number of the first release with the new verdict.
-        missing: titles of the releases that cannot be had.
-    """
-
-    def __init__(self, turn, missing=()):
-        self.turn = turn
-        self.missing = missing
-        self.asked = []
-
-    def verdict(self, title):
-        if title in self.missing:
-            return NOT_AVAILABLE
-        return WORKS if TITLES.index(title) < self.turn else FAILS
-
-    def run(self, cells):
-        self.asked += cells
-        return [
-            trial(cell.script, cell.environment.name, cell.mode, verdict, f"{verdict} it is")
-            for cell in cells
-            for verdict in [self.verdict(cell.environment.title)]
-        ]
-
-    def bisected(self):
-        """The releases that were tried beside the landmarks."""
-        return [cell.environment.title for cell in self.asked[len(LANDMARKS) :]]
 
 
 def search(world, mode=DEFAULT):

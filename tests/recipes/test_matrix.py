@@ -443,6 +443,7 @@ def test_a_difference_is_another_verdict_or_a_new_cell_and_not_another_message()
     assert matrix.differences([again, broken, unknown]) == [(broken, worse), (unknown, None)]
 
 
+numbers = st.floats(allow_nan=False, allow_infinity=False)
 texts = st.text('aé|`<"\\\n', max_size=3)
 trials = st.builds(
     trial,
@@ -452,9 +453,7 @@ trials = st.builds(
     reason=texts,
     versions=st.dictionaries(texts, texts, max_size=2),
     error=st.dictionaries(texts, texts | st.integers() | st.none(), max_size=2),
-    measured=st.dictionaries(
-        texts, st.floats(allow_nan=False, allow_infinity=False) | st.none(), max_size=2
-    ),
+    measured=st.dictionaries(texts, numbers | st.none(), max_size=2),
 )
 
 

@@ -332,10 +332,12 @@ def bisect(
         for mode in modes
         if script in (Which.BOTH, part.kind)
     ]
+    if not wanted:
+        raise UsageError("Nothing to bisect: these recipes need no repair. Leave out --script.")
+    known = history.from_json(_read(save), str(save)) if save and save.exists() else []
     with _lab(cache, backend, None, time_limit, jobs) as lab:
         changes = history.find_changes(wanted, lab.run)
     if save:
-        known = history.from_json(save.read_text(), str(save)) if save.exists() else []
         write_text(save, history.to_json(history.merged(known, wanted, changes)))
     if json:
         print_json({"changes": [dataclasses.asdict(change) for change in changes]})
@@ -388,18 +390,32 @@ def _lab(
     with quiet_stderr():
         arrays = {kind: parity_arrays(kind) for kind in KINDS}
     with LabProgress(store, cells) as progress:
-        yield Lab(store, arrays, progress, time_limit, jobs, fresh)
+        try:
+            yield Lab(store, arrays, progress, time_limit, jobs, fresh)
+        except KeyboardInterrupt:
+            raise LabError(
+                "Interrupted. What was measured is kept; the same command goes on from there."
+            ) from None
 
 
 def _read_matrix(path: Path) -> "Matrix":
     from kelbo.recipes.matrix import Matrix
 
-    return Matrix.from_json(path.read_text(encoding="utf-8"), str(path))
+    return Matrix.from_json(_read(path), str(path))
+
+
+def _read(path: Path) -> str:
+    # What is not text is not JSON either, and is refused as such.
+    return path.read_text(encoding="utf-8", errors="replace")
 
 
 def _difference(new: "Trial", old: "Trial | None") -> str:
-    before = f"{old.verdict} {old.reason}".strip() if old else "not measured"
-    return f"{' '.join(new.key)}: was {before}; is {new.verdict} {new.reason}".rstrip()
+    before, now = (_said(trial) if trial else "not measured" for trial in (old, new))
+    return f"{' '.join(new.key)}: was {before}; is {now}"
+
+
+def _said(trial: "Trial") -> str:
+    return f"{trial.verdict} ({trial.reason})" if trial.reason else trial.verdict
 
 
 def _space(size: float) -> str:
