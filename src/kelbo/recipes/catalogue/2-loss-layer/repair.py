@@ -85,7 +85,7 @@ class VariationalLayer(layers.Layer):
         image, reconstruction, mu, log_var = inputs
         reco_loss = ops.mean(keras.losses.binary_crossentropy(image, reconstruction))
         kl_loss = KL_FACTOR * ops.mean(1 + log_var - ops.square(mu) - ops.exp(log_var))
-        # One number for the batch, not one for each image: not every backend takes those.
+        # One number for the batch. Of one for each image some releases would take the sum.
         self.add_loss(reco_loss + kl_loss)
         return reconstruction
 

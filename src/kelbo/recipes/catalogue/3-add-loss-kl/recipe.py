@@ -1,6 +1,6 @@
 """Recipe 3: model.add_loss with the KL term, an ordinary loss for the rest.
 
-Taught by A. Geron, Hands-On Machine Learning with Scikit-Learn, Keras & TensorFlow, 2nd edition
+Taught by A. Géron, Hands-On Machine Learning with Scikit-Learn, Keras & TensorFlow, 2nd edition
 (2019), chapter 17. The KL term is written directly on the outputs of the encoder's layers and gets
 in through model.add_loss; compile(loss=...) has the reconstruction.
 

@@ -51,7 +51,7 @@ class KLDivergence(layers.Layer):
     def call(self, inputs):
         mu, log_var = inputs
         kl_loss = KL_FACTOR * ops.mean(1 + log_var - ops.square(mu) - ops.exp(log_var))
-        # One number for the batch, not one for each image: not every backend takes those.
+        # One number for the batch. Of one for each image some releases would take the sum.
         self.add_loss(kl_loss)
         return [mu, log_var]
 
@@ -69,7 +69,7 @@ def build_encoder():
     # No activation: both may be any real number.
     mu = layers.Dense(Z_DIM, name="mu")(x)
     log_var = layers.Dense(Z_DIM, name="log_var")(x)
-    # Before the sampling, because a layer counts only on the way from the input to the output.
+    # Before the sampling, as only a layer on the way from input to output is part of a model.
     mu, log_var = KLDivergence()([mu, log_var])
     z = Sampling(name="enc_out_z")([mu, log_var])
     return keras.Model(images, [mu, log_var, z], name="encoder")
@@ -95,8 +95,8 @@ def build(optimizer):
     decoder = build_decoder()
     mu, log_var, z = encoder.outputs
 
-    # The encoder's own input, not a new one: TensorFlow 1.15 would count the KL term a second
-    # time if the encoder were called a second time.
+    # The encoder's own input, not a new one: in graph mode an added loss stays with every call of
+    # its layer, and one of a call that the VAE does not use would wait for images for ever.
     vae = keras.Model(encoder.input, decoder(z), name="vae")
     vae.compile(optimizer=optimizer, loss="binary_crossentropy")
     return encoder, decoder, vae

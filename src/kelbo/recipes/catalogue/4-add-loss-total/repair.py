@@ -81,7 +81,7 @@ class AddLoss(layers.Layer):
 
     def call(self, inputs):
         output, loss = inputs
-        # One number for the batch, not one for each image: not every backend takes those.
+        # One number for the batch. Of one for each image some releases would take the sum.
         self.add_loss(ops.mean(loss))
         return output
 

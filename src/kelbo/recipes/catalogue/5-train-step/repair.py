@@ -2,7 +2,7 @@
 
 Keras's fit does not call a train_step before TensorFlow 2.2, nor ever with eager execution
 disabled. So here fit is ours too: a loop over the batches. Runs unchanged from TensorFlow 1.15 to
-Keras 3 on TensorFlow. The GradientTape is TensorFlow's; on JAX and PyTorch recipe 8 is the way.
+Keras 3 on TensorFlow. The GradientTape is TensorFlow's: for JAX and PyTorch see recipe 8.
 
 Run: python repair.py [mnist.npz]
 """
@@ -113,7 +113,7 @@ class VAE(keras.Model):
                 losses.append([float(loss) for loss in step(batch)])
                 sizes.append(len(batch))
             means = np.average(losses, axis=0, weights=sizes)
-            logs = dict(zip(["total_loss", "reco_loss", "kl_loss"], means))
+            logs = dict(zip(["total_loss", "reco_loss", "kl_loss"], means.tolist()))
             history.on_epoch_end(epoch, logs)
             print("epoch", epoch + 1, logs)
         return history

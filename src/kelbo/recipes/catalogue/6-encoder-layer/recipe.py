@@ -39,7 +39,7 @@ class VariationalSampling(layers.Layer):
     def call(self, inputs):
         mu, log_var = inputs
         kl_loss = KL_FACTOR * ops.mean(1 + log_var - ops.square(mu) - ops.exp(log_var))
-        # One number for the batch, not one for each image: not every backend takes those.
+        # One number for the batch. Of one for each image some releases would take the sum.
         self.add_loss(kl_loss)
 
         if KERAS_3:
@@ -86,8 +86,8 @@ def build(optimizer):
     decoder = build_decoder()
     mu, log_var, z = encoder.outputs
 
-    # The encoder's own input, not a new one: TensorFlow 1.15 would count the KL term a second
-    # time if the encoder were called a second time.
+    # The encoder's own input, not a new one: in graph mode an added loss stays with every call of
+    # its layer, and one of a call that the VAE does not use would wait for images for ever.
     vae = keras.Model(encoder.input, decoder(z), name="vae")
     # The losses that layers add are Keras's business. Here is only the reconstruction.
     vae.compile(optimizer=optimizer, loss="binary_crossentropy")

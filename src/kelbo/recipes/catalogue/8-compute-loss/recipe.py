@@ -90,7 +90,7 @@ class VAE(keras.Model):
         return reco_loss + kl_loss
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        # Not in compute_loss: on JAX the first releases of Keras 3 lose what is tracked there.
+        # Not in compute_loss: Keras 3.0 on JAX cannot update metrics there.
         reco_loss, kl_loss = self.terms(y, y_pred)
         self.reco_loss_tracker.update_state(reco_loss)
         self.kl_loss_tracker.update_state(kl_loss)
