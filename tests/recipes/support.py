@@ -60,7 +60,7 @@ def measured(**changes):
     return result
 
 
-def raised(kind, message, stage="train", line=None):
+def raised(kind, message, stage="train", line=7):
     """What the probe writes of a recipe that raises."""
     return {"stage": stage, "error": {"type": kind, "message": message, "line": line}}
 

@@ -281,7 +281,7 @@ def test_an_environment_that_could_not_be_built_is_tried_anew(lab, here, monkeyp
 def test_what_a_script_needs_and_an_environment_lacks_is_not_run(lab, here, runs):
     (found,) = lab().run([Cell(RECIPE, here(backend="jax"), "on")])
     assert found.verdict == NOT_AVAILABLE
-    assert found.reason == "the script is written in TensorFlow, which is not there"
+    assert found.reason == "the script is written in TensorFlow, and Keras runs on another backend"
     script = CATALOGUE["8-compute-loss"].scripts[0]
     (found,) = lab().run([Cell(script, here(keras=2), "on")])
     assert (found.verdict, found.reason) == (NOT_AVAILABLE, "the script needs Keras 3")

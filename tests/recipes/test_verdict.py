@@ -31,11 +31,11 @@ def test_an_autoencoder_has_no_kl_to_arrive():
         ),
         (
             {"kl_share": 0.5, "gradient_error": 0.3},
-            "The gradient of the KL reaches mu and log_var 0.5 times as strong as it should.",
+            "The gradient of the KL reaches mu and log_var 0.5 times as strong as it should be.",
         ),
         (
             {"kl_share": -1.0, "gradient_error": 1.4},
-            "The gradient of the KL reaches mu and log_var -1 times as strong as it should.",
+            "The gradient of the KL reaches mu and log_var -1 times as strong as it should be.",
         ),
         (
             {"gradient_error": 0.0123, "worst_weight": "dec_dense/bias"},
@@ -104,6 +104,17 @@ def test_an_error_of_the_recipe_is_a_failure_with_class_and_message():
         FAILS,
         "TypeError: You are passing KerasTensor",
     )
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        raised("KeyError", "'loss'", line=None),  # of the probe itself
+        raised("ResourceExhaustedError", "OOM when allocating"),
+    ],
+)
+def test_what_is_no_fault_of_the_recipe_is_not_its_failure(result):
+    assert judge(result)[0] == NOT_AVAILABLE
 
 
 def test_an_error_without_a_message_is_its_class():

@@ -344,12 +344,13 @@ def bisect(
         return
     for line in wanted:
         mine = [change for change in changes if change.line == line.key]
-        print(
-            f"{line.script.name}, {line.mode}:" + ("" if mine else " the same verdict everywhere")
-        )
+        same = "" if mine else " the same verdict in every release that could be had"
+        print(f"{line.script.name}, {line.mode}:{same}")
         for change in mine:
             for point in (change.before, change.after):
                 print(f"  {point.release:<22} {point.verdict:<15} {point.reason}".rstrip())
+            if change.skipped:
+                print(f"  Not to be had between the two: {', '.join(change.skipped)}")
 
 
 @recipes.command()
@@ -361,6 +362,7 @@ def clean(cache: CacheOption = None) -> None:
     store = _cache(cache)
     freed = store.clean()
     print(f"Removed {_space(freed)} from {store.path}")
+    say("uv keeps what it downloaded; `uv cache clean` removes that, too.", style="dim")
 
 
 def _cache(path: Path | None) -> "Cache":

@@ -45,6 +45,7 @@ SYMBOLIC = (
         signs=(
             Sign("You are passing KerasTensor"),
             Sign("'KerasTensor' object has no attribute '_id'"),
+            Sign(r"Failed to convert elements of \(None,\) to Tensor"),
             Sign("Inputs to eager execution function cannot be Keras symbolic tensors"),
             Sign("_SymbolicException"),
             Sign(r"Tensors are unhashable\. .{0,3} KerasTensor \("),
@@ -63,7 +64,7 @@ SYMBOLIC = (
         generations=(
             ("Keras 2, graph mode", "works, because both were nodes of one graph."),
             ("Keras 2, eager", "TypeError, or _SymbolicException before TensorFlow 2.4."),
-            ("Keras 3", "ValueError on every backend."),
+            ("Keras 3", "ValueError; on TensorFlow with keras.ops TypeError."),
         ),
         why=(
             "mu and log_var are placeholders. They describe the functional model and hold no "
@@ -247,7 +248,7 @@ class Sampling(keras.layers.Layer):
         return mu + ops.exp(0.5 * log_var) * noise
 
 z = Sampling()([mu, log_var])""",
-        recipe="6-encoder-layer",
+        recipe="1-loss-closure",
         sources=("rstudio/keras3 1058", "probability 911"),
     ),
     Explanation(

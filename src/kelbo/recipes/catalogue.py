@@ -47,7 +47,7 @@ class Script:
     def lacks(self, environment: Environment) -> str | None:
         """What an environment does not have and the script needs, in words, or None."""
         if self.needs == "tensorflow" and environment.backend != "tensorflow":
-            return "the script is written in TensorFlow, which is not there"
+            return "the script is written in TensorFlow, and Keras runs on another backend"
         if self.needs == "keras 3" and environment.keras < 3:
             return "the script needs Keras 3"
         return None
@@ -200,6 +200,7 @@ def find_script(name: str, repair: bool = False) -> Script:
         return recipe.scripts[0]
     if recipe.repair is None:
         raise UsageError(
-            f"{recipe.name} needs no repair: it is right wherever it runs. Leave out --repair."
+            f"{recipe.name} has no repair: where it fails, that is not the KL term's doing. "
+            f"`kelbo recipes show {recipe.name}` shows the recipe."
         )
     return recipe.repair

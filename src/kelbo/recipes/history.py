@@ -92,6 +92,9 @@ def find_changes(lines: Sequence[Line], run: Callable[[list[Cell]], list[Trial]]
     Args:
         lines: what to look at.
         run: from cells to their trials, as `Lab.run`.
+
+    Raises:
+        LabError: a script could be tried in fewer than two landmarks, so nothing is known of it.
     """
     tried = iter(run([line.cell(release) for release in LANDMARKS for line in lines]))
     known: dict[tuple[str, str, str], list[tuple[Environment, Point]]]
@@ -101,6 +104,14 @@ def find_changes(lines: Sequence[Line], run: Callable[[list[Cell]], list[Trial]]
             point = _point(release, next(tried))
             if point.verdict != NOT_AVAILABLE:
                 known[line.key].append((release, point))
+    for line in lines:
+        possible = [release for release in LANDMARKS if not line.script.lacks(release)]
+        if len(known[line.key]) < min(2, len(possible)):
+            raise LabError(
+                f"The history of {line.script.name} is not known: of the {len(possible)} "
+                f"environments that it begins with, {len(known[line.key])} could be had. "
+                "`kelbo recipes run` says what is wrong with the others. Nothing was saved."
+            )
     searches = [
         _Search(line, before, after, between(earlier, later))
         for line in lines

@@ -163,7 +163,7 @@ class Lab:
             for kind, arrays in self.parity.items():
                 write_arrays(Path(folder) / f"{kind}.npz", arrays)
             for environment in dict.fromkeys(cell.environment for cell in wanted):
-                mine = [cell for cell in wanted if cell.environment == environment]
+                mine = list(dict.fromkeys(c for c in wanted if c.environment == environment))
                 for trial in self._run_environment(environment, mine, Path(folder)):
                     found[trial.key] = trial
         return [found[cell.key] for cell in wanted]

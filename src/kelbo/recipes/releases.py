@@ -1,7 +1,7 @@
 """The line of history: every release of TensorFlow with its own Keras 2, then every Keras 3.
 
 A recipe that worked in one environment of the table and fails in the next broke in a release
-between the two; `bisect.py` looks for it here.
+between the two; `history.py` looks for it here.
 """
 
 from kelbo.recipes.environments import ENVIRONMENTS, Environment, keras_3, tensorflow

@@ -109,6 +109,7 @@ def _environment(variables: Mapping[str, str], folder: Path) -> dict[str, str]:
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "CUDA_VISIBLE_DEVICES": "",  # the same arithmetic everywhere
         "JAX_PLATFORMS": "cpu",
+        "KERAS_TORCH_DEVICE": "cpu",
         "KERAS_HOME": str(folder),  # nobody's keras.json
         **variables,
     }

@@ -13,6 +13,9 @@ VERDICTS = (WORKS, WRONGLY, FAILS, NOT_AVAILABLE)
 # Largest relative difference of a loss or a gradient from the reference that counts as equal.
 TOLERANCE = 1e-4
 
+# No fault of the recipe's.
+_OF_THE_MACHINE = ("MemoryError", "ResourceExhaustedError")
+
 # A factor of the KL's part is told from here on; below it, the digits shown would be those of 1.
 _TOLD = 1e-3
 
@@ -29,7 +32,12 @@ def judge(result: dict[str, Any]) -> tuple[str, str]:
     if "error" in result:
         error = result["error"]
         message = f"{error['type']}: {error['message']}".rstrip(": ")
-        return (NOT_AVAILABLE if result["stage"] == "environment" else FAILS), message
+        if result["stage"] == "environment" or error["type"] in _OF_THE_MACHINE:
+            return NOT_AVAILABLE, message
+        # Whatever a recipe raises passes through a line of it.
+        if error.get("line") is None:
+            return NOT_AVAILABLE, f"It could not be measured. {message}"
+        return FAILS, message
     wrong = _wrong(result)
     return (WRONGLY, wrong) if wrong else (WORKS, "")
 
@@ -45,7 +53,7 @@ def _wrong(result: dict[str, Any]) -> str | None:
     if explained and abs(share) <= TOLERANCE:
         return "The gradient of the KL does not reach mu and log_var."
     if explained and not math.isclose(share, 1.0, rel_tol=_TOLD):
-        strong = "times too strong" if share > 1.0 else "times as strong as it should"
+        strong = "times too strong" if share > 1.0 else "times as strong as it should be"
         return f"The gradient of the KL reaches mu and log_var {share:.4g} {strong}."
     if parity["gradient_error"] > TOLERANCE:
         return (
