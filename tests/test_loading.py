@@ -4,11 +4,13 @@ import zipfile
 import keras
 import numpy as np
 import pytest
+from keras import layers
 
 import kelbo
 from kelbo.errors import RunError
 from kelbo.loading import load_model
-from tests.support import data, tiny_ae, tiny_vae, weights
+from kelbo.networks import Conv2DTranspose, conv_decoder, conv_encoder
+from tests.support import LATENT, data, tiny_ae, tiny_vae, weights
 
 
 @pytest.fixture
@@ -157,3 +159,34 @@ def test_a_model_that_was_compiled_and_never_trained_is_loaded_whole(tmp_path):
     assert loaded.optimizer.built
     for one, other in zip(weights(model), weights(loaded), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def with_keras_s_own_layer(config):
+    """A configuration as kelbo wrote it before it had a transposed convolution of its own."""
+    if isinstance(config, dict):
+        if config.get("registered_name") == "kelbo>Conv2DTranspose":
+            config = config | {"module": "keras.layers", "registered_name": None}
+        return {key: with_keras_s_own_layer(value) for key, value in config.items()}
+    return [with_keras_s_own_layer(part) for part in config] if isinstance(config, list) else config
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [(lambda config: config, Conv2DTranspose), (with_keras_s_own_layer, layers.Conv2DTranspose)],
+    ids=["now", "before"],
+)
+def test_a_convolutional_model_comes_back_also_from_an_earlier_file(change, kind, tmp_path):
+    image, sizes = (5, 4, 1), ((2, 3), (1, 2))
+    model = kelbo.VAE(
+        kelbo.GaussianPosterior(conv_encoder(image, *sizes), LATENT),
+        kelbo.BernoulliLikelihood(conv_decoder(image, LATENT, 1, *sizes)),
+    )
+    model.compile("adam")
+    model.fit(data(4, image), batch_size=2, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = load_model(rewritten(tmp_path / "model.keras", change))
+    assert type(loaded.decoder.get_layer("dec_conv_2")) is kind
+    for one, other in zip(weights(model), weights(loaded), strict=True):
+        np.testing.assert_array_equal(one, other)
+    x = data(4, image)
+    np.testing.assert_allclose(model.reconstruct(x), loaded.reconstruct(x), rtol=1e-6)

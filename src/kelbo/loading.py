@@ -13,9 +13,10 @@ import keras
 from kelbo.ae import AE
 from kelbo.errors import RunError
 from kelbo.model import LatentVariableModel
+from kelbo.networks import Conv2DTranspose
 from kelbo.vae import VAE
 
-__all__ = ["AE", "VAE", "load_model"]
+__all__ = ["AE", "VAE", "Conv2DTranspose", "load_model"]
 
 
 def load_model(path: str | Path) -> LatentVariableModel:

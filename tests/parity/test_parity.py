@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import kelbo
 from kelbo.backend import BACKENDS
 from tests.parity import reference
 from tests.parity.worker import CASES, batch
@@ -18,17 +19,23 @@ cases = pytest.mark.parametrize("case", CASES, ids="-".join)
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    """What each backend computed, by its name."""
-    results = {}
+def files(tmp_path_factory):
+    """The file of what each backend computed, by its name; its model lies beside it."""
+    files = {}
     for backend in BACKENDS:
         path = tmp_path_factory.mktemp("parity") / f"{backend}.npz"
         command = [sys.executable, "-m", "tests.parity.worker", str(path)]
         environment = {**os.environ, "KERAS_BACKEND": backend}
         run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
         assert run.returncode == 0, run.stderr
-        results[backend] = dict(np.load(path))
-    return results
+        files[backend] = path
+    return files
+
+
+@pytest.fixture(scope="module")
+def results(files):
+    """What each backend computed, by its name."""
+    return {backend: dict(np.load(path)) for backend, path in files.items()}
 
 
 def of_kind(result, case, kind):
@@ -72,3 +79,10 @@ def test_a_backend_agrees_with_numpy(results, case, backend):
     assert result["|".join((*case, "loss"))] == pytest.approx(loss(weights), rel=1e-5)
     expected = reference.gradients(loss, weights)
     assert_close(of_kind(result, case, "gradient"), expected, tolerance=2e-5)
+
+
+@pytest.mark.parametrize("writer", BACKENDS)
+def test_a_file_of_one_backend_loads_on_another(files, writer):
+    model = kelbo.load_model(files[writer].with_suffix(".keras"))
+    expected = np.load(files[writer])["reconstruction"]
+    np.testing.assert_allclose(model.reconstruct(batch("conv")), expected, rtol=1e-5)

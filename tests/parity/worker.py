@@ -4,6 +4,7 @@ Run as `python -m tests.parity.worker FILE.npz` with KERAS_BACKEND set.
 """
 
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -67,6 +68,9 @@ def main(path):
         logs = vae.train_on_batch(batch(case[0]), return_dict=True)
         results[f"{key}|loss"] = np.float64(logs["loss"])
         results |= {f"{key}|gradient|{name}": value for name, value in named(vae).items()}
+    # The last case is the convolutional one; its model goes beside the results.
+    vae.save(Path(path).with_suffix(".keras"))
+    results["reconstruction"] = vae.reconstruct(batch(case[0]))
     np.savez(path, **results)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import keras
 
 from kelbo.networks.conv import conv_decoder, conv_encoder
+from kelbo.networks.conv_transpose import Conv2DTranspose
 from kelbo.networks.mlp import mlp_decoder, mlp_encoder
 
 # Name -> (encoder of data_shape, decoder of data_shape, latent_dim, outputs).
@@ -13,4 +14,11 @@ NETWORKS: dict[str, tuple[Callable[..., keras.Model], Callable[..., keras.Model]
     "mlp": (mlp_encoder, mlp_decoder),
 }
 
-__all__ = ["NETWORKS", "conv_decoder", "conv_encoder", "mlp_decoder", "mlp_encoder"]
+__all__ = [
+    "NETWORKS",
+    "Conv2DTranspose",
+    "conv_decoder",
+    "conv_encoder",
+    "mlp_decoder",
+    "mlp_encoder",
+]

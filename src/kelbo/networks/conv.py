@@ -12,6 +12,7 @@ import keras
 from keras import layers
 
 from kelbo.errors import UsageError
+from kelbo.networks.conv_transpose import Conv2DTranspose
 
 # Keras's default slope at the article's time.
 NEGATIVE_SLOPE = 0.3
@@ -85,7 +86,7 @@ def _undo(
     x: keras.KerasTensor, channels: int, stride: int, side: tuple[int, int], suffix: str
 ) -> keras.KerasTensor:
     """One transposed convolution with its LeakyReLU, cropped to `side`."""
-    x = layers.Conv2DTranspose(channels, 3, stride, padding="same", name=f"dec_conv_{suffix}")(x)
+    x = Conv2DTranspose(channels, 3, stride, padding="same", name=f"dec_conv_{suffix}")(x)
     surplus = tuple((0, x.shape[axis + 1] - side[axis]) for axis in (0, 1))
     if surplus != ((0, 0), (0, 0)):
         x = layers.Cropping2D(surplus, name=f"dec_crop_{suffix}")(x)
