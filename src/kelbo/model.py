@@ -460,7 +460,8 @@ def _with_callback(callbacks: Any, callback: keras.callbacks.Callback) -> Any:
     if callbacks is None:
         return [callback]
     if isinstance(callbacks, keras.callbacks.CallbackList):
-        callbacks.append(callback)
+        if not any(isinstance(known, type(callback)) for known in callbacks.callbacks):
+            callbacks.callbacks.append(callback)
         return callbacks
     return [*callbacks, callback] if isinstance(callbacks, (list, tuple)) else [callbacks, callback]
 
