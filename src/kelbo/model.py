@@ -18,6 +18,7 @@ from kelbo.likelihoods import Likelihood
 from kelbo.objectives import Objective, explain_beta, format_beta
 from kelbo.posteriors import Posterior
 from kelbo.priors import Prior
+from kelbo.resident_jax import Chunks, forget, resident_epochs
 from kelbo.trace import Trace
 
 
@@ -169,6 +170,7 @@ class LatentVariableModel(keras.Model):
                     f"{type(self).__name__} is its objective. Choose it with "
                     f"{type(self).__name__}(..., objective=...) and call compile(optimizer)."
                 )
+        forget(self)
         super().compile(optimizer=optimizer, **kwargs)
 
     def get_compile_config(self) -> dict[str, Any] | None:
@@ -228,6 +230,8 @@ class LatentVariableModel(keras.Model):
         epochs: int = 1,
         verbose: str | int = "auto",
         callbacks: Any = None,
+        *,
+        resident: bool | str = "auto",
         **kwargs: Any,
     ) -> keras.callbacks.History:
         """Train, as `keras.Model.fit`, after checking the data against the likelihood.
@@ -235,9 +239,29 @@ class LatentVariableModel(keras.Model):
         Prints the effective beta and what it means, unless `verbose` is 0. Stops at the first
         batch whose loss is not finite.
 
+        On JAX arrays can stay on the device for the whole training, and many steps are then
+        compiled into one (a chunk: as many as `compile(steps_per_execution=...)` says, otherwise
+        about a hundred). The result is the same to rounding. Callbacks hear of the last batch of
+        a chunk. One with batch hooks that are content with that says `chunk_safe = True` in its
+        class.
+
+        Args:
+            x: as in Keras, as are the arguments that are not listed.
+            y: what to reconstruct; x itself where None.
+            batch_size: as in Keras.
+            epochs: as in Keras.
+            verbose: as in Keras.
+            callbacks: as in Keras.
+            resident: "auto": the data stay on the device if it is an accelerator, they fit, and
+                nothing forbids it; otherwise Keras's loop runs, and the logger "kelbo" has the
+                reason as information. True: on any device, or an error that has the reason.
+                False: Keras's loop.
+            **kwargs: Keras's other arguments.
+
         Raises:
             DataError: the data are empty, not finite, of another shape, or outside the support.
             DivergedError: the loss became NaN or infinite.
+            UsageError: the model is not compiled, or `resident` is True and cannot be.
         """
         if not self.compiled:
             raise UsageError("The model is not compiled. Call compile(optimizer='adam') first.")
@@ -250,7 +274,10 @@ class LatentVariableModel(keras.Model):
         if verbose != 0:
             print(self.describe_training(), file=sys.stderr)
         callbacks = _with_callback(callbacks, StopOnNonFinite())
-        return super().fit(x, y, batch_size, epochs, verbose=verbose, callbacks=callbacks, **kwargs)
+        arguments = {"x": x, "y": y, "batch_size": batch_size, "epochs": epochs}
+        arguments |= {"verbose": verbose, "callbacks": callbacks, **kwargs}
+        with resident_epochs(self, resident, arguments) as arguments:
+            return super().fit(**arguments)
 
     def evaluate(
         self,
@@ -267,7 +294,8 @@ class LatentVariableModel(keras.Model):
             DataError: the data are empty, not finite, of another shape, or outside the support.
         """
         y = _target(x, y, sample_weight)
-        self.check_data(x, y)
+        if not isinstance(x, Chunks):  # of data that `fit` has checked
+            self.check_data(x, y)
         return super().evaluate(x, y, batch_size, verbose, sample_weight, **kwargs)
 
     def describe_training(self) -> str:
@@ -460,7 +488,8 @@ def _with_callback(callbacks: Any, callback: keras.callbacks.Callback) -> Any:
     if callbacks is None:
         return [callback]
     if isinstance(callbacks, keras.callbacks.CallbackList):
-        callbacks.append(callback)
+        if not any(isinstance(known, type(callback)) for known in callbacks.callbacks):
+            callbacks.callbacks.append(callback)
         return callbacks
     return [*callbacks, callback] if isinstance(callbacks, (list, tuple)) else [callbacks, callback]
 

@@ -121,3 +121,13 @@ def test_before_the_first_update_no_update_is_blamed():
     nan = dict.fromkeys(("loss", "kl", "reconstruction"), float("nan"))
     with pytest.raises(DivergedError, match="no update came before.*sample weights"):
         callback.on_train_batch_end(0, nan)
+
+
+def test_it_joins_a_list_of_callbacks_that_keras_made_once():
+    vae = nan_weight()
+    vae.compile("sgd")
+    callbacks = keras.callbacks.CallbackList([keras.callbacks.History()], model=vae)
+    for _ in range(2):
+        with pytest.raises(DivergedError):
+            vae.fit(data(12), batch_size=4, verbose=0, callbacks=callbacks)
+    assert [type(callback) for callback in callbacks.callbacks][1:] == [StopOnNonFinite]

@@ -7,7 +7,7 @@ import kelbo
 from kelbo.errors import UsageError
 from kelbo.networks import mlp_encoder
 from kelbo.posteriors.gaussian import GaussianSampling
-from tests.support import LATENT, SHAPE, data, noise, tiny_vae, to_numpy
+from tests.support import LATENT, SHAPE, data, noise, tiny_ae, tiny_vae, to_numpy
 
 
 def test_puts_mu_and_log_var_without_activation_on_the_features():
@@ -55,3 +55,8 @@ def test_two_outputs_settle_the_latent_dim():
     assert kelbo.GaussianPosterior(network, 3).event_shape == (3,)
     with pytest.raises(UsageError, match="size 3, but latent_dim=4"):
         kelbo.GaussianPosterior(network, 4)
+
+
+@pytest.mark.parametrize("make", [tiny_vae, tiny_ae])
+def test_every_layer_is_built_with_the_model_so_that_keras_need_not_trace_it_in_each_fit(make):
+    assert all(layer.built for layer in make()._flatten_layers())

@@ -28,11 +28,14 @@ class StopOnNonFinite(keras.callbacks.Callback):
 
     `kelbo.VAE.fit` always adds it. Keras reports running means over the epoch, which stay finite
     exactly until the first batch whose term is not. With `steps_per_execution` above 1 the batch
-    named is the last of its group.
+    named is the last of its group, unless the data stay on the device (`fit`'s `resident`): there
+    it is the batch itself.
 
     Raises:
         DivergedError: from `on_train_batch_end`; names the batch and the term.
     """
+
+    chunk_safe = True
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Remember the epoch, counted from 1 for the reader, and that all was well."""

@@ -19,6 +19,8 @@ class HeedCtrlC(keras.callbacks.Callback):
         KeyboardInterrupt: from the end of the first batch after the press.
     """
 
+    chunk_safe = True
+
     def __enter__(self) -> Self:
         """Listen to the signal, unless somebody else does or it is ignored, as under nohup."""
         self.pressed = False

@@ -45,6 +45,8 @@ class ProgressBar(keras.callbacks.Callback):
         batches: batches in an epoch.
     """
 
+    chunk_safe = True
+
     def __init__(self, console: Console, batch_size: int, batches: int):
         super().__init__()
         self.console = console

@@ -77,6 +77,29 @@ class Batches(keras.utils.PyDataset):
         self._last = -1
         self._prepared = {}
 
+    # What `fit` asks for when it takes the data to the device (kelbo.resident_jax.Source).
+
+    def arrays(self) -> tuple[np.ndarray, None, None] | None:
+        """The images before any draw, and no targets and weights; None if they are on disk."""
+        images = self.dataset.train if self.part == "train" else self.dataset.test
+        # What a subclass does to batches cannot be known.
+        if not isinstance(images, np.ndarray) or type(self) is not Batches:
+            return None
+        return images, None, None
+
+    def order(self) -> np.ndarray:
+        """The order of the images in this epoch."""
+        return self._order
+
+    def key(self) -> np.ndarray | None:
+        """The key of this epoch's draws, uint32 (2,), where they are made on the device.
+
+        Those draws are others than the ones made here, from the same distribution.
+        """
+        if not self.dataset.draws_afresh(self.part):
+            return None
+        return np.random.SeedSequence((self.seed, 1, self.epoch)).generate_state(2)
+
     def _prepare(self, index: int) -> Future[np.ndarray]:
         indices = self._order[index * self.batch_size : (index + 1) * self.batch_size]
         return self._threads.submit(self._batch, indices, (self.seed, 1, self.epoch, index))

@@ -18,6 +18,11 @@ class Posterior(Conditional):
         super().__init__(network, **kwargs)
         self.flatten_layer = layers.Flatten(name="flatten_features")
 
+    def build(self, input_shape: Any = None) -> None:
+        """Build every layer: with one left, Keras would trace the model anew in each `fit`."""
+        self.flatten_layer.build((None, *self.network.outputs[0].shape[1:]))
+        super().build(input_shape)
+
     def flatten(self, features: Tensor) -> Tensor:
         """Features as one vector a datum: a network of the user's own may end in a feature map."""
         return features if len(features.shape) == 2 else self.flatten_layer(features)

@@ -18,6 +18,8 @@ class Checkpoint(keras.callbacks.Callback):
         samples: training images in an epoch, for the throughput.
     """
 
+    chunk_safe = True
+
     def __init__(self, run: RunDirectory, samples: int):
         super().__init__()
         self.run = run
