@@ -9,7 +9,7 @@ import platform
 import tempfile
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,9 @@ from kelbo.recipes.parity import write_arrays
 from kelbo.recipes.trial import PROBE, TIME_LIMIT, try_script
 from kelbo.recipes.verdict import NOT_AVAILABLE, VERDICTS
 from kelbo.runs import write_text
+
+# Seconds between two looks at the trials that run.
+_PAUSE = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,10 +196,19 @@ class Lab:
         python = self._python(environment)
         with ThreadPoolExecutor(self.jobs) as pool:
             try:
-                return list(pool.map(lambda cell: self._try(cell, python, folder), left))
+                trials = [pool.submit(self._try, cell, python, folder) for cell in left]
+                running = set(trials)
+                while running:
+                    # Not in one go: the system may give Ctrl-C to another thread, and then this
+                    # one sees it when it looks.
+                    done, running = wait(running, _PAUSE, FIRST_EXCEPTION)
+                    for trial in done:
+                        trial.result()
+                return [trial.result() for trial in trials]
             except BaseException:
-                # Or the pool would wait for the trials that run to come to their end.
+                # Or the pool would wait for every trial to come to its end.
                 self._stop.set()
+                pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
     def _recall(self, wanted: Sequence[Cell]) -> list[Trial]:

@@ -98,7 +98,6 @@ def _probe(
         result = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         result = None
-    path.unlink(missing_ok=True)
     return result if isinstance(result, dict) and "stage" in result else ended
 
 
