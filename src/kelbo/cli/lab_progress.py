@@ -10,8 +10,7 @@ from kelbo.cli.console import say, stderr
 from kelbo.recipes.cache import Cache
 from kelbo.recipes.environments import Environment
 from kelbo.recipes.matrix import Trial, Watcher
-from kelbo.recipes.table import MARKS
-from kelbo.recipes.verdict import FAILS, NOT_AVAILABLE, WORKS, WRONGLY
+from kelbo.recipes.verdict import FAILS, MARKS, NOT_AVAILABLE, WORKS, WRONGLY
 
 _STYLES = {WORKS: "green", WRONGLY: "yellow", FAILS: "red", NOT_AVAILABLE: "dim"}
 

@@ -112,7 +112,7 @@ def _catalogue(context: typer.Context) -> None:
 
     from kelbo.recipes import measured
     from kelbo.recipes.catalogue import CATALOGUE
-    from kelbo.recipes.table import MARKS
+    from kelbo.recipes.verdict import MARKS
 
     matrix = measured.matrix()
     table = Table(box=None, pad_edge=False, header_style="bold")

@@ -136,7 +136,6 @@ class _Search:
     before: Point
     after: Point
     candidates: list[Environment]
-    skipped: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def middle(self) -> Environment:
@@ -146,17 +145,17 @@ class _Search:
         """Narrow the search by what became of the script in the middle."""
         middle = len(self.candidates) // 2
         if found.verdict == NOT_AVAILABLE:
-            self.skipped.append(self.candidates.pop(middle).title)
+            self.candidates.pop(middle)
         elif found.verdict == self.before.verdict:
             self.before, self.candidates = found, self.candidates[middle + 1 :]
         else:
             self.after, self.candidates = found, self.candidates[:middle]
 
     def change(self) -> Change:
-        """What was found; of what was skipped, what lies between the two."""
+        """What was found; whatever is still between the two could not be had."""
         titles = [release.title for release in RELEASES]
         start, end = (titles.index(point.release) for point in (self.before, self.after))
-        skipped = tuple(title for title in titles[start + 1 : end] if title in self.skipped)
+        skipped = tuple(titles[start + 1 : end])
         return Change(*self.line.key, before=self.before, after=self.after, skipped=skipped)
 
 

@@ -13,9 +13,7 @@ from kelbo.recipes.catalogue import CATALOGUE, Recipe
 from kelbo.recipes.environments import ENVIRONMENTS, MODES, Environment
 from kelbo.recipes.history import DEFAULT, Change
 from kelbo.recipes.matrix import Matrix, Trial
-from kelbo.recipes.verdict import FAILS, NOT_AVAILABLE, WORKS, WRONGLY
-
-MARKS = {WORKS: "✓", WRONGLY: "≠", FAILS: "✗", NOT_AVAILABLE: "·"}
+from kelbo.recipes.verdict import FAILS, MARKS, WRONGLY
 
 _TITLES = {
     "python": "Python",

@@ -10,6 +10,9 @@ NOT_AVAILABLE = "not available"
 
 VERDICTS = (WORKS, WRONGLY, FAILS, NOT_AVAILABLE)
 
+# As tables show them.
+MARKS = {WORKS: "✓", WRONGLY: "≠", FAILS: "✗", NOT_AVAILABLE: "·"}
+
 # Largest relative difference of a loss or a gradient from the reference that counts as equal.
 TOLERANCE = 1e-4
 
