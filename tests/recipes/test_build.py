@@ -66,7 +66,7 @@ Prepared 1 package in 862ms
 warning: Failed to hardlink files; falling back to full copy. This may lead to degraded performance.
 error: Failed to install: numpy-2.1.0.whl (numpy==2.1.0)
   cause: Failed to copy to `/small/v/lib/python3.11/site-packages/numpy.libs/libgfortran.so.5.0.0`
-  cause: failed to copy file from /root/.cache/uv/a.so to /small/v/.tmpBOmjZj: No space left on \
+  cause: failed to copy file from /cache/uv/a.so to /small/v/.tmpBOmjZj: No space left on \
 device (os error 28)
 """
 NO_BUILD = """\
@@ -109,7 +109,7 @@ error: The build backend returned an error
         ),
         (
             NO_ROOM,
-            "the disk is full: failed to copy file from /root/.cache/uv/a.so to "
+            "the disk is full: failed to copy file from /cache/uv/a.so to "
             "/small/v/.tmpBOmjZj: No space left on device (os error 28)",
         ),
         (

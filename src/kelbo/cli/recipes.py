@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from kelbo.recipes.matrix import Lab, Matrix, Trial
 
 recipes = typer.Typer(
-    help="The ways of attaching the KL loss: read them, run them in their own time.",
     rich_markup_mode="rich",
     invoke_without_command=True,
 )
@@ -100,7 +99,7 @@ BackendChoice = Annotated[
 
 @recipes.callback()
 def _catalogue(context: typer.Context) -> None:
-    """List the recipes; with a command, read one, run them, or show what was measured.
+    """The ways of attaching the KL loss: list them, read them, run them in their own time.
 
     Example: [bold]kelbo recipes show 1-loss-closure --repair[/bold]
     """
