@@ -29,6 +29,7 @@ ONCE = (
     "cli/test_recipes.py",
     "data/",
     "docs/",
+    "doctor/",
     "evaluation/test_floors.py",
     "evaluation/test_reference.py",
     "explain/",

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from kelbo.cli.console import JsonOption, print_json
+from kelbo.cli.console import JsonOption, print_json, show_code
 from kelbo.errors import UnexplainedError, UsageError
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _show(explanation: "Explanation", console: Console) -> None:
         if code:
             console.print()
             print_text(f"{label}:", 2, "dim")
-            _show_code(code, console)
+            show_code(code, console)
     if explanation.commands:
         head("See")
         for command in explanation.commands:
@@ -161,16 +161,3 @@ def _show(explanation: "Explanation", console: Console) -> None:
     if explanation.sources:
         console.print()
         print_text(f"Reported as: {', '.join(explanation.sources)}", 0, "dim")
-
-
-def _show_code(code: str, console: Console) -> None:
-    code = textwrap.indent(code, " " * 4)
-    if not console.is_terminal:
-        console.print(Text(code), soft_wrap=True)
-        return
-    from rich.syntax import Syntax
-
-    syntax = Syntax(code, "python", theme="ansi_dark", background_color="default")
-    highlighted = syntax.highlight(code)
-    highlighted.rstrip()
-    console.print(highlighted, soft_wrap=True)
