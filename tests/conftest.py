@@ -37,6 +37,7 @@ ONCE = (
     "recipes/",
     "report/",
     "test_backend.py",
+    "test_beta.py",
     "test_errors.py",
     "test_init.py",
     "test_runs.py",

@@ -41,6 +41,7 @@ from kelbo.doctor.values import (
     join,
     options,
 )
+from kelbo.doctor.words import dotted
 
 # How often a function is followed, how deep calls and syntax may be nested.
 _MOST_RUNS = 3
@@ -287,6 +288,9 @@ class _Interpreter:
     # Names
 
     def bind(self, target: ast.expr, value: Value) -> None:
+        if isinstance(value, Unknown):
+            # The same unknown wherever the name is used.
+            value = self.fresh(None)
         if isinstance(target, ast.Name):
             if isinstance(value, Tensor) and value.opaque is not None:
                 self.program.names.setdefault(value.opaque, target.id)
@@ -712,13 +716,18 @@ class _Interpreter:
         if not waiting:
             return
         instance = self.instances.get(made) or self.instantiate(made, Arguments(), None)
+        given = Arguments()
         for hook in waiting:
             if self.runs[hook.node]:
                 continue
+            method = self.bound(hook, instance)
             if hook.name == "build":
-                self.follow(self.bound(hook, instance), Arguments(), None)
+                self.follow(method, Arguments(), None)
             else:
-                self.run_step(hook.name, self.bound(hook, instance), Arguments(), None)
+                result = self.run_step(hook.name, method, given, None)
+            if hook.name == "call":
+                # Keras hands what call returns to compute_loss.
+                given = Arguments(keywords=(("y_pred", self.outputs_of(result, False)),))
 
     def run_step(
         self, kind: str, function: Function, arguments: Arguments, node: ast.AST | None
@@ -917,17 +926,6 @@ class _Interpreter:
         if how is not None and how.lower() == "none" or not isinstance(value, Tensor):
             return value
         return self.reduce("sum" if how == "sum" else "mean", Arguments((value,)), value)
-
-
-def dotted(node: ast.expr) -> str:
-    """A name as it is written, `self.mu`; only its end where it begins with a call."""
-    parts: list[str] = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    if isinstance(node, ast.Name):
-        parts.append(node.id)
-    return ".".join(reversed(parts))
 
 
 def _known(spelled: str) -> Known:

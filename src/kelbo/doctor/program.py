@@ -148,6 +148,23 @@ class Program:
                 ):
                     yield call, option
 
+    def reads_by_function(self, *kinds: str) -> Iterator[list[SymbolicRead]]:
+        """For each function that runs in a step of these kinds: its reads, one for each name."""
+        found: dict[ast.AST, dict[str, SymbolicRead]] = {}
+        for read in self.symbolic_reads:
+            if read.step.kind in kinds:
+                found.setdefault(read.function, {}).setdefault(read.name, read)
+        return (list(reads.values()) for reads in found.values())
+
+    def uses(self, *modules: str) -> bool:
+        """Whether the script mentions a library, by its canonical name: "keras"."""
+        return any(
+            name == module or name.startswith(f"{module}.")
+            for reading in self.readings
+            for name in known_names(reading.value)
+            for module in modules
+        )
+
     def name_of(self, value: Value) -> str:
         """What the script calls a tensor; empty if it has no name."""
         opaque = getattr(value, "opaque", None)

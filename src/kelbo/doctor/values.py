@@ -332,7 +332,14 @@ def options(value: Value | None) -> tuple[Value, ...]:
 
 def join(values: list[Value]) -> Value:
     """What a value is that comes from several branches."""
-    flat = list(dict.fromkeys(option for value in values for option in options(value)))
+    # The spellings of one library thing are no alternatives.
+    flat = list(
+        {
+            option.name if isinstance(option, Known) else option: option
+            for value in reversed(values)
+            for option in reversed(options(value))
+        }.values()
+    )[::-1]
     if not flat or len(flat) > 4:
         return UNKNOWN
     return flat[0] if len(flat) == 1 else Choice(tuple(flat))

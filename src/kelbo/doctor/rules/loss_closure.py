@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from kelbo.doctor.closures import in_words, reads_by_function
 from kelbo.doctor.program import Program
 from kelbo.doctor.rule import Finding, Rule, Severity
+from kelbo.doctor.words import in_words
 
 
 class LossClosure(Rule):
@@ -56,7 +56,7 @@ class LossClosure(Rule):
 
     def check(self, program: Program) -> Iterator[Finding]:
         """Every function that reads such tensors, at the first of them."""
-        for reads in reads_by_function(program, "loss", "metric"):
+        for reads in program.reads_by_function("loss", "metric"):
             names = in_words([read.name for read in reads])
             step = reads[0].step
             yield self.finding(

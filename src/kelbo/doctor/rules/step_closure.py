@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from kelbo.doctor.closures import in_words, reads_by_function
 from kelbo.doctor.program import Program
 from kelbo.doctor.rule import Finding, Rule, Severity
+from kelbo.doctor.words import in_words
 
 
 class StepClosure(Rule):
@@ -54,7 +54,7 @@ class StepClosure(Rule):
     def check(self, program: Program) -> Iterator[Finding]:
         """Every function that reads such tensors, at the first of them."""
         kinds = ("train_step", "test_step", "compute_loss", "compute_metrics", "tf.function")
-        for reads in reads_by_function(program, *kinds):
+        for reads in program.reads_by_function(*kinds):
             names = in_words([read.name for read in reads])
             function = reads[0].step.function.name
             yield self.finding(
