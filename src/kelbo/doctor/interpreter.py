@@ -228,6 +228,8 @@ class _Interpreter:
         for handler in node.handlers:
             if handler.type is not None:
                 self.evaluate(handler.type)
+            if handler.name is not None:
+                self.frame.bind(handler.name, UNKNOWN)
         arms = [[node.body, node.orelse], *([handler.body] for handler in node.handlers)]
         with self.guarded(any(_catches_absence(handler) for handler in node.handlers)):
             self.branches(arms)
@@ -260,6 +262,11 @@ class _Interpreter:
 
     def execute_Match(self, node: ast.Match) -> None:
         self.evaluate(node.subject)
+        for case in node.cases:
+            for pattern in ast.walk(case.pattern):
+                name = getattr(pattern, "name", None) or getattr(pattern, "rest", None)
+                if isinstance(name, str):
+                    self.frame.bind(name, UNKNOWN)
         self.branches([[case.body] for case in node.cases] + [[]])
 
     def execute_Delete(self, node: ast.Delete) -> None:
