@@ -1,8 +1,10 @@
 """`kelbo doctor`: what is wrong with a VAE script, and the way out."""
 
 import enum
+import os
 import sys
 import textwrap
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -126,10 +128,8 @@ def _codes(given: list[str] | None) -> list[str]:
     return [code for text in given or () for code in text.replace(",", " ").split()]
 
 
-def _sources(paths: list[str]):  # type: ignore[no-untyped-def]
+def _sources(paths: list[str]) -> Iterator["Source | Skipped"]:
     """What can be read of the paths, and what not, one after the other."""
-    import os
-
     from kelbo import doctor as reader
 
     for path in paths:

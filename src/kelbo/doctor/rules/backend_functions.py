@@ -28,7 +28,8 @@ _STILL_THERE = {
 _SAME = frozenset(
     """
     abs all any arange argmax argmin batch_normalization binary_crossentropy cast
-    categorical_crossentropy clip concatenate cos ctc_decode cumprod cumsum dtype elu equal exp expand_dims
+    categorical_crossentropy clip concatenate cos ctc_decode cumprod cumsum dtype elu equal exp
+    expand_dims
     eye greater greater_equal hard_sigmoid identity in_top_k less less_equal log logsumexp
     max maximum mean min minimum ndim not_equal one_hot ones ones_like prod relu repeat
     reshape round shape sigmoid sign sin softmax softplus softsign
