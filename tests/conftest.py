@@ -25,6 +25,7 @@ hypothesis.settings.load_profile("kelbo")
 HERE = Path(__file__).parent
 ONCE = (
     "cli/test_console.py",
+    "cli/test_doctor.py",
     "cli/test_explain.py",
     "cli/test_recipes.py",
     "data/",

@@ -40,7 +40,7 @@ def outcomes(tmp_path_factory):
         paths = [str(fixture.path) for fixture, where in CLAIMS if where == environment]
         jobs, results = (folder / f"{environment}-{kind}.json" for kind in ("jobs", "results"))
         jobs.write_text(json.dumps(paths))
-        backend = environment.split()[-1] if "keras 3 " in environment else "tensorflow"
+        backend = next((name for name in ("jax", "torch") if name in environment), "tensorflow")
         legacy = {"TF_USE_LEGACY_KERAS": "1"} if "keras 2" in environment else {}
         inherited = {k: v for k, v in os.environ.items() if k != "TF_USE_LEGACY_KERAS"}
         mode = "graph" if "graph" in environment else "eager"

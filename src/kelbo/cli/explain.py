@@ -110,10 +110,18 @@ def _as_json(explanation: "Explanation") -> dict[str, Any]:
         "repaired": explanation.repaired,
         "recipe": explanation.recipe,
         "see": explanation.commands,
+        "rules": _rules(explanation),
         "symptom": explanation.symptom.message,
         "printed_by": explanation.symptom.printed_by,
         "sources": list(explanation.sources),
     }
+
+
+def _rules(explanation: "Explanation") -> list[str]:
+    """The codes of the doctor's rules that find the same in a script."""
+    from kelbo.doctor import all_rules
+
+    return [rule.code for rule in all_rules() if rule.explanation == explanation.name]
 
 
 def _show(explanation: "Explanation", console: Console) -> None:
@@ -154,10 +162,14 @@ def _show(explanation: "Explanation", console: Console) -> None:
             console.print()
             print_text(f"{label}:", 2, "dim")
             show_code(code, console)
-    if explanation.commands:
+    codes = _rules(explanation)
+    if explanation.commands or codes:
         head("See")
         for command in explanation.commands:
             console.print(Text(f"  {command}"), soft_wrap=True)
+        if codes:
+            line = f"  kelbo doctor YOUR_SCRIPT.py  # {', '.join(codes)} shows the place"
+            console.print(Text(line), soft_wrap=True)
     if explanation.sources:
         console.print()
         print_text(f"Reported as: {', '.join(explanation.sources)}", 0, "dim")

@@ -293,8 +293,7 @@ class _Interpreter:
             # The same unknown wherever the name is used.
             value = self.fresh(None)
         if isinstance(target, ast.Name):
-            if isinstance(value, Tensor) and value.opaque is not None:
-                self.program.names.setdefault(value.opaque, target.id)
+            self.name(value, target.id)
             self.frame.bind(target.id, value)
         elif isinstance(target, ast.Tuple | ast.List):
             count = len(target.elts)
@@ -307,12 +306,18 @@ class _Interpreter:
         elif isinstance(target, ast.Attribute):
             owner = self.evaluate(target.value)
             if isinstance(owner, Instance):
-                if isinstance(value, Tensor) and value.opaque is not None:
-                    self.program.names.setdefault(value.opaque, target.attr)
+                self.name(value, target.attr)
                 owner.attributes[target.attr] = value
         elif isinstance(target, ast.Subscript):
             self.evaluate(target.value)
             self.evaluate(target.slice)
+
+    def name(self, value: Value, name: str) -> None:
+        """Note what the script calls a tensor."""
+        if isinstance(value, Tensor) and value.opaque is not None:
+            names = self.program.names.setdefault(value.opaque, [])
+            if name not in names and len(names) < 4:
+                names.append(name)
 
     def unpack(self, value: Value, count: int) -> list[Value]:
         if isinstance(value, Items) and len(value.items) == count:
@@ -355,6 +360,8 @@ class _Interpreter:
         value = handler(node) if handler is not None else self.evaluate_others(node)
         self.nesting -= 1
         self.program.values[node] = value
+        if isinstance(value, Tensor) and isinstance(node, ast.BinOp | ast.Call):
+            self.program.origins.setdefault(id(value), (value, node))
         return value
 
     def evaluate_others(self, node: ast.expr) -> Value:
@@ -686,8 +693,7 @@ class _Interpreter:
                     self.read_outside(defaults[name], name)
             else:
                 value = self.fresh(None, name=name)
-            if isinstance(value, Tensor) and value.opaque is not None:
-                self.program.names.setdefault(value.opaque, name)
+            self.name(value, name)
             frame.bind(name, value)
         if spec.vararg is not None:
             frame.bind(spec.vararg.arg, bounded(Items(tuple(positional[len(names) :]))))
@@ -834,7 +840,7 @@ class _Interpreter:
                 before = layers.items if isinstance(layers, Items) else ()
                 if len(before) < 64:
                     owner.arguments = Arguments((Items(before + arguments.positional[:1]),))
-        if isinstance(owner, Tensor) and name in ("mean", "sum", "exp", "square", "log"):
+        if isinstance(owner, Tensor) and name in ("mean", "sum", "exp", "square", "log", "pow"):
             inside = Arguments((owner, *arguments.positional), arguments.keywords)
             return self.call_library(_known(f"torch.{name}"), inside, node)
         if isinstance(owner, Tensor) and pixel_range(owner) and library.rearranges(name):

@@ -206,17 +206,13 @@ def _judge(
 
 def losses(program: Program) -> Iterator[Loss]:
     """Every loss that the script hands to Keras or differentiates."""
-    origins: dict[int, ast.AST] = {}
-    for node, value in program.values.items():
-        if isinstance(node, ast.BinOp | ast.Call):
-            origins.setdefault(id(value), node)
 
     def each(
         value: Value | None, node: ast.AST, step: Step | None, by_layer: bool = False
     ) -> Iterator[Loss]:
         for option in options(value):
             if isinstance(option, Tensor):
-                yield Loss(origins.get(id(option), node), option, step, by_layer)
+                yield Loss(program.origin(option, node), option, step, by_layer)
 
     for step, result in program.results:
         if step.kind in ("loss", "compute_loss"):

@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from kelbo.doctor.expressions import Expression, Opaque
 from kelbo.doctor.values import (
     UNKNOWN,
     Arguments,
@@ -13,8 +14,8 @@ from kelbo.doctor.values import (
     Function,
     Instance,
     Known,
-    Opaque,
     Step,
+    Tensor,
     Value,
     known_names,
     options,
@@ -110,6 +111,9 @@ class Program:
         functions: every function.
         values: what an expression was when it was last looked at.
         results: what a function returned when it ran as a training step.
+        origins: for the identity of a tensor, the tensor and the expression that made it first.
+        names: what the script calls a tensor; the first name first.
+        visits: how many pieces of syntax were looked at.
     """
 
     tree: ast.Module
@@ -120,7 +124,8 @@ class Program:
     functions: list[Function] = field(default_factory=list)
     values: dict[ast.AST, Value] = field(default_factory=dict)
     results: list[tuple[Step, Value]] = field(default_factory=list)
-    names: dict[Opaque, str] = field(default_factory=dict)
+    origins: dict[int, tuple[Tensor, ast.AST]] = field(default_factory=dict)
+    names: dict[Opaque, list[str]] = field(default_factory=dict)
     visits: int = 0
 
     def value(self, node: ast.AST) -> Value:
@@ -165,7 +170,13 @@ class Program:
             for module in modules
         )
 
-    def name_of(self, value: Value) -> str:
-        """What the script calls a tensor; empty if it has no name."""
-        opaque = getattr(value, "opaque", None)
-        return self.names.get(opaque, opaque.name) if opaque is not None else ""
+    def origin(self, value: Tensor, otherwise: ast.AST) -> ast.AST:
+        """The expression that made a tensor, or else what is given."""
+        return self.origins.get(id(value), (value, otherwise))[1]
+
+    def names_of(self, value: Tensor | Expression) -> list[str]:
+        """What the script calls a tensor, the first name first; empty if it has none."""
+        opaque = value.opaque
+        if opaque is None:
+            return []
+        return self.names.get(opaque) or [opaque.name] * bool(opaque.name)

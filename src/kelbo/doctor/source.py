@@ -195,7 +195,7 @@ def read_notebook(path: str, content: bytes) -> Source | Skipped:
         notebook = json.loads(content)
         cells = _cells(notebook)
         language = notebook.get("metadata", {}).get("kernelspec", {}).get("language", "python")
-    except (ValueError, AttributeError, TypeError, KeyError, RecursionError):
+    except (ValueError, AttributeError, TypeError, LookupError, RecursionError):
         return Skipped(path, "it is no notebook: expected JSON with cells.")
     if str(language).lower() not in ("python", ""):
         return Skipped(path, f"it is a notebook in {language}.")

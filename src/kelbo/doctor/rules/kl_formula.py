@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 
-from kelbo.doctor.objective import KL, match_kl
+from kelbo.doctor.objective import match_kl
 from kelbo.doctor.program import Program
 from kelbo.doctor.rule import Finding, Rule, Severity
 from kelbo.doctor.values import Tensor
@@ -46,7 +46,10 @@ class KLFormula(Rule):
         for node, value in program.values.items():
             if isinstance(node, ast.BinOp) and isinstance(value, Tensor):
                 found = match_kl(value.expression)
-                if isinstance(found, KL) and found.mistake and _is_whole(node, program):
+                if found is None or not found.mistake or not _is_whole(node, program):
+                    continue
+                # What has no name may be a square that is written in another way.
+                if program.names_of(found.mean):
                     yield self.finding(
                         node,
                         f"In this KL term {found.mistake}.",

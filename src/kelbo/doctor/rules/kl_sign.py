@@ -57,14 +57,8 @@ class KLSign(Rule):
                     continue
                 factor = term.factor * kl.factor
                 if factor > 0:
-                    parts = in_words(
-                        [
-                            program.names.get(e.opaque, e.opaque.name)
-                            for e in (kl.mean, kl.log_var)
-                            if e.opaque is not None
-                        ]
-                        or ["mu and log_var"]
-                    )
+                    found = [*program.names_of(kl.mean)[:1], *program.names_of(kl.log_var)[:1]]
+                    parts = in_words(found or ["mu", "log_var"])
                     yield self.finding(
                         loss.node,
                         f"The loss contains {factor:+g} times (1 + log_var - mu^2 - "

@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 
-from kelbo.doctor.expressions import Expression, Noise, Opaque, Operation
+from kelbo.doctor.expressions import Expression, Noise, Operation
 from kelbo.doctor.objective import match_kl
 from kelbo.doctor.program import Program
 from kelbo.doctor.rule import Finding, Rule, Severity
@@ -45,34 +45,34 @@ class StandardDeviation(Rule):
 
     def check(self, program: Program) -> Iterator[Finding]:
         """Every product of such an exponential with noise."""
-        of_kl = set()
-        for value in list(program.values.values()):
-            if isinstance(value, Tensor) and (kl := match_kl(value.expression)) is not None:
-                if kl.factor is not None:
-                    of_kl.add(kl.log_var)
+        of_kl = {
+            kl.log_var
+            for value in program.values.values()
+            if isinstance(value, Tensor) and (kl := match_kl(value.expression)) is not None
+            if kl.factor is not None
+        }
         for node, value in program.values.items():
             if isinstance(node, ast.BinOp | ast.Call) and isinstance(value, Tensor):
-                if len(value.expression.terms) != 1:
-                    continue
-                ((_, atoms),) = value.expression.terms
-                if not any(isinstance(atom, Noise) and atom.kind == "normal" for atom in atoms):
-                    continue
-                for atom in atoms:
-                    if isinstance(atom, Operation) and atom.name == "exp":
-                        name = _name(atom.argument, program)
-                        if atom.argument in of_kl or _is_log_var(name):
-                            name = name or "log_var"
-                            yield self.finding(
-                                node,
-                                f"The noise is multiplied by exp({name}), and {name} is the "
-                                "logarithm of the variance.",
-                                f"Multiply it by exp(0.5 * {name}).",
-                            )
+                for exponent in _exponents(value.expression):
+                    names = program.names_of(exponent)
+                    if exponent in of_kl or (names and all(map(_is_log_var, names))):
+                        name = names[0] if names else "log_var"
+                        yield self.finding(
+                            node,
+                            f"The noise is multiplied by exp({name}), and {name} is the "
+                            "logarithm of the variance.",
+                            f"Multiply it by exp(0.5 * {name}).",
+                        )
 
 
-def _name(expression: Expression, program: Program) -> str:
-    opaque: Opaque | None = expression.opaque
-    return program.names.get(opaque, opaque.name) if opaque is not None else ""
+def _exponents(product: Expression) -> Iterator[Expression]:
+    """Of a product of normal noise and exponentials: what is in the exponentials."""
+    if len(product.terms) == 1:
+        ((_, atoms),) = product.terms
+        if any(isinstance(atom, Noise) and atom.kind == "normal" for atom in atoms):
+            for atom in atoms:
+                if isinstance(atom, Operation) and atom.name == "exp":
+                    yield atom.argument
 
 
 def _is_log_var(name: str) -> bool:
