@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from kelbo.doctor import expressions, library
-from kelbo.doctor.expressions import Divergence, Expression, Noise, Opaque, Reduction
+from kelbo.doctor.expressions import Divergence, Expression, Noise, Opaque, Operation, Reduction
+from kelbo.doctor.pixels import pixel_range, pixels
 from kelbo.doctor.program import Call, Program, Reading, SymbolicRead
 from kelbo.doctor.values import (
     UNKNOWN,
@@ -586,6 +587,11 @@ class _Interpreter:
             made = expressions.multiply(
                 first.expression, expressions.number(1.0 / second.expression.number)
             )
+        elif sign == "/" and isinstance(divisor := second.expression.atom, Operation):
+            if divisor.name == "exp":
+                negative = expressions.multiply(divisor.argument, expressions.number(-1.0))
+                inverse = negative and expressions.operate("exp", negative)
+                made = inverse and expressions.multiply(first.expression, inverse)
         elif sign == "**" and second.expression.number is not None:
             made = expressions.power(first.expression, second.expression.number)
         if made is None:
@@ -786,10 +792,22 @@ class _Interpreter:
         shapes = [t.shape for t in _tensors(given)]
         shape = shapes[0] if shapes and all(shape == shapes[0] for shape in shapes) else None
         if layer.of.name.endswith(".Sequential"):
-            return Tensor(self.opaque(), self.sequential_shape(layer, shape), symbolic)
+            activation = self.sequential_activation(layer)
+            return Tensor(self.opaque(), self.sequential_shape(layer, shape), symbolic, activation)
         shape = library.output_shape(layer.of.name, layer.arguments, shape)
         activation = library.activation(layer.of.name, layer.arguments)
+        if isinstance(given, Tensor) and library.keeps_values(layer.of.name):
+            activation = given.activation
         return Tensor(self.opaque(), shape, symbolic, activation)
+
+    def sequential_activation(self, model: Instance) -> str | None:
+        layers = model.arguments.get(0, "layers")
+        for layer in reversed(layers.items if isinstance(layers, Items) else ()):
+            if not isinstance(layer, Instance) or not isinstance(layer.of, Known):
+                break
+            if not library.keeps_values(layer.of.name):
+                return library.activation(layer.of.name, layer.arguments)
+        return None
 
     def sequential_shape(self, model: Instance, shape: Shape | None) -> Shape | None:
         layers = model.arguments.get(0, "layers")
@@ -832,6 +850,10 @@ class _Interpreter:
         if isinstance(owner, Tensor) and name in ("mean", "sum", "exp", "square", "log", "pow"):
             inside = Arguments((owner, *arguments.positional), arguments.keywords)
             return self.call_library(_known(f"torch.{name}"), inside, node)
+        if isinstance(owner, Tensor) and pixel_range(owner) and library.rearranges(name):
+            return Tensor(owner.expression)
+        if name == "predict" and isinstance(owner, Instance) and owner.outputs is not None:
+            return self.outputs_of(owner.outputs, False)
         return Attribute(UNKNOWN, f"{name}()") if name == "predict" else UNKNOWN
 
     def compile(self, model: Value, arguments: Arguments, node: ast.Call) -> None:
@@ -863,6 +885,8 @@ class _Interpreter:
             return Instance(function, node, arguments)
         if (kind := library.noise(name)) is not None:
             return Tensor(expressions.of(Noise(node, kind)))
+        if library.is_dataset(name):
+            return Items((Items((pixels(name), UNKNOWN)),) * 2)
         return self.compute(name, arguments, given)
 
     def input(self, arguments: Arguments) -> Tensor:
@@ -880,6 +904,8 @@ class _Interpreter:
         symbolic = is_symbolic(arguments.all)
         if library.is_cast(name):
             return given
+        if isinstance(given, Tensor) and pixel_range(given) and library.rearranges(name):
+            return Tensor(given.expression)
         if (sign := library.arithmetic(name)) is not None:
             second = arguments.get(1, "y", "x2", "other")
             return self.combine(sign, given, second) if second is not None else UNKNOWN

@@ -3,7 +3,17 @@
 import math
 from collections.abc import Sequence
 
-from kelbo.doctor.values import Arguments, Constant, Items, Shape, Size, Value, options
+from kelbo.doctor.values import (
+    Arguments,
+    Constant,
+    Instance,
+    Items,
+    Known,
+    Shape,
+    Size,
+    Value,
+    options,
+)
 
 # Where Keras may be found; the longest first.
 _KERAS = (
@@ -122,6 +132,15 @@ _SAME_SHAPE = {
 }
 
 
+# Layers that hand on the numbers that they get.
+_REARRANGES = {"Cropping2D", "Flatten", "Permute", "RepeatVector", "Reshape", "UpSampling2D"}
+
+# Images with pixels from 0 to 255.
+_DATASETS = {
+    f"keras.datasets.{name}.load_data" for name in ("mnist", "fashion_mnist", "cifar10", "cifar100")
+}
+
+
 def canonical(spelled: str) -> str:
     """One name for the ways to import a thing: `tensorflow.keras.layers` is `keras.layers`."""
     for prefixes, name in ((_KERAS, "keras"), (_TENSORFLOW, "tensorflow")):
@@ -154,6 +173,17 @@ def reduction(name: str) -> str | None:
 def is_cast(name: str) -> bool:
     """Whether a function returns its first argument, as far as its value goes."""
     return name.rpartition(".")[2] in _CASTS and is_maths(name)
+
+
+def is_dataset(name: str) -> bool:
+    """Whether a function loads images with pixels from 0 to 255, and their labels."""
+    return name in _DATASETS
+
+
+def rearranges(name: str) -> bool:
+    """Whether a function, or a method of an array, changes no number of it."""
+    head, _, last = name.rpartition(".")
+    return head in ("", "numpy") and last in ("astype", "copy", "expand_dims", "reshape", "squeeze")
 
 
 def flattens_the_batch(name: str) -> bool:
@@ -255,20 +285,31 @@ def text(value: Value | None) -> str | None:
 
 
 def activation(layer: str, arguments: Arguments) -> str | None:
-    """The name of the activation that a layer ends in; None if there is none or it is linear."""
+    """The name of the activation that a layer ends in, "linear" included; None if unknown."""
     last = layer.rpartition(".")[2]
     if last in ("LeakyReLU", "ReLU", "ELU", "PReLU", "Softmax"):
         return last.lower()
     value = arguments.get(0 if last == "Activation" else None, "activation")
     if value is None and last == "Dense":
         value = arguments.get(1)
-    for option in options(value):
-        if isinstance(option, Constant):
-            return option.value if option.value != "linear" else None
-        if hasattr(option, "name"):
-            name = str(option.name).rpartition(".")[2]
-            return name if name != "linear" else None
-    return None
+    if value is None:
+        few = len(arguments.positional) <= 4
+        return "linear" if few and (last == "Dense" or last.startswith("Conv")) else None
+    names = {_activation_name(option) for option in options(value)}
+    return names.pop() if len(names) == 1 else None
+
+
+def _activation_name(value: Value) -> str | None:
+    if isinstance(value, Constant):
+        return "linear" if value.value is None else text(value)
+    name = getattr(value.of if isinstance(value, Instance) else value, "name", "")
+    library = isinstance(value, Known | Instance) and "." in name
+    return name.rpartition(".")[2].lower() if library else None
+
+
+def keeps_values(layer: str) -> bool:
+    """Whether a layer hands on the numbers that it gets, in another arrangement."""
+    return layer.rpartition(".")[2] in _REARRANGES
 
 
 def output_shape(layer: str, arguments: Arguments, shape: Shape | None) -> Shape | None:

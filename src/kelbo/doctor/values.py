@@ -79,7 +79,7 @@ class Tensor:
         expression: how it is computed from others.
         shape: with the batch first; None if it cannot be told.
         symbolic: whether it is a placeholder of a functional model, which holds no numbers.
-        activation: of the layer that made it, by name; None where it is linear or unknown.
+        activation: of the layer that made it, by name, "linear" included; None where it is unknown.
     """
 
     expression: Expression
