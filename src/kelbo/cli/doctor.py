@@ -92,15 +92,14 @@ def doctor(
     console = Console(highlight=False)
     format = Format.JSON if json else format
     for source in _sources(paths):
-        if isinstance(source, reader.Skipped):
-            found_here, not_read = [], [source]
-        else:
-            files += 1
-            found_here, not_read = reader.examine(source, rules), list(source.skipped)
+        not_read = [source] if isinstance(source, reader.Skipped) else source.skipped
         for skip in not_read:
             say(f"{skip.path} is skipped: {skip.reason}", style="yellow")
         skipped += not_read
-        for finding in found_here:
+        if isinstance(source, reader.Skipped):
+            continue
+        files += 1
+        for finding in reader.examine(source, rules):
             findings.append((source.path, finding))
             if format is Format.TEXT:
                 _show(source, finding, console)
