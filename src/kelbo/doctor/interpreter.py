@@ -706,6 +706,9 @@ class _Interpreter:
             method = instance.of.find("call") or instance.of.find("__call__")
             if not isinstance(method, Function):
                 return UNKNOWN
+            build = instance.of.find("build")
+            if isinstance(build, Function) and not self.runs[build.node]:
+                self.follow(self.bound(build, instance), Arguments(), None)
             method = self.bound(method, instance)
             if not instance.is_layer and "keras.losses.Loss" not in instance.of.lineage:
                 return self.follow(method, arguments, self.step)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from kelbo.doctor.cross_entropy import CrossEntropy, cross_entropies
-from kelbo.doctor.expressions import Opaque
+from kelbo.doctor.expressions import Opaque, of
 from kelbo.doctor.pixels import interval, is_within_unit, pixel_range, scaled
 from kelbo.doctor.program import Call, Program
 from kelbo.doctor.rule import Finding, Rule, Severity
@@ -137,4 +137,4 @@ def _supplied(program: Program, call: Call, source: Opaque, fit: Call) -> Value 
 
 
 def _name(program: Program, source: Opaque) -> str:
-    return program.names.get(source, source.name)
+    return next(iter(program.names_of(of(source))), "")

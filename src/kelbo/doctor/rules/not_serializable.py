@@ -1,11 +1,13 @@
 """KLB404."""
 
+import ast
 from collections.abc import Iterator
 
 from kelbo.doctor.origins import Origins
 from kelbo.doctor.program import Program
 from kelbo.doctor.rule import Finding, Rule, Severity
 from kelbo.doctor.values import Class, Function, Instance, known_names, options
+from kelbo.doctor.words import dotted
 
 _REGISTERS = "register_keras_serializable"
 
@@ -64,12 +66,11 @@ class NotSerializable(Rule):
                         yield from self._of_class(part.of, part)
 
     def _of_class(self, made: Class, part: Instance) -> Iterator[Finding]:
-        registered = any(
-            name.rpartition(".")[2] == _REGISTERS
-            for decorator in made.decorators
-            for name in (*known_names(decorator), *_called(decorator))
-        )
-        if not registered:
+        decorators = {
+            dotted(node.func if isinstance(node, ast.Call) else node).rpartition(".")[2]
+            for node in made.node.decorator_list
+        }
+        if _REGISTERS not in decorators:
             yield self.finding(
                 made.node,
                 f"{made.name} is a part of a model that is saved, and it is not registered.",
@@ -87,10 +88,6 @@ class NotSerializable(Rule):
                 f"Return them from {made.name}.get_config by "
                 "keras.saving.serialize_keras_object, and take them back in from_config.",
             )
-
-
-def _called(decorator: object) -> set[str]:
-    return {str(getattr(decorator, "name", ""))}
 
 
 def _has_custom_objects(program: Program) -> bool:

@@ -8,7 +8,7 @@ from kelbo.doctor.objective import match_kl
 from kelbo.doctor.origins import Origins
 from kelbo.doctor.program import Program
 from kelbo.doctor.rule import Finding, Rule, Severity
-from kelbo.doctor.values import Tensor
+from kelbo.doctor.values import Tensor, options
 
 _OF_MEAN = {
     "relu": "it is never below 0",
@@ -74,7 +74,9 @@ class PosteriorActivation(Rule):
             bad = roles.get(tensor.opaque, {}) if tensor.opaque is not None else {}
             call = origins.layer(tensor) if tensor.activation in bad else None
             if call is not None:
-                name = program.name_of(call.result) or program.name_of(tensor) or "The output"
+                results = (option for option in options(call.result) if isinstance(option, Tensor))
+                names = [name for one in (*results, tensor) for name in program.names_of(one)]
+                name = names[0] if names else "The output"
                 activation = str(tensor.activation)
                 yield self.finding(
                     call.node,

@@ -86,7 +86,7 @@ def _is_computed(value: Value, program: Program, inputs: list[str], origins: Ori
             return True
         if isinstance(atom, Opaque):
             source = Opaque(atom.key[:1])
-            if program.names.get(source) in inputs:
+            if set(program.names.get(source, ())) & set(inputs):
                 return True
             made = origins.call(Tensor(of(atom)))
             if made and any(

@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 
-from kelbo.doctor.expressions import Expression, Opaque, Operation
+from kelbo.doctor.expressions import Expression, Opaque, Operation, of
 from kelbo.doctor.program import Program
 from kelbo.doctor.rule import Finding, Rule, Severity
 from kelbo.doctor.values import Tensor
@@ -41,7 +41,6 @@ class UnboundedLogVar(Rule):
         "has no upper bound, and exp(-log_var) overflows."
     )
     explanation = "loss-nan"
-    docs = "kelbo explain loss-nan"
 
     def check(self, program: Program) -> Iterator[Finding]:
         """Every such likelihood."""
@@ -55,7 +54,7 @@ class UnboundedLogVar(Rule):
                 log_var = _learned_log_var(value.expression)
                 if log_var is None or not {log_var, Opaque(log_var.key[:1])} & linear:
                     continue
-                name = program.names.get(log_var, log_var.name) or "log_var"
+                name = next(iter(program.names_of(of(log_var))), "log_var")
                 yield self.finding(
                     node,
                     f"{name} is the log-variance of the decoder, and nothing keeps it from going "
