@@ -1,0 +1,221 @@
+"""Changes of a script's syntax that keep its comments and its formatting.
+
+The doctor knows a script by Python's syntax tree, which forgets comments; libcst's tree keeps them
+all. The two meet in positions: an expression is known by where it begins and ends, a statement by
+where it begins.
+"""
+
+import ast
+import re
+import textwrap
+from collections.abc import Callable, Sequence
+
+import libcst as cst
+from libcst.metadata import MetadataWrapper, PositionProvider
+
+Place = tuple[int, int]
+Statement = cst.SimpleStatementLine | cst.BaseCompoundStatement
+_Change = Callable[[cst.BaseExpression], cst.BaseExpression]
+
+_MARK = "kelbo port: "
+
+
+class Edits:
+    """The changes of one script; they are made all at once.
+
+    Args:
+        text: the script.
+    """
+
+    def __init__(self, text: str):
+        self._lines = [line.encode() for line in re.split(r"\r\n|\r|\n", text)]
+        self.module = cst.parse_module(text)
+        self.expressions: dict[tuple[Place, Place], list[_Change]] = {}
+        self.removed: set[Place] = set()
+        self.moved: dict[Place, str] = {}
+        self.placed: dict[Place, list[Callable[[], str]]] = {}
+        self.replaced: dict[Place, Callable[[str], str]] = {}
+        self.adapted: dict[Place, list[Callable[[Statement], Statement]]] = {}
+        self.marked: dict[Place, list[str]] = {}
+
+    def _place(self, line: int, offset: int) -> Place:
+        # Python's offsets are bytes of UTF-8, those of libcst are characters.
+        return line, len(self._lines[line - 1][:offset].decode(errors="replace"))
+
+    def start(self, node: ast.AST) -> Place:
+        """Where a statement begins."""
+        return self._place(node.lineno, node.col_offset)  # type: ignore[attr-defined]
+
+    def _span(self, node: ast.expr) -> tuple[Place, Place]:
+        end = self._place(node.end_lineno or node.lineno, node.end_col_offset or 0)
+        return self.start(node), end
+
+    def change(self, node: ast.expr, change: _Change) -> None:
+        """Change an expression, after what is inside of it."""
+        self.expressions.setdefault(self._span(node), []).append(change)
+
+    def respell(self, node: ast.expr, code: str) -> None:
+        """Put other code in the place of an expression."""
+        self.change(node, lambda _: cst.parse_expression(code))
+
+    def remove(self, node: ast.stmt) -> None:
+        """Remove a statement and the comments above it."""
+        self.removed.add(self.start(node))
+
+    def move(self, node: ast.stmt) -> Callable[[], str]:
+        """Remove a statement; its code, comments and changes included, is there afterwards."""
+        place = self.start(node)
+        self.moved[place] = ""
+        return lambda: self.moved[place]
+
+    def replace(self, node: ast.stmt, code: Callable[[str], str]) -> None:
+        """Put other code in the place of a statement, made of what it became."""
+        self.replaced[self.start(node)] = code
+
+    def adapt(self, node: ast.stmt, change: Callable[[Statement], Statement]) -> None:
+        """Change a statement, after what is inside of it."""
+        self.adapted.setdefault(self.start(node), []).append(change)
+
+    def insert(self, node: ast.stmt, code: Callable[[], str]) -> None:
+        """Put code before a statement; it is made when all else is done."""
+        self.placed.setdefault(self.start(node), []).append(code)
+
+    def mark(self, node: ast.stmt, remark: str) -> None:
+        """Write a comment above a statement."""
+        self.marked.setdefault(self.start(node), []).append(remark)
+
+    def apply(self) -> str:
+        """The script with all changes made."""
+        wrapper = MetadataWrapper(self.module)
+        changed = wrapper.visit(_Changing(self))
+        return changed.visit(_Inserting(self)).code
+
+
+class _Changing(cst.CSTTransformer):
+    METADATA_DEPENDENCIES = (PositionProvider,)
+
+    def __init__(self, edits: Edits):
+        super().__init__()
+        self.edits = edits
+
+    def on_leave(self, original_node, updated_node):  # type: ignore[no-untyped-def]
+        updated = super().on_leave(original_node, updated_node)
+        if isinstance(original_node, cst.BaseExpression):
+            where = self.get_metadata(PositionProvider, original_node)
+            span = ((where.start.line, where.start.column), (where.end.line, where.end.column))
+            for change in self.edits.expressions.get(span, ()):
+                updated = _in_the_same_parentheses(updated, change(updated))
+        elif isinstance(original_node, Statement):
+            where = self.get_metadata(PositionProvider, original_node)
+            return self._statement((where.start.line, where.start.column), updated)
+        return updated
+
+    def _statement(self, place: Place, updated: Statement):  # type: ignore[no-untyped-def]
+        edits = self.edits
+        remarks = [cst.EmptyLine(comment=cst.Comment(f"# {_MARK}{remark}"))
+                   for remark in edits.marked.get(place, ())]
+        if remarks:
+            updated = updated.with_changes(leading_lines=[*updated.leading_lines, *remarks])
+        for change in edits.adapted.get(place, ()):
+            updated = change(updated)
+        found: list[Statement] = [updated]
+        if place in edits.moved:
+            edits.moved[place] = code_of(updated).strip("\n")
+            found = []
+        elif place in edits.removed:
+            found = []
+        elif place in edits.replaced:
+            code = edits.replaced[place](code_of(updated))
+            found = statements(code, updated.leading_lines)
+        if place in edits.placed:
+            name = f"_kelbo_{place[0]}_{place[1]}"
+            found.insert(0, cst.SimpleStatementLine([cst.Expr(cst.Name(name))]))
+        return cst.FlattenSentinel(found) if len(found) != 1 else found[0]
+
+
+class _Inserting(cst.CSTTransformer):
+    def __init__(self, edits: Edits):
+        super().__init__()
+        self.names = {f"_kelbo_{line}_{column}": codes
+                      for (line, column), codes in edits.placed.items()}
+
+    def leave_SimpleStatementLine(self, original_node, updated_node):  # type: ignore[no-untyped-def]
+        statement = updated_node.body[0]
+        if isinstance(statement, cst.Expr) and isinstance(statement.value, cst.Name):
+            codes = self.names.get(statement.value.value)
+            if codes is not None:
+                return cst.FlattenSentinel([s for code in codes for s in statements(code())])
+        return updated_node
+
+
+def code_of(node: cst.CSTNode) -> str:
+    """The code of a piece of syntax, from the left margin on."""
+    return cst.Module([]).code_for_node(node)
+
+
+def statements(code: str, leading: Sequence[cst.EmptyLine] = ()) -> list[Statement]:
+    """Code as statements; what stood above the old ones stands above them."""
+    module = cst.parse_module(code)
+    found = list(module.body)
+    if found:
+        above = [*leading, *module.header, *found[0].leading_lines]
+        found[0] = found[0].with_changes(leading_lines=above)
+    return found
+
+
+def indented(code: str) -> str:
+    """Code, one level further in."""
+    return textwrap.indent(code, "    ")
+
+
+def keyword(call: cst.Call, *names: str) -> cst.Arg | None:
+    """The argument of a call that has one of these names."""
+    for argument in call.args:
+        if argument.keyword is not None and argument.keyword.value in names:
+            return argument
+    return None
+
+
+def without(call: cst.Call, position: int | None, *names: str) -> cst.Call:
+    """A call without the argument at a position or of a name."""
+    kept = [
+        argument
+        for place, argument in enumerate(call.args)
+        if not (
+            argument.keyword.value in names
+            if argument.keyword is not None
+            else place == position
+        )
+    ]
+    return with_arguments(call, kept)
+
+
+def with_argument(call: cst.Call, code: str) -> cst.Call:
+    """A call with one more argument, as `seed=generator`."""
+    added = cst.ensure_type(cst.parse_expression(f"f({code})"), cst.Call).args
+    return with_arguments(call, [*call.args, *added])
+
+
+def with_arguments(call: cst.Call, arguments: Sequence[cst.Arg]) -> cst.Call:
+    """A call with other arguments, with commas between them as they were."""
+    *head, last = arguments or [None]
+    if last is None:
+        return call.with_changes(args=[], whitespace_before_args=cst.SimpleWhitespace(""))
+    comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+    spaced = next((a.comma for a in call.args if isinstance(a.comma, cst.Comma)
+                   and isinstance(a.comma.whitespace_after, cst.ParenthesizedWhitespace)), comma)
+    made = [a if isinstance(a.comma, cst.Comma) else a.with_changes(comma=spaced) for a in head]
+    trailing = call.args[-1].comma if call.args else cst.MaybeSentinel.DEFAULT
+    after = call.args[-1].whitespace_after_arg if call.args else cst.SimpleWhitespace("")
+    made = [a.with_changes(whitespace_after_arg=cst.SimpleWhitespace("")) for a in made]
+    return call.with_changes(
+        args=[*made, last.with_changes(comma=trailing, whitespace_after_arg=after)]
+    )
+
+
+def _in_the_same_parentheses(
+    before: cst.BaseExpression, after: cst.BaseExpression
+) -> cst.BaseExpression:
+    if before is after or not before.lpar or after.lpar:
+        return after
+    return after.with_changes(lpar=before.lpar, rpar=before.rpar)

@@ -1,0 +1,273 @@
+"""Imports and names: `tensorflow.keras` is `keras`, `K.square` and `tf.square` are `ops.square`."""
+
+import ast
+
+import libcst as cst
+
+from kelbo.doctor import library
+from kelbo.doctor.program import Call
+from kelbo.doctor.values import Known, is_symbolic
+from kelbo.port.edits import code_of, keyword, with_argument, with_arguments, without
+from kelbo.port.names import EAGER, today
+from kelbo.port.script import Script
+
+
+def respell(script: Script) -> None:
+    """Give every name of keras.backend, and those of TensorFlow's that tensors meet, today's name."""
+    program = script.program
+    calls: dict[ast.AST, list[Call]] = {}
+    for call in program.calls:
+        calls.setdefault(call.node.func, []).append(call)
+    seen: set[ast.AST] = set()
+    for reading in program.readings:
+        node, value = reading.node, reading.value
+        if node in seen or reading.guarded or not isinstance(node, ast.Name | ast.Attribute):
+            continue
+        seen.add(node)
+        if not isinstance(value, Known) or program.value(node) != value:
+            continue
+        if value.name == "keras" and isinstance(node, ast.Attribute):
+            script.edits.respell(node, "keras")
+            continue
+        of_backend = value.name.startswith("keras.backend.")
+        inside = any(_meets_tensors(script, call) for call in calls.get(node, ()))
+        settled = value.name == "tensorflow.random.set_seed"
+        name = today(value.name, script.ops) if of_backend or inside or settled else None
+        if name is not None:
+            script.edits.respell(node, name)
+            for call in calls.get(node, ())[:1]:
+                _adapt_arguments(script, call, value.name, name)
+        elif value.name == "keras.backend.flatten" and node in calls:
+            _flatten(script, calls[node][0])
+        elif value.name == "tensorflow.nn.sigmoid_cross_entropy_with_logits" and node in calls:
+            _cross_entropy(script, calls[node][0])
+        elif of_backend or (inside and value.name.startswith("tensorflow.")):
+            script.leave(node, f"Keras 3 has no {script.code(node)}.")
+    for call in program.calls:
+        if call.names & EAGER:
+            script.edits.remove(script.statement(call.node))
+    _respell_options(script)
+
+
+def _meets_tensors(script: Script, call: Call) -> bool:
+    """Whether a function computes with what a model does: in a step, or with symbolic tensors."""
+    return call.step is not None or is_symbolic(call.arguments.all) or is_symbolic(call.result)
+
+
+def _adapt_arguments(script: Script, call: Call, before: str, name: str) -> None:
+    """Make what a function is given fit its name of today."""
+    last = name.rpartition(".")[2]
+    if before == "keras.backend.int_shape":
+        script.edits.change(call.node, lambda node: cst.Attribute(
+            cst.ensure_type(node, cst.Call).args[0].value, cst.Name("shape")))
+        return
+
+    def change(node: cst.BaseExpression) -> cst.BaseExpression:
+        made = cst.ensure_type(node, cst.Call)
+        arguments = [_renamed(a, last) for a in made.args]
+        return with_arguments(made, arguments) if arguments else made
+
+    script.edits.change(call.node, change)
+
+
+_RENAMED = {"keep_dims": "keepdims", "reduction_indices": "axis", "std": "stddev",
+            "input_tensor": "x"}
+
+
+def _renamed(argument: cst.Arg, function: str) -> cst.Arg:
+    if argument.keyword is not None and argument.keyword.value in _RENAMED:
+        argument = argument.with_changes(keyword=cst.Name(_RENAMED[argument.keyword.value]))
+    is_axis = argument.keyword is None or argument.keyword.value == "axis"
+    if is_axis and isinstance(argument.value, cst.List) and function in ("mean", "sum", "max"):
+        # A list of axes is not taken by every backend.
+        code = code_of(cst.Tuple(argument.value.elements))
+        argument = argument.with_changes(value=cst.parse_expression(code))
+    return argument
+
+
+def _flatten(script: Script, call: Call) -> None:
+    script.edits.respell(call.node.func, f"{script.ops}.reshape")
+    script.edits.change(call.node, lambda node: with_argument(
+        cst.ensure_type(node, cst.Call), "(-1,)"))
+
+
+def _cross_entropy(script: Script, call: Call) -> None:
+    """TensorFlow's cross-entropy with logits is one of Keras's options."""
+    script.edits.respell(call.node.func, f"{script.ops}.binary_crossentropy")
+
+    def change(node: cst.BaseExpression) -> cst.BaseExpression:
+        made = cst.ensure_type(node, cst.Call)
+        names = {"labels": "target", "logits": "output"}
+        arguments = [
+            a.with_changes(keyword=cst.Name(names[a.keyword.value]))
+            if a.keyword is not None and a.keyword.value in names
+            else a
+            for a in without(made, None, "name").args
+        ]
+        return with_argument(with_arguments(made, arguments), "from_logits=True")
+
+    script.edits.change(call.node, change)
+
+
+def _respell_options(script: Script) -> None:
+    """What Keras 3 calls an option of an optimizer or of a layer."""
+    for call in script.calls_in(script.source.tree):
+        for name in call.names:
+            if name.startswith("keras.optimizers.") and argument_of(call, "lr"):
+                _rename_keyword(script, call, "lr", "learning_rate")
+            if name == "keras.layers.LeakyReLU" and argument_of(call, "alpha"):
+                _rename_keyword(script, call, "alpha", "negative_slope")
+
+
+def argument_of(call: Call, name: str) -> bool:
+    """Whether a call has an argument of a name."""
+    return any(keyword.arg == name for keyword in call.node.keywords)
+
+
+def _rename_keyword(script: Script, call: Call, before: str, after: str) -> None:
+    def change(node: cst.BaseExpression) -> cst.BaseExpression:
+        made = cst.ensure_type(node, cst.Call)
+        found = keyword(made, before)
+        return made if found is None else made.with_deep_changes(found, keyword=cst.Name(after))
+
+    script.edits.change(call.node, change)
+
+
+def port_imports(code: str) -> str:
+    """Import from `keras` what was imported from TensorFlow's, and drop what is used no longer.
+
+    Args:
+        code: a script whose other lines are ported.
+    """
+    tree = ast.parse(code)
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    imports = _Imports(used)
+    module = cst.parse_module(code).visit(imports)
+    wanted = []
+    if "keras" in used and "keras" not in imports.bound:
+        wanted.append("import keras")
+    if "ops" in used and "ops" not in imports.bound and "ops" not in _assigned(tree):
+        wanted.append("from keras import ops")
+    return module.visit(_Adding(wanted)).code if wanted else module.code
+
+
+def _assigned(tree: ast.Module) -> set[str]:
+    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+
+
+def _moves(module: str) -> bool:
+    return library.canonical(module).split(".")[0] in ("keras", "tensorflow")
+
+
+class _Imports(cst.CSTTransformer):
+    """Rewrites imports; `bound` are the names that they bind afterwards."""
+
+    def __init__(self, used: set[str]):
+        super().__init__()
+        self.used = used
+        self.bound: set[str] = set()
+
+    def leave_SimpleStatementLine(self, original_node, updated_node):  # type: ignore[no-untyped-def]
+        if len(updated_node.body) != 1:
+            return updated_node
+        (small,) = updated_node.body
+        if isinstance(small, cst.Import):
+            kept = self._import(small)
+        elif isinstance(small, cst.ImportFrom):
+            kept = self._import_from(small)
+        else:
+            return updated_node
+        lines = [updated_node.with_changes(body=[one]) for one in kept]
+        lines[1:] = [line.with_changes(leading_lines=[]) for line in lines[1:]]
+        return cst.FlattenSentinel(lines) if len(lines) != 1 else lines[0]
+
+    def _import(self, node: cst.Import) -> list[cst.BaseSmallStatement]:
+        kept = []
+        for alias in node.names:
+            module = code_of(alias.name)
+            name = code_of(alias.asname.name) if alias.asname else module.partition(".")[0]
+            if _moves(module):
+                keras = library.canonical(module)
+                if name not in self.used or (keras != module and not alias.asname):
+                    continue
+                alias = alias.with_changes(name=cst.parse_expression(keras))
+                alias = alias.with_changes(asname=None) if keras == name else alias
+            self.bound.add(name)
+            kept.append(alias)
+        return _with_names(node, kept)
+
+    def _import_from(self, node: cst.ImportFrom) -> list[cst.BaseSmallStatement]:
+        module = code_of(node.module) if node.module is not None else ""
+        if node.relative or not _moves(module):
+            if not isinstance(node.names, cst.ImportStar):
+                self.bound |= {_bound_by(alias) for alias in node.names}
+            return [node]
+        target = library.canonical(module)
+        if target != module and target.startswith("keras"):
+            node = node.with_changes(module=cst.parse_expression(target))
+        if isinstance(node.names, cst.ImportStar):
+            return [node]
+        aliases = [alias for alias in node.names if _bound_by(alias) in self.used]
+        self.bound |= {_bound_by(alias) for alias in aliases}
+        if module != "tensorflow":
+            return _with_names(node, aliases)
+        # `from tensorflow import keras` is `import keras`.
+        own = [alias for alias in aliases if not _is(alias, "keras")]
+        moved = [_last(alias) for alias in aliases if _is(alias, "keras")]
+        return [*_with_names(node, own), *_with_names(cst.Import(moved), moved)]
+
+
+def _bound_by(alias: cst.ImportAlias) -> str:
+    return code_of(alias.asname.name if alias.asname else alias.name)
+
+
+def _is(alias: cst.ImportAlias, name: str) -> bool:
+    return code_of(alias.name) == name
+
+
+def _last(alias: cst.ImportAlias) -> cst.ImportAlias:
+    return alias.with_changes(comma=cst.MaybeSentinel.DEFAULT)
+
+
+def _with_names(
+    node: cst.Import | cst.ImportFrom, aliases: list[cst.ImportAlias]
+) -> list[cst.BaseSmallStatement]:
+    """An import of other names; nothing where there are none."""
+    if not aliases:
+        return []
+    if len(aliases) < len(list(node.names)):  # type: ignore[arg-type]
+        aliases = [*aliases[:-1], _last(aliases[-1])]
+    return [node.with_changes(names=aliases)]
+
+
+class _Adding(cst.CSTTransformer):
+    """Adds imports before the first one of Keras, or after the docstring."""
+
+    def __init__(self, wanted: list[str]):
+        super().__init__()
+        self.wanted = wanted
+
+    def leave_Module(self, original_node, updated_node):  # type: ignore[no-untyped-def]
+        body = list(updated_node.body)
+        place = next(
+            (p for p, line in enumerate(body) if _imports_keras(line)),
+            next((p for p, line in enumerate(body) if _imports(line)), None),
+        )
+        if place is None:
+            place = 1 if updated_node.get_docstring() is not None else 0
+        added = [cst.ensure_type(cst.parse_statement(line), cst.SimpleStatementLine)
+                 for line in self.wanted]
+        if place < len(body):
+            added[0] = added[0].with_changes(leading_lines=body[place].leading_lines)
+            body[place] = body[place].with_changes(leading_lines=[])
+        return updated_node.with_changes(body=[*body[:place], *added, *body[place:]])
+
+
+def _imports(line: cst.CSTNode) -> bool:
+    return isinstance(line, cst.SimpleStatementLine) and isinstance(
+        line.body[0], cst.Import | cst.ImportFrom
+    )
+
+
+def _imports_keras(line: cst.CSTNode) -> bool:
+    return _imports(line) and "keras" in code_of(line)
