@@ -6,9 +6,11 @@ where it begins.
 """
 
 import ast
+import copy
 import re
 import textwrap
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
@@ -37,6 +39,15 @@ class Edits:
         self.replaced: dict[Place, Callable[[str], str]] = {}
         self.adapted: dict[Place, list[Callable[[Statement], Statement]]] = {}
         self.marked: dict[Place, list[str]] = {}
+
+    def saved(self) -> dict[str, Any]:
+        """The changes so far."""
+        plans = {k: v for k, v in vars(self).items() if isinstance(v, dict | set)}
+        return copy.deepcopy(plans)
+
+    def restore(self, plans: dict[str, Any]) -> None:
+        """Forget the changes since."""
+        vars(self).update(plans)
 
     def _place(self, line: int, offset: int) -> Place:
         # Python's offsets are bytes of UTF-8, those of libcst are characters.
@@ -128,24 +139,51 @@ class _Changing(cst.CSTTransformer):
             code = edits.replaced[place](code_of(updated))
             found = statements(code, updated.leading_lines)
         if place in edits.placed:
-            name = f"_kelbo_{place[0]}_{place[1]}"
-            found.insert(0, cst.SimpleStatementLine([cst.Expr(cst.Name(name))]))
+            found.insert(0, cst.SimpleStatementLine([cst.Expr(cst.Name(_name_of(place)))]))
         return cst.FlattenSentinel(found) if len(found) != 1 else found[0]
 
 
 class _Inserting(cst.CSTTransformer):
+    """Puts classes where their places were kept, with the usual blank lines around them."""
+
     def __init__(self, edits: Edits):
         super().__init__()
-        self.names = {f"_kelbo_{line}_{column}": codes
-                      for (line, column), codes in edits.placed.items()}
+        self.names = {
+            _name_of(place): [code for code in codes] for place, codes in edits.placed.items()
+        }
 
-    def leave_SimpleStatementLine(self, original_node, updated_node):  # type: ignore[no-untyped-def]
-        statement = updated_node.body[0]
-        if isinstance(statement, cst.Expr) and isinstance(statement.value, cst.Name):
-            codes = self.names.get(statement.value.value)
-            if codes is not None:
-                return cst.FlattenSentinel([s for code in codes for s in statements(code())])
-        return updated_node
+    def leave_Module(self, original_node, updated_node):  # type: ignore[no-untyped-def]
+        return updated_node.with_changes(body=self._filled(updated_node.body, 2))
+
+    def leave_IndentedBlock(self, original_node, updated_node):  # type: ignore[no-untyped-def]
+        return updated_node.with_changes(body=self._filled(updated_node.body, 1))
+
+    def _filled(self, body: Sequence[Statement], blank: int) -> list[Statement]:
+        found: list[Statement] = []
+        gap = False
+        for statement in body:
+            codes = self.names.get(code_of(statement).strip())
+            for code in codes or ():
+                made = statements(code())
+                found += [_apart(made[0], blank if found else 0), *made[1:]]
+            if codes is None:
+                found.append(_apart(statement, blank) if gap else statement)
+            gap = codes is not None
+        return found
+
+
+def _apart(statement: Statement, blank: int) -> Statement:
+    """A statement with at least so many blank lines above it."""
+    lines = list(statement.leading_lines)
+    there = next((n for n, line in enumerate(lines) if line.comment is not None), len(lines))
+    return statement.with_changes(
+        leading_lines=[*[cst.EmptyLine(indent=False)] * max(0, blank - there), *lines]
+    )
+
+
+def _name_of(place: Place) -> str:
+    """What keeps a place until its code is made."""
+    return f"_kelbo_{place[0]}_{place[1]}"
 
 
 def code_of(node: cst.CSTNode) -> str:

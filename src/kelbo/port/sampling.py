@@ -107,7 +107,7 @@ def _lambda_becomes_layer(script: Script, call: Call, function: Function, number
         (parameter,) = function.parameters
         script.edits.insert(
             script.top(call.node),
-            lambda: f"\n\n{head}    def call(self, {parameter}):\n        return {body['code']}\n\n\n",
+            lambda: f"{head}    def call(self, {parameter}):\n        return {body['code']}\n",
         )
         return name
     users = [mention for mention in script.mentions(node.name)
@@ -169,7 +169,8 @@ def _layer_gets_generator(script: Script, written: Class, noises: list[Call]) ->
                     body[place] = method.with_changes(body=inner.with_changes(body=lines))
         else:
             first = 1 if definition.get_docstring() is not None else 0
-            body[first:first] = statements(("\n" if first else "") + _START.format(seed=seeds[0]))
+            above = [cst.EmptyLine(indent=False)] * first
+            body[first:first] = statements(_START.format(seed=seeds[0]), above)
             if len(body) > first + 1:
                 gap = cst.EmptyLine(indent=False)
                 rest = body[first + 1]

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from kelbo.doctor.interpreter import read
@@ -75,6 +76,20 @@ class Script:
         if Left(line, reason) not in self.left:
             self.left.append(Left(line, reason))
             self.edits.mark(self.statement(node), f"left as it was: {reason}")
+
+    @contextmanager
+    def attempt(self, node: ast.AST) -> Iterator[None]:
+        """Plan changes that are made all or not at all.
+
+        Args:
+            node: what is left as it was, and marked, where they cannot be made.
+        """
+        before = self.edits.saved()
+        try:
+            yield
+        except Unportable as problem:
+            self.edits.restore(before)
+            self.leave(node, problem.reason)
 
     def above(self, node: ast.AST) -> Iterator[ast.AST]:
         """What a piece of syntax is in, from the inside out."""

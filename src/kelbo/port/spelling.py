@@ -140,13 +140,20 @@ def port_imports(code: str) -> str:
         code: a script whose other lines are ported.
     """
     tree = ast.parse(code)
-    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    imports = _Imports(used)
+    loaded = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]
+    used = {node.id for node in loaded}
+    bound = _assigned(tree) | {
+        (alias.asname or alias.name).partition(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    imports = _Imports(used, {"ops"} & used - bound)
     module = cst.parse_module(code).visit(imports)
     wanted = []
     if "keras" in used and "keras" not in imports.bound:
         wanted.append("import keras")
-    if "ops" in used and "ops" not in imports.bound and "ops" not in _assigned(tree):
+    if imports.missing:
         wanted.append("from keras import ops")
     return module.visit(_Adding(wanted)).code if wanted else module.code
 
@@ -162,15 +169,17 @@ def _moves(module: str) -> bool:
 class _Imports(cst.CSTTransformer):
     """Rewrites imports; `bound` are the names that they bind afterwards."""
 
-    def __init__(self, used: set[str]):
+    def __init__(self, used: set[str], missing: set[str]):
         super().__init__()
-        self.used = used
+        self.used, self.missing = used, missing
         self.bound: set[str] = set()
 
     def leave_SimpleStatementLine(self, original_node, updated_node):  # type: ignore[no-untyped-def]
         if len(updated_node.body) != 1:
             return updated_node
         (small,) = updated_node.body
+        if _names_backend(small, self.used):
+            return cst.RemoveFromParent()
         if isinstance(small, cst.Import):
             kept = self._import(small)
         elif isinstance(small, cst.ImportFrom):
@@ -208,6 +217,11 @@ class _Imports(cst.CSTTransformer):
         if isinstance(node.names, cst.ImportStar):
             return [node]
         aliases = [alias for alias in node.names if _bound_by(alias) in self.used]
+        if target == "keras" and aliases and "ops" in self.missing:
+            self.missing.discard("ops")
+            comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+            aliases[-1] = aliases[-1].with_changes(comma=comma)
+            aliases.append(cst.ImportAlias(cst.Name("ops")))
         self.bound |= {_bound_by(alias) for alias in aliases}
         if module != "tensorflow":
             return _with_names(node, aliases)
@@ -215,6 +229,14 @@ class _Imports(cst.CSTTransformer):
         own = [alias for alias in aliases if not _is(alias, "keras")]
         moved = [_last(alias) for alias in aliases if _is(alias, "keras")]
         return [*_with_names(node, own), *_with_names(cst.Import(moved), moved)]
+
+
+def _names_backend(small: cst.BaseSmallStatement, used: set[str]) -> bool:
+    """Whether a line says `K = keras.backend` and nothing uses K."""
+    if not isinstance(small, cst.Assign) or len(small.targets) != 1:
+        return False
+    name, value = code_of(small.targets[0].target), code_of(small.value)
+    return value in ("keras.backend", "tf.keras.backend") and name not in used
 
 
 def _bound_by(alias: cst.ImportAlias) -> str:
@@ -241,7 +263,7 @@ def _with_names(
 
 
 class _Adding(cst.CSTTransformer):
-    """Adds imports before the first one of Keras, or after the docstring."""
+    """Adds imports beside those of Keras, or else before the first one there is."""
 
     def __init__(self, wanted: list[str]):
         super().__init__()
@@ -249,18 +271,26 @@ class _Adding(cst.CSTTransformer):
 
     def leave_Module(self, original_node, updated_node):  # type: ignore[no-untyped-def]
         body = list(updated_node.body)
-        place = next(
-            (p for p, line in enumerate(body) if _imports_keras(line)),
-            next((p for p, line in enumerate(body) if _imports(line)), None),
-        )
-        if place is None:
-            place = 1 if updated_node.get_docstring() is not None else 0
-        added = [cst.ensure_type(cst.parse_statement(line), cst.SimpleStatementLine)
-                 for line in self.wanted]
-        if place < len(body):
-            added[0] = added[0].with_changes(leading_lines=body[place].leading_lines)
-            body[place] = body[place].with_changes(leading_lines=[])
-        return updated_node.with_changes(body=[*body[:place], *added, *body[place:]])
+        for wanted in self.wanted:
+            line = cst.ensure_type(cst.parse_statement(wanted), cst.SimpleStatementLine)
+            whole = next((p for p, one in enumerate(body) if _says(one, "import keras")), None)
+            first = next((p for p, one in enumerate(body) if _imports_keras(one)), None)
+            if whole is not None:
+                body.insert(whole + 1, line)
+                continue
+            place = next((p for p, one in enumerate(body) if _imports(one)), None)
+            place = place if first is None else first
+            if place is None:
+                place = 1 if updated_node.get_docstring() is not None else 0
+            if place < len(body):
+                line = line.with_changes(leading_lines=body[place].leading_lines)
+                body[place] = body[place].with_changes(leading_lines=[])
+            body.insert(place, line)
+        return updated_node.with_changes(body=body)
+
+
+def _says(line: cst.CSTNode, code: str) -> bool:
+    return _imports(line) and code_of(line).strip().splitlines()[-1] == code
 
 
 def _imports(line: cst.CSTNode) -> bool:

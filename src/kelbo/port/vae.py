@@ -6,6 +6,7 @@ their values for this batch as `y_pred`. There the script's own lines compute th
 """
 
 import ast
+import textwrap
 from collections.abc import Callable, Sequence
 
 import libcst as cst
@@ -43,6 +44,10 @@ _Code = Callable[[], str]
 _LOSSES = {"squared_error": "mean_squared_error", "absolute_error": "mean_absolute_error"}
 
 
+# The arguments of compute_loss.
+_RESERVED = {"self", "x", "y", "y_pred", "sample_weight"}
+
+
 class Model:
     """The model that a loss belongs to, and what compute_loss needs of it.
 
@@ -56,13 +61,16 @@ class Model:
         made = instance.node
         if not isinstance(made, ast.Call) or not isinstance(instance.of, Known):
             raise Unportable(made or script.source.tree.body[0], "its class is the script's own.")
-        if not isinstance(instance.inputs, Tensor):
+        self.input = _alone(instance.inputs)
+        if not isinstance(self.input, Tensor):
             raise Unportable(made, "it has more than one input.")
         given = argument(made, 1, "outputs")
+        if isinstance(given, ast.List) and len(given.elts) == 1:
+            output = output or given.elts[0]
         output = output or given
         if given is None or output is None:
             raise Unportable(made, "its outputs cannot be told.")
-        value = script.program.value(output)
+        value = _alone(script.program.value(output))
         if not isinstance(value, Tensor):
             raise Unportable(made, "it has more than one output.")
         self.script, self.instance, self.made = script, instance, made
@@ -83,11 +91,21 @@ class Model:
             if call.method == "compile" and self.instance in call.owners
         ]
 
+    def sort(self) -> None:
+        """What is handed over, in the order in which the script names it first."""
+        first: dict[str, tuple[int, int]] = {}
+        for node in ast.walk(self.script.source.tree):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                place = node.lineno, node.col_offset
+                first[node.id] = min(place, first.get(node.id, place))
+        last = (len(self.script.source.text), 0)
+        self.others = dict(sorted(self.others.items(), key=lambda o: first.get(o[0], last)))
+
     def hand_over(self, node: ast.expr, value: Value) -> str:
         """The name by which compute_loss has a tensor; the model hands it over if need be."""
         name = node.id if isinstance(node, ast.Name) else dotted(node).replace(".", "_")
         name = name.removeprefix("self_")
-        if same(value, self.instance.inputs):
+        if same(value, self.input):
             if name not in self.inputs:
                 self.inputs.append(name)
             return name
@@ -121,6 +139,10 @@ class Model:
                     return True
         return False
 
+    def settle_name(self) -> None:
+        """Give the reconstruction a name if it has none."""
+        self.name = self.name or self.script.free_name("reconstruction", "reconstructed")
+
     def write(self, lines: Sequence[_Code], place: ast.stmt, only_here: bool) -> None:
         """Plan the class and the call that makes the model.
 
@@ -132,8 +154,9 @@ class Model:
         script = self.script
         name = script.free_name("VAE", "VAEModel")
         script.bound.add(name)
-        self.name = self.name or script.free_name("reconstruction", "reconstructed")
-        if {"y", "y_pred", "self"} & {self.name, *self.others} or "x" in self.others:
+        self.settle_name()
+        self.sort()
+        if _RESERVED & {self.name, *self.others}:
             raise Unportable(self.made, "a tensor has the name of an argument of compute_loss.")
 
         def outputs(node: cst.BaseExpression) -> cst.BaseExpression:
@@ -141,22 +164,22 @@ class Model:
             code = code_of(node_of(made, 1, "outputs").value)
             if self.output is not self.given:
                 code = script.code(self.output)
+            entry = node_of(made, 0, "inputs")
+            if isinstance(entry.value, cst.List) and len(entry.value.elements) == 1:
+                made = made.with_deep_changes(entry, value=entry.value.elements[0].value)
             listed = cst.parse_expression(f"[{', '.join([code, *self.others.values()])}]")
             found = node_of(made, 1, "outputs")
             return made.with_deep_changes(found, value=listed)
 
         script.edits.change(self.made, outputs)
-        top = script.top(place)
-        where = place if only_here else top
-        # What stands at the margin has two lines above it.
-        gap = "\n" if where is not top else "\n\n"
-        script.edits.insert(where, lambda: gap + self._class(name, lines) + gap)
+        where = place if only_here else script.top(place)
+        script.edits.insert(where, lambda: self._class(name, lines))
 
     def _class(self, name: str, lines: Sequence[_Code]) -> str:
         parts = [f'"""A VAE whose outputs are all that its loss needs."""\n']
         if self.trackers:
             made = [
-                f"self.{attribute} = keras.metrics.Mean(name={text!r})\n"
+                f'self.{attribute} = keras.metrics.Mean(name="{text}")\n'
                 for attribute, text in self.trackers
             ]
             parts.append(
@@ -174,8 +197,6 @@ class Model:
         first = [f"# {line}\n" for line in weight_in_words(self.script)]
         first += [f"{', '.join([self.name, *self.others])} = y_pred\n"]
         first = [f"{alias} = x\n" for alias in self.inputs if alias != "x"] + first
-        if "x" == self.name:
-            raise Unportable(self.made, "the reconstruction has the name of an argument.")
         body = "".join(first) + "".join(line().strip("\n") + "\n" for line in lines)
         parts.append(
             "def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **kwargs):\n"
@@ -217,6 +238,11 @@ class Model:
         return ""
 
 
+def _alone(value: Value | None) -> Value | None:
+    """What a list of one thing holds."""
+    return value.items[0] if isinstance(value, Items) and len(value.items) == 1 else value
+
+
 def node_of(call: cst.Call, position: int, *names: str) -> cst.Arg:
     """The argument of a call at a position or of a name."""
     for place, given in enumerate(call.args):
@@ -232,17 +258,15 @@ def weight_in_words(script: Script) -> list[str]:
         return ["Reconstruction and KL term weigh what they weighed."]
     (beta,) = betas
     meaning = explain_beta(beta).partition(":")[0]
-    return [f"As before, the effective beta is {format_beta(beta)}" + f": {meaning}." * bool(meaning)
-            + "." * (not meaning)]
+    said = f"The effective beta is {format_beta(beta)}, as before{': ' * bool(meaning)}{meaning}."
+    return textwrap.wrap(said, 78)
 
 
 def port_vaes(script: Script) -> None:
     """Port every model whose loss reads tensors of the graph."""
-    for port in (_port_added_losses, _port_loss_layers, _port_closures):
-        try:
-            port(script)
-        except Unportable as problem:
-            script.leave(problem.node, problem.reason)
+    _port_added_losses(script)
+    _port_loss_layers(script)
+    _port_closures(script)
 
 
 # Recipes 3 and 4: model.add_loss
@@ -256,10 +280,8 @@ def _port_added_losses(script: Script) -> None:
         if call.method == "add_loss" and call.step is None and models and is_symbolic(loss):
             added.setdefault(models[0], []).append(call)
     for instance, calls in added.items():
-        try:
+        with script.attempt(calls[0].node):
             _port_added(script, Model(script, instance), calls)
-        except Unportable as problem:
-            script.leave(calls[0].node, problem.reason)
 
 
 def _port_added(script: Script, model: Model, calls: list[Call]) -> None:
@@ -500,10 +522,8 @@ def _port_closures(script: Script) -> None:
         if call.method == "compile" and (call.node in compilations or _is_made_of_tensors(script, call))
     }
     for call in handed.values():
-        try:
+        with script.attempt(call.node):
             _port_closure(script, call)
-        except Unportable as problem:
-            script.leave(call.node, problem.reason)
 
 
 def _is_made_of_tensors(script: Script, call: Call) -> bool:
@@ -583,6 +603,8 @@ def pass_on(script: Script, model: Model, kind: str, but: ast.AST | None = None)
                 calls[call.node] = call.node
                 grown = True
                 functions.add(around)
+    model.sort()
+    names = [name for name in model.others if name in names]
     for function in functions - {but}:
         _add_parameters(script, function, names)
     for node in calls.values():
@@ -631,10 +653,8 @@ def _port_loss_layers(script: Script) -> None:
             call.node in inside and {*_called(script, call)} & reading for call in script.program.calls
         )
         if adds and reads_here:
-            try:
+            with script.attempt(written.node):
                 _port_loss_layer(script, written, adds)
-            except Unportable as problem:
-                script.leave(written.node, problem.reason)
 
 
 def _called(script: Script, call: Call) -> list[ast.AST]:
@@ -665,7 +685,7 @@ def _port_loss_layer(script: Script, written: Class, adds: list[Call]) -> None:
     handed = []
     for element in given.elts:
         value = script.program.value(element)
-        if same(value, model.instance.inputs):
+        if same(value, model.input):
             handed.append("x")
         elif element is model.output:
             handed.append("")
@@ -679,7 +699,9 @@ def _port_loss_layer(script: Script, written: Class, adds: list[Call]) -> None:
     unpacked = isinstance(first, ast.Assign) and dotted(first.value) == parameter
     if unpacked and isinstance(first, ast.Assign) and isinstance(first.targets[0], ast.Tuple):
         targets = [dotted(target) for target in first.targets[0].elts]
-        model.name = targets[handed.index("")]
+        target = targets[handed.index("")]
+        model.name = model.name if target in _RESERVED else target
+        model.settle_name()
         pairs = [(t, h or model.name) for t, h in zip(targets, handed, strict=True)]
         prelude = [_constant(f"{t} = {h}") for t, h in pairs if t != h]
         body = rest
@@ -722,13 +744,13 @@ def _model_behind(script: Script, use: Call, given: ast.List | ast.Tuple) -> Mod
         )
         if output is use.node or named:
             if named and isinstance(parent, ast.Assign) and isinstance(output, ast.Name):
-                if len(script.mentions(output.id)) > 1 and not any(
-                    n in ast.walk(given) for n in script.mentions(output.id)
-                ):
+                end = parent.end_lineno or parent.lineno
+                later = [m for m in script.mentions(output.id) if m.lineno > end]
+                if later != [output]:
                     raise Unportable(use.node, f"{output.id} is used elsewhere.")
                 script.edits.remove(parent)
-            others = [e for e in given.elts
-                      if not same(script.program.value(e), made.inputs)]
+            entry = _alone(made.inputs)
+            others = [e for e in given.elts if not same(script.program.value(e), entry)]
             if not others:
                 raise Unportable(use.node, "the layer does not get the reconstruction.")
             return Model(script, made, others[0])
