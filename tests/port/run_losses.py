@@ -6,6 +6,7 @@ the loss that `evaluate` gives for what `fit` was given, or the exception.
 """
 
 import json
+import os
 import runpy
 import sys
 import warnings
@@ -18,18 +19,16 @@ class Reached(BaseException):
 
 
 def constant_noise(shape, *args, **kwargs):
+    if legacy():
+        import tensorflow as tf
+
+        return tf.fill(shape, 0.7)
     import keras
 
-    if hasattr(keras, "ops") and not legacy():
-        return keras.ops.full(shape, 0.7)
-    import tensorflow as tf
-
-    return tf.fill(shape, 0.7)
+    return keras.ops.full(shape, 0.7)
 
 
 def legacy():
-    import os
-
     return os.environ.get("TF_USE_LEGACY_KERAS") == "1"
 
 
@@ -75,8 +74,9 @@ def main(jobs, results, mode):
     if legacy():
         import tensorflow as tf
         import tf_keras as keras
+        from tensorflow.keras import backend
 
-        tf.random.normal = keras.backend.random_normal = constant_noise
+        tf.random.normal = backend.random_normal = constant_noise
         if mode == "graph":
             tf.compat.v1.disable_eager_execution()
             from tf_keras.src.engine.training_v1 import Model as model

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from kelbo.doctor import Severity, Source, examine
-from kelbo.doctor.source import read_script
+from kelbo.doctor import Source
+from kelbo.port.formula import Formula
 from kelbo.port.sampling import port_sampling
 from kelbo.port.script import Left, Script
 from kelbo.port.spelling import port_imports, respell
@@ -18,11 +18,13 @@ class Ported:
         text: its code.
         changed: whether there was anything to port.
         left: what was left as it was.
+        formula: the loss, as it is read from the original; None where it cannot be.
     """
 
     text: str
     changed: bool
     left: tuple[Left, ...] = field(default=())
+    formula: Formula | None = None
 
 
 def port(source: Source) -> Ported:
@@ -34,6 +36,10 @@ def port(source: Source) -> Ported:
     script = Script(source)
     respell(script)
     port_sampling(script)
-    port_vaes(script)
+    formulas = port_vaes(script)
+    if not (script.edits.changed or script.left):
+        return Ported(source.text, False)
     text = port_imports(script.edits.apply())
-    return Ported(text, text != source.text, tuple(script.left))
+    formula = formulas[0] if len(formulas) == 1 else None
+    left = tuple(sorted(script.left, key=lambda one: one.line))
+    return Ported(text, text != source.text, left, formula)

@@ -10,6 +10,7 @@ from kelbo.doctor.program import Call
 from kelbo.doctor.source import Source
 from kelbo.doctor.values import Function, Instance, Tensor, Value, options
 from kelbo.port.edits import Edits
+from kelbo.port.formula import Formula
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
@@ -52,6 +53,7 @@ class Script:
         self.program = read(source.tree)
         self.edits = Edits(source.text)
         self.left: list[Left] = []
+        self.formulas: list[Formula | None] = []
         self.parents = {
             child: node for node in ast.walk(source.tree) for child in ast.iter_child_nodes(node)
         }

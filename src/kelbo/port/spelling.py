@@ -6,7 +6,7 @@ import libcst as cst
 
 from kelbo.doctor import library
 from kelbo.doctor.program import Call
-from kelbo.doctor.values import Known, is_symbolic
+from kelbo.doctor.values import Known, is_model_name, is_symbolic
 from kelbo.port.edits import code_of, keyword, with_argument, with_arguments, without
 from kelbo.port.names import EAGER, today
 from kelbo.port.script import Script
@@ -115,8 +115,24 @@ def _respell_options(script: Script) -> None:
         for name in call.names:
             if name.startswith("keras.optimizers.") and argument_of(call, "lr"):
                 _rename_keyword(script, call, "lr", "learning_rate")
+            spelled = getattr(call.function, "spelled", name)
+            if is_model_name(name) and not name.endswith("Sequential") and spelled != name:
+                script.edits.change(call.node, _without_lists_of_one)
             if name == "keras.layers.LeakyReLU" and argument_of(call, "alpha"):
                 _rename_keyword(script, call, "alpha", "negative_slope")
+
+
+def _without_lists_of_one(node: cst.BaseExpression) -> cst.BaseExpression:
+    """A model of [x] and [y] is called with lists in Keras 3; Keras 2 took one tensor for it."""
+    made = cst.ensure_type(node, cst.Call)
+    return made.with_changes(
+        args=[
+            given.with_changes(value=given.value.elements[0].value)
+            if isinstance(given.value, cst.List) and len(given.value.elements) == 1
+            else given
+            for given in made.args
+        ]
+    )
 
 
 def argument_of(call: Call, name: str) -> bool:

@@ -37,6 +37,7 @@ from kelbo.port.edits import (
     with_arguments,
     without,
 )
+from kelbo.port.formula import Formula, formula
 from kelbo.port.sampling import REGISTERED
 from kelbo.port.script import Script, Unportable, argument, function_of, model_of, same
 
@@ -78,6 +79,7 @@ class Model:
         self.name = output.id if isinstance(output, ast.Name) else ""
         self.inputs: list[str] = []
         self.others: dict[str, str] = {}
+        self.handed: dict[str, Value] = {}
         self.trackers: list[tuple[str, str]] = []
         self.stored = ""
         self.methods: list[_Code] = []
@@ -105,6 +107,7 @@ class Model:
         """The name by which compute_loss has a tensor; the model hands it over if need be."""
         name = node.id if isinstance(node, ast.Name) else dotted(node).replace(".", "_")
         name = name.removeprefix("self_")
+        value = _alone(value) or value
         if same(value, self.input):
             if name not in self.inputs:
                 self.inputs.append(name)
@@ -116,9 +119,10 @@ class Model:
             return name
         if name not in self.others:
             self.others[name] = self._source(node, value)
+            self.handed[name] = value
         return name
 
-    def _source(self, node: ast.expr, value: Value) -> str:
+    def _source(self, node: ast.expr, value: Value | None) -> str:
         """How the place where the model is made calls a tensor."""
         names = [dotted(node)]
         if isinstance(value, Tensor):
@@ -164,14 +168,14 @@ class Model:
             code = code_of(node_of(made, 1, "outputs").value)
             if self.output is not self.given:
                 code = script.code(self.output)
-            entry = node_of(made, 0, "inputs")
-            if isinstance(entry.value, cst.List) and len(entry.value.elements) == 1:
-                made = made.with_deep_changes(entry, value=entry.value.elements[0].value)
             listed = cst.parse_expression(f"[{', '.join([code, *self.others.values()])}]")
             found = node_of(made, 1, "outputs")
             return made.with_deep_changes(found, value=listed)
 
         script.edits.change(self.made, outputs)
+        known = list(balances(script.program))
+        handed = [self.handed[name] for name in self.others]
+        script.formulas.append(formula(known[0], handed) if len(known) == 1 else None)
         where = place if only_here else script.top(place)
         script.edits.insert(where, lambda: self._class(name, lines))
 
@@ -262,11 +266,12 @@ def weight_in_words(script: Script) -> list[str]:
     return textwrap.wrap(said, 78)
 
 
-def port_vaes(script: Script) -> None:
-    """Port every model whose loss reads tensors of the graph."""
+def port_vaes(script: Script) -> list[Formula | None]:
+    """Port every model whose loss reads tensors of the graph; returns their losses."""
     _port_added_losses(script)
     _port_loss_layers(script)
     _port_closures(script)
+    return script.formulas
 
 
 # Recipes 3 and 4: model.add_loss
@@ -313,9 +318,15 @@ def _port_added(script: Script, model: Model, calls: list[Call]) -> None:
     if compiled:
         lines.append(lambda: f"reconstruction_loss = {compiled()}")
         parts.insert(0, lambda: "reconstruction_loss")
-    lines.append(lambda: "return " + " + ".join(part() for part in parts) + model.regularized)
+    lines.append(lambda: f"return {_sum(parts)}{model.regularized}")
     place = script.statement(model.made)
     model.write([*used.lines, *lines], place, used.only_here)
+
+
+def _sum(parts: Sequence[_Code]) -> str:
+    """The sum of expressions."""
+    first, *others = [part() for part in parts]
+    return first + "".join(f" - {o[1:]}" if o.startswith("-") else f" + {o}" for o in others)
 
 
 def _template(template: str, code: _Code) -> _Code:
@@ -739,8 +750,11 @@ def _model_behind(script: Script, use: Call, given: ast.List | ast.Tuple) -> Mod
         if made is None or made.node is not call.node:
             continue
         output = argument(call.node, 1, "outputs")
-        named = isinstance(parent, ast.Assign) and isinstance(output, ast.Name) and (
-            output.id in _assigns(parent)
+        named = (
+            isinstance(parent, ast.Assign)
+            and isinstance(output, ast.Name)
+            and output.id in _assigns(parent)
+            and same(script.program.value(output), script.program.value(use.node))
         )
         if output is use.node or named:
             if named and isinstance(parent, ast.Assign) and isinstance(output, ast.Name):
@@ -789,7 +803,7 @@ def _loss_lines(
             lines.append(_template(f"self.{name}_tracker.update_state({{}})", code))
         else:
             lines.append(script.edits.move(statement))
-    lines.append(lambda: "return " + " + ".join(loss() for loss in losses) + model.regularized)
+    lines.append(lambda: f"return {_sum(losses)}{model.regularized}")
     return lines
 
 
