@@ -59,7 +59,9 @@ def port(
     from kelbo.port import port as rewrite
 
     if script.suffix == ".ipynb":
-        raise UsageError(f"Expected a script, received the notebook {script}: save it as .py first.")
+        raise UsageError(
+            f"Expected a script, received the notebook {script}: save it as .py first."
+        )
     place = _place(script, out, force)
     chosen = choose(backend)[0] if check else ""
     source = doctor.load(str(script))
@@ -69,8 +71,8 @@ def port(
     for left in ported.left:
         say(f"{script}:{left.line}: left as it was: {left.reason}", style="yellow")
     if not ported.changed:
-        say(f"There is nothing to port in {script}.")
-        return
+        say(f"There is nothing {'more ' * bool(ported.left)}to port in {script}.")
+        raise typer.Exit(1 if ported.left else 0)
     if place is None:
         sys.stdout.write(ported.text)
     else:
@@ -94,7 +96,9 @@ def _place(script: Path, out: str | None, force: bool) -> Path | None:
         return None
     place = Path(out) if out is not None else script.with_name(f"{script.stem}-keras3.py")
     if place.exists() and script.exists() and place.samefile(script):
-        raise UsageError(f"{place} is the script itself, which is never written. Name another file.")
+        raise UsageError(
+            f"{place} is the script itself, which is never written. Name another file."
+        )
     if place.is_dir():
         raise UsageError(f"Expected the name of a file, received the folder {place}.")
     if place.exists() and not force:

@@ -308,9 +308,7 @@ def balances(program: Program) -> Iterator[Balance]:
                         yield balance
 
 
-def _balance(
-    node: ast.AST, reconstruction: Term, kl: Term, shape: Shape | None
-) -> Balance | None:
+def _balance(node: ast.AST, reconstruction: Term, kl: Term, shape: Shape | None) -> Balance | None:
     pixel, latent = scale(reconstruction, shape), scale(kl)
     kind = getattr(reconstruction.content, "kind", "")
     if pixel is None or latent is None or kind == "absolute_error":

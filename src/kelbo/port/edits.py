@@ -33,7 +33,7 @@ class Edits:
         self._lines = [line.encode() for line in re.split(r"\r\n|\r|\n", text)]
         self.module = cst.parse_module(text)
         self.expressions: dict[tuple[Place, Place], list[_Change]] = {}
-        self.removed: set[Place] = set()
+        self.removed: dict[Place, str] = {}
         self.moved: dict[Place, str] = {}
         self.placed: dict[Place, list[Callable[[], str]]] = {}
         self.replaced: dict[Place, Callable[[str], str]] = {}
@@ -74,9 +74,11 @@ class Edits:
         """Put other code in the place of an expression."""
         self.change(node, lambda _: cst.parse_expression(code))
 
-    def remove(self, node: ast.stmt) -> None:
-        """Remove a statement and the comments above it."""
-        self.removed.add(self.start(node))
+    def remove(self, node: ast.stmt) -> Callable[[], str]:
+        """Remove a statement; the comments above it and beside it are there afterwards."""
+        place = self.start(node)
+        self.removed[place] = ""
+        return lambda: self.removed[place]
 
     def move(self, node: ast.stmt) -> Callable[[], str]:
         """Remove a statement; its code, comments and changes included, is there afterwards."""
@@ -128,10 +130,7 @@ class _Changing(cst.CSTTransformer):
 
     def _statement(self, place: Place, updated: Statement):  # type: ignore[no-untyped-def]
         edits = self.edits
-        remarks = [cst.EmptyLine(comment=cst.Comment(f"# {_MARK}{remark}"))
-                   for remark in edits.marked.get(place, ())]
-        if remarks:
-            updated = updated.with_changes(leading_lines=[*updated.leading_lines, *remarks])
+        updated = _remarked(updated, edits.marked.get(place, ()))
         for change in edits.adapted.get(place, ()):
             updated = change(updated)
         found: list[Statement] = [updated]
@@ -139,6 +138,7 @@ class _Changing(cst.CSTTransformer):
             edits.moved[place] = code_of(updated).strip("\n")
             found = []
         elif place in edits.removed:
+            edits.removed[place] = _comments_of(updated)
             found = []
         elif place in edits.replaced:
             code = edits.replaced[place](code_of(updated))
@@ -146,6 +146,23 @@ class _Changing(cst.CSTTransformer):
         if place in edits.placed:
             found.insert(0, cst.SimpleStatementLine([cst.Expr(cst.Name(_name_of(place)))]))
         return cst.FlattenSentinel(found) if len(found) != 1 else found[0]
+
+
+def _comments_of(statement: Statement) -> str:
+    """The comments above a statement and beside it, one on each line."""
+    found = [line.comment for line in statement.leading_lines]
+    if isinstance(statement, cst.SimpleStatementLine):
+        found.append(statement.trailing_whitespace.comment)
+    return "".join(f"{comment.value}\n" for comment in found if comment is not None)
+
+
+def _remarked(statement: Statement, remarks: Sequence[str]) -> Statement:
+    """A statement with comments above it, those left out that are there."""
+    lines = list(statement.leading_lines)
+    there = {line.comment.value for line in lines if line.comment is not None}
+    comments = [f"# {_MARK}{remark}" for remark in remarks]
+    lines += [cst.EmptyLine(comment=cst.Comment(c)) for c in comments if c not in there]
+    return statement.with_changes(leading_lines=lines) if remarks else statement
 
 
 class _Inserting(cst.CSTTransformer):
@@ -225,9 +242,7 @@ def without(call: cst.Call, position: int | None, *names: str) -> cst.Call:
         argument
         for place, argument in enumerate(call.args)
         if not (
-            argument.keyword.value in names
-            if argument.keyword is not None
-            else place == position
+            argument.keyword.value in names if argument.keyword is not None else place == position
         )
     ]
     return with_arguments(call, kept)
@@ -240,20 +255,23 @@ def with_argument(call: cst.Call, code: str) -> cst.Call:
 
 
 def with_arguments(call: cst.Call, arguments: Sequence[cst.Arg]) -> cst.Call:
-    """A call with other arguments, with commas between them as they were."""
-    *head, last = arguments or [None]
-    if last is None:
+    """A call with other arguments; each on a line of its own where they were so."""
+    if not arguments:
         return call.with_changes(args=[], whitespace_before_args=cst.SimpleWhitespace(""))
-    comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
-    spaced = next((a.comma for a in call.args if isinstance(a.comma, cst.Comma)
-                   and isinstance(a.comma.whitespace_after, cst.ParenthesizedWhitespace)), comma)
-    made = [a if isinstance(a.comma, cst.Comma) else a.with_changes(comma=spaced) for a in head]
-    trailing = call.args[-1].comma if call.args else cst.MaybeSentinel.DEFAULT
-    after = call.args[-1].whitespace_after_arg if call.args else cst.SimpleWhitespace("")
-    made = [a.with_changes(whitespace_after_arg=cst.SimpleWhitespace("")) for a in made]
-    return call.with_changes(
-        args=[*made, last.with_changes(comma=trailing, whitespace_after_arg=after)]
-    )
+    before = call.whitespace_before_args
+    lines = isinstance(before, cst.ParenthesizedWhitespace)
+    comma = cst.Comma(whitespace_after=before if lines else cst.SimpleWhitespace(" "))
+    ended = call.args[-1] if call.args else None
+    *head, last = arguments
+    made = [
+        given
+        if isinstance(given.comma, cst.Comma) and given is not ended
+        else given.with_changes(comma=comma, whitespace_after_arg=cst.SimpleWhitespace(""))
+        for given in head
+    ]
+    if ended is not None:
+        last = last.with_changes(comma=ended.comma, whitespace_after_arg=ended.whitespace_after_arg)
+    return call.with_changes(args=[*made, last])
 
 
 def _in_the_same_parentheses(

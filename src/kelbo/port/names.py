@@ -1,17 +1,8 @@
 """What the functions of `keras.backend` and of TensorFlow are called in Keras 3."""
 
 from kelbo.doctor import library
+from kelbo.doctor.rules.backend_functions import SAME
 
-# What keras.ops has under the same name.
-_SAME = frozenset(
-    """
-    abs all any arange argmax argmin binary_crossentropy cast categorical_crossentropy clip
-    concatenate cos cumprod cumsum elu equal exp expand_dims eye greater greater_equal hard_sigmoid
-    less less_equal log logsumexp max maximum mean min minimum not_equal one_hot ones ones_like
-    prod relu reshape round shape sigmoid sign sin softmax softplus softsign sqrt square squeeze
-    stack std stop_gradient sum tanh tile transpose var zeros zeros_like
-    """.split()
-)
 _OTHERS = {
     "add": "add",
     "clip_by_value": "clip",
@@ -32,15 +23,7 @@ _OTHERS = {
     "subtract": "subtract",
     "where": "where",
 }
-_SETTINGS = {
-    "epsilon",
-    "floatx",
-    "image_data_format",
-    "set_floatx",
-    "set_epsilon",
-    "set_image_data_format",
-}
-_SCIENCE = ("tensorflow.math.", "tensorflow.nn.", "tensorflow.")
+_TENSORFLOW = ("tensorflow.math.", "tensorflow.nn.", "tensorflow.")
 # keras.random has these with the arguments shape, mean or minval, stddev or maxval, dtype, seed,
 # in the order of keras.backend and of TensorFlow.
 _NOISE = {"normal": "keras.random.normal", "uniform": "keras.random.uniform"}
@@ -69,13 +52,8 @@ def today(name: str, ops: str) -> str | None:
     if name == "tensorflow.random.set_seed":
         return "keras.utils.set_random_seed"
     last = name.rpartition(".")[2]
-    if name == f"keras.backend.{last}":
-        if last in _SETTINGS:
-            return f"keras.config.{last}"
-        if last == "clear_session":
-            return "keras.utils.clear_session"
-    elif name not in [prefix + last for prefix in _SCIENCE]:
+    if name not in [prefix + last for prefix in ("keras.backend.", *_TENSORFLOW)]:
         return None
-    if last in _SAME:
+    if last in SAME:
         return f"{ops}.{last}"
     return f"{ops}.{_OTHERS[last]}" if last in _OTHERS else None

@@ -34,6 +34,9 @@ def port(source: Source) -> Ported:
         source: the script.
     """
     script = Script(source)
+    if (guarded := script.guarded) is not None:
+        reason = "the script looks at which Keras there is, and is left as it was."
+        return Ported(source.text, False, (Left(guarded, reason),))
     respell(script)
     port_sampling(script)
     formulas = port_vaes(script)

@@ -7,10 +7,9 @@ import libcst as cst
 
 from kelbo.doctor import library
 from kelbo.doctor.program import Call
-from kelbo.doctor.values import Class, Function, Instance, Known, options
+from kelbo.doctor.values import Class, Function, Known, options
 from kelbo.doctor.words import in_words
 from kelbo.port.edits import code_of, indented, keyword, statements, with_argument, without
-from kelbo.port.names import today
 from kelbo.port.script import Script, Unportable, function_of
 
 REGISTERED = '@keras.saving.register_keras_serializable(package="vae")\n'
@@ -33,12 +32,17 @@ def port_sampling(script: Script) -> None:
         except Unportable as problem:
             script.leave(problem.node, problem.reason)
     for written in script.program.classes:
-        noises = _noise(script, written.node) if written.is_layer and not written.is_model else []
+        noises = [noise for noise in _noise(script, written.node) if noise.step is not None]
+        noises = noises if written.is_layer and not written.is_model else []
         if noises:
             inside.add(written.node)
             _layer_gets_generator(script, written, noises)
     for call in _noise(script, script.source.tree):
-        if not inside & {*script.above(call.node)} and call.step is None and _in_graph(script, call):
+        if (
+            not inside & {*script.above(call.node)}
+            and call.step is None
+            and _in_graph(script, call)
+        ):
             script.leave(
                 call.node,
                 "this noise is drawn once, when the model is built; draw it in a layer's call.",
@@ -110,17 +114,24 @@ def _lambda_becomes_layer(script: Script, call: Call, function: Function, number
             lambda: f"{head}    def call(self, {parameter}):\n        return {body['code']}\n",
         )
         return name
-    users = [mention for mention in script.mentions(node.name)
-             if not isinstance(script.parents[mention], ast.Call | ast.keyword)]
-    calls = [mention for mention in script.mentions(node.name)
-             if getattr(script.parents[mention], "func", None) is mention]
+    users = [
+        mention
+        for mention in script.mentions(node.name)
+        if not isinstance(script.parents[mention], ast.Call | ast.keyword)
+    ]
+    calls = [
+        mention
+        for mention in script.mentions(node.name)
+        if getattr(script.parents[mention], "func", None) is mention
+    ]
     if users or calls:
         raise Unportable(call.node, f"{node.name} is used elsewhere than in the Lambda, too.")
 
     def as_layer(code: str) -> str:
         method = cst.ensure_type(statements(code)[0], cst.FunctionDef)
-        me = cst.Param(cst.Name("self"), comma=cst.Comma(
-            whitespace_after=cst.SimpleWhitespace(" ")))
+        me = cst.Param(
+            cst.Name("self"), comma=cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+        )
         method = method.with_changes(
             name=cst.Name("call"),
             leading_lines=[],
@@ -150,7 +161,9 @@ def _layer_gets_generator(script: Script, written: Class, noises: list[Call]) ->
         return
     seeds = [_draw_from_generator(script, noise) for noise in noises]
     start = written.body.get("__init__")
-    known = {name.name for d in written.decorators for name in options(d) if isinstance(name, Known)}
+    known = {
+        name.name for d in written.decorators for name in options(d) if isinstance(name, Known)
+    }
     registered = any("register_keras_serializable" in name for name in known) or any(
         "register_keras_serializable" in ast.dump(d) for d in written.node.decorator_list
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from kelbo.doctor.interpreter import read
 from kelbo.doctor.program import Call
 from kelbo.doctor.source import Source
-from kelbo.doctor.values import Function, Instance, Tensor, Value, options
+from kelbo.doctor.values import Function, Instance, Tensor, Value, known_names, options
 from kelbo.port.edits import Edits
 from kelbo.port.formula import Formula
 
@@ -62,10 +62,26 @@ class Script:
 
     def _is_other(self, name: str, library: str) -> bool:
         """Whether the script uses a name for something else than this module."""
-        values = [self.program.value(node) for node in ast.walk(self.source.tree)
-                  if isinstance(node, ast.Name) and node.id == name]
+        values = [
+            self.program.value(node)
+            for node in ast.walk(self.source.tree)
+            if isinstance(node, ast.Name) and node.id == name
+        ]
         return name in self.bound and not all(
             getattr(value, "name", "") == library for value in values
+        )
+
+    @property
+    def guarded(self) -> int | None:
+        """The line where the script first looks at which Keras there is; None if it does not."""
+        return next(
+            (
+                reading.node.lineno
+                for reading in self.program.readings
+                for name in known_names(reading.value)
+                if reading.guarded and name.split(".")[0] in ("keras", "tensorflow")
+            ),
+            None,
         )
 
     def free_name(self, *names: str) -> str:
@@ -131,7 +147,9 @@ class Script:
     def calls_in(self, node: ast.AST) -> list[Call]:
         """The calls that stand in a piece of syntax, each once."""
         inside = set(ast.walk(node))
-        return list({call.node: call for call in self.program.calls if call.node in inside}.values())
+        return list(
+            {call.node: call for call in self.program.calls if call.node in inside}.values()
+        )
 
     def mentions(self, name: str) -> list[ast.Name]:
         """Where a name is read."""

@@ -6,6 +6,7 @@ import libcst as cst
 
 from kelbo.doctor import library
 from kelbo.doctor.program import Call
+from kelbo.doctor.rules.backend_functions import STILL_THERE
 from kelbo.doctor.values import Known, is_model_name, is_symbolic
 from kelbo.port.edits import code_of, keyword, with_argument, with_arguments, without
 from kelbo.port.names import EAGER, today
@@ -13,7 +14,7 @@ from kelbo.port.script import Script
 
 
 def respell(script: Script) -> None:
-    """Give every name of keras.backend, and those of TensorFlow's that tensors meet, today's name."""
+    """Give names of keras.backend, and those of TensorFlow's that tensors meet, today's names."""
     program = script.program
     calls: dict[ast.AST, list[Call]] = {}
     for call in program.calls:
@@ -41,8 +42,10 @@ def respell(script: Script) -> None:
             _flatten(script, calls[node][0])
         elif value.name == "tensorflow.nn.sigmoid_cross_entropy_with_logits" and node in calls:
             _cross_entropy(script, calls[node][0])
-        elif of_backend or (inside and value.name.startswith("tensorflow.")):
+        elif of_backend and value.name.rpartition(".")[2] not in STILL_THERE:
             script.leave(node, f"Keras 3 has no {script.code(node)}.")
+        elif inside and value.name.startswith("tensorflow."):
+            script.leave(node, f"{script.code(node)} is TensorFlow's alone.")
     for call in program.calls:
         if call.names & EAGER:
             script.edits.remove(script.statement(call.node))
@@ -58,8 +61,12 @@ def _adapt_arguments(script: Script, call: Call, before: str, name: str) -> None
     """Make what a function is given fit its name of today."""
     last = name.rpartition(".")[2]
     if before == "keras.backend.int_shape":
-        script.edits.change(call.node, lambda node: cst.Attribute(
-            cst.ensure_type(node, cst.Call).args[0].value, cst.Name("shape")))
+        script.edits.change(
+            call.node,
+            lambda node: cst.Attribute(
+                cst.ensure_type(node, cst.Call).args[0].value, cst.Name("shape")
+            ),
+        )
         return
 
     def change(node: cst.BaseExpression) -> cst.BaseExpression:
@@ -70,8 +77,12 @@ def _adapt_arguments(script: Script, call: Call, before: str, name: str) -> None
     script.edits.change(call.node, change)
 
 
-_RENAMED = {"keep_dims": "keepdims", "reduction_indices": "axis", "std": "stddev",
-            "input_tensor": "x"}
+_RENAMED = {
+    "keep_dims": "keepdims",
+    "reduction_indices": "axis",
+    "std": "stddev",
+    "input_tensor": "x",
+}
 
 
 def _renamed(argument: cst.Arg, function: str) -> cst.Arg:
@@ -87,8 +98,9 @@ def _renamed(argument: cst.Arg, function: str) -> cst.Arg:
 
 def _flatten(script: Script, call: Call) -> None:
     script.edits.respell(call.node.func, f"{script.ops}.reshape")
-    script.edits.change(call.node, lambda node: with_argument(
-        cst.ensure_type(node, cst.Call), "(-1,)"))
+    script.edits.change(
+        call.node, lambda node: with_argument(cst.ensure_type(node, cst.Call), "(-1,)")
+    )
 
 
 def _cross_entropy(script: Script, call: Call) -> None:
@@ -175,7 +187,9 @@ def port_imports(code: str) -> str:
 
 
 def _assigned(tree: ast.Module) -> set[str]:
-    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    return {
+        n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    }
 
 
 def _moves(module: str) -> bool:

@@ -29,12 +29,9 @@ from kelbo.doctor.values import (
 )
 from kelbo.doctor.words import dotted
 from kelbo.port.edits import (
-    Statement,
     code_of,
     indented,
-    statements,
     with_argument,
-    with_arguments,
     without,
 )
 from kelbo.port.formula import Formula, formula
@@ -180,7 +177,7 @@ class Model:
         script.edits.insert(where, lambda: self._class(name, lines))
 
     def _class(self, name: str, lines: Sequence[_Code]) -> str:
-        parts = [f'"""A VAE whose outputs are all that its loss needs."""\n']
+        parts = ['"""A VAE whose outputs are all that its loss needs."""\n']
         if self.trackers:
             made = [
                 f'self.{attribute} = keras.metrics.Mean(name="{text}")\n'
@@ -303,34 +300,49 @@ def _port_added(script: Script, model: Model, calls: list[Call]) -> None:
         used.need(expression)
     lines = []
     for call in metrics:
-        value = argument(call.node, 0, "value")
-        name = library.text(call.arguments.get(1, "name"))
-        if value is None or not name or not name.isidentifier():
-            raise Unportable(call.node, "the metric has no name.")
-        used.need(value)
-        model.trackers.append((f"{name}_tracker", name))
-        lines.append(_template(f"self.{name}_tracker.update_state({{}})", used.code(value)))
+        used.need(_metric(call))
+        used.codes.append(_metric(call))
+        lines.append(_track(script, model, call))
     compiled = _compiled_loss(script, model)
     parts = [_scalar(script, expression, used.code(expression)) for expression in losses]
     used.finish({*calls, *metrics})
-    for call in (*calls, *metrics):
-        script.edits.remove(script.statement(call.node))
+    comments = [script.edits.remove(script.statement(call.node)) for call in calls]
     if compiled:
         lines.append(lambda: f"reconstruction_loss = {compiled()}")
         parts.insert(0, lambda: "reconstruction_loss")
-    lines.append(lambda: f"return {_sum(parts)}{model.regularized}")
+    lines.append(_return(model, parts, comments))
     place = script.statement(model.made)
     model.write([*used.lines, *lines], place, used.only_here)
+
+
+def _metric(call: Call) -> ast.expr:
+    """What add_metric is given."""
+    value = argument(call.node, 0, "value")
+    name = library.text(call.arguments.get(1, "name")) or ""
+    if value is None or not name.isidentifier():
+        raise Unportable(call.node, "a metric has no name.")
+    return value
+
+
+def _track(script: Script, model: Model, call: Call) -> _Code:
+    """The line of compute_loss for a call of add_metric, which goes."""
+    value, name = _metric(call), library.text(call.arguments.get(1, "name")) or ""
+    model.trackers.append((f"{name}_tracker", name))
+    code, comments = _kept(script, value), script.edits.remove(script.statement(call.node))
+    return lambda: f"{comments()}self.{name}_tracker.update_state({code()})"
+
+
+def _return(model: Model, parts: Sequence[_Code], comments: Sequence[_Code]) -> _Code:
+    """The last line, with the comments of the lines that gave the loss to add_loss."""
+    return lambda: (
+        "".join(comment() for comment in comments) + f"return {_sum(parts)}{model.regularized}"
+    )
 
 
 def _sum(parts: Sequence[_Code]) -> str:
     """The sum of expressions."""
     first, *others = [part() for part in parts]
     return first + "".join(f" - {o[1:]}" if o.startswith("-") else f" + {o}" for o in others)
-
-
-def _template(template: str, code: _Code) -> _Code:
-    return lambda: template.format(code())
 
 
 def _scalar(script: Script, node: ast.expr, code: _Code) -> _Code:
@@ -459,15 +471,8 @@ class _Slice:
 
     def code(self, expression: ast.expr) -> _Code:
         """What an expression becomes."""
-        kept = {"code": ""}
-
-        def keep(node: cst.BaseExpression) -> cst.BaseExpression:
-            kept["code"] = code_of(node.with_changes(lpar=[], rpar=[]))
-            return node
-
-        self.script.edits.change(expression, keep)
         self.codes.append(expression)
-        return lambda: kept["code"]
+        return _kept(self.script, expression)
 
     def finish(self, used_by: set[Call]) -> None:
         """Make sure that nothing else uses what is moved."""
@@ -530,7 +535,8 @@ def _port_closures(script: Script) -> None:
     handed = {
         call.node: call
         for call in script.program.calls
-        if call.method == "compile" and (call.node in compilations or _is_made_of_tensors(script, call))
+        if call.method == "compile"
+        and (call.node in compilations or _is_made_of_tensors(script, call))
     }
     for call in handed.values():
         with script.attempt(call.node):
@@ -557,15 +563,20 @@ def _port_closure(script: Script, call: Call) -> None:
     function = function_of(script.program.value(loss))
     if function is None:
         raise Unportable(call.node, "the loss that compile is given is no single function.")
-    direct = isinstance(loss, ast.Lambda) or (isinstance(loss, ast.Name) and (
-        isinstance(function.node, ast.FunctionDef) and function.node.name == loss.id
-    ))
+    direct = isinstance(loss, ast.Lambda) or (
+        isinstance(loss, ast.Name)
+        and (isinstance(function.node, ast.FunctionDef) and function.node.name == loss.id)
+    )
     if direct:
         names = pass_on(script, model, "loss")
         model.stored = "vae_loss"
         given = ", ".join(f"{name}={name}" for name in names)
-        lines = [lambda: f"return {script.ops}.mean(self.vae_loss(y, {model.name}, {given}))"
-                 + model.regularized]
+        lines = [
+            lambda: (
+                f"return {script.ops}.mean(self.vae_loss(y, {model.name}, {given}))"
+                + model.regularized
+            )
+        ]
         model.write(lines, script.statement(model.made), False)
         return
     used = _Slice(script, model, script.block(call.node))
@@ -632,8 +643,12 @@ def _add_parameters(script: Script, function: ast.AST, names: list[str]) -> None
     def change(parameters: cst.Parameters) -> cst.Parameters:
         kept = [p.with_changes(comma=cst.MaybeSentinel.DEFAULT) for p in parameters.params]
         # A default that is a tensor of the graph holds no numbers.
-        kept = [p.with_changes(default=None, equal=cst.MaybeSentinel.DEFAULT)
-                if p.name.value in names else p for p in kept]
+        kept = [
+            p.with_changes(default=None, equal=cst.MaybeSentinel.DEFAULT)
+            if p.name.value in names
+            else p
+            for p in kept
+        ]
         there = {p.name.value for p in kept}
         added = [cst.Param(cst.Name(name)) for name in names if name not in there]
         return parameters.with_changes(params=[*kept, *added])
@@ -646,7 +661,9 @@ def _add_parameters(script: Script, function: ast.AST, names: list[str]) -> None
     elif isinstance(function, ast.FunctionDef):
         script.edits.adapt(
             function,
-            lambda node: node.with_changes(params=change(cst.ensure_type(node, cst.FunctionDef).params)),
+            lambda node: node.with_changes(
+                params=change(cst.ensure_type(node, cst.FunctionDef).params)
+            ),
         )
 
 
@@ -661,7 +678,8 @@ def _port_loss_layers(script: Script) -> None:
         inside = set(ast.walk(written.node))
         adds = [c for c in script.calls_in(written.node) if c.method == "add_loss"]
         reads_here = any(f in inside for f in reading) or any(
-            call.node in inside and {*_called(script, call)} & reading for call in script.program.calls
+            call.node in inside and {*_called(script, call)} & reading
+            for call in script.program.calls
         )
         if adds and reads_here:
             with script.attempt(written.node):
@@ -727,15 +745,18 @@ def _port_loss_layer(script: Script, written: Class, adds: list[Call]) -> None:
     script.edits.remove(written.node)
     model.compile_without_loss()
     local = _local(script, written.node) - set(names) - {written.name}
-    inner = {n.id for n in ast.walk(written.node) if isinstance(n, ast.Name)
-             and isinstance(n.ctx, ast.Load)} - _within(written.node)
+    inner = {
+        n.id
+        for n in ast.walk(written.node)
+        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)
+    } - _within(written.node)
     model.write([*prelude, *lines], script.statement(model.made), bool(inner & local))
 
 
 def _within(node: ast.AST) -> set[str]:
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)
-            and isinstance(n.ctx, ast.Store)} | {
-        n.arg for n in ast.walk(node) if isinstance(n, ast.arg)}
+    return {
+        n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    } | {n.arg for n in ast.walk(node) if isinstance(n, ast.arg)}
 
 
 def _constant(code: str) -> _Code:
@@ -786,28 +807,23 @@ def _loss_lines(
     }
     if not set(added) <= set(body) or not set(metrics) <= set(body):
         raise Unportable(adds[0].node, "add_loss does not stand directly in call.")
+    comments = []
     for statement in body:
         if isinstance(statement, ast.Return):
             break
         if statement in added:
             expression = added[statement].node.args[0]
             losses.append(_scalar(script, expression, _kept(script, expression)))
+            comments.append(script.edits.remove(statement))
         elif statement in metrics:
-            call = metrics[statement]
-            name = library.text(call.arguments.get(1, "name")) or ""
-            value = argument(call.node, 0, "value")
-            if value is None or not name.isidentifier():
-                raise Unportable(call.node, "the metric has no name.")
-            model.trackers.append((f"{name}_tracker", name))
-            code = _kept(script, value)
-            lines.append(_template(f"self.{name}_tracker.update_state({{}})", code))
+            lines.append(_track(script, model, metrics[statement]))
         else:
             lines.append(script.edits.move(statement))
-    lines.append(lambda: f"return {_sum(losses)}{model.regularized}")
-    return lines
+    return [*lines, _return(model, losses, comments)]
 
 
 def _kept(script: Script, expression: ast.expr) -> _Code:
+    """What an expression becomes."""
     kept = {"code": ""}
 
     def keep(node: cst.BaseExpression) -> cst.BaseExpression:

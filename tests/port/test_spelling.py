@@ -1,0 +1,78 @@
+import pytest
+
+from kelbo.doctor.source import read_script
+from kelbo.port import port
+from kelbo.port.spelling import port_imports
+
+
+def ported(text):
+    return port(read_script("script.py", text.encode())).text
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("from tensorflow import keras\nkeras.Input\n", "import keras\nkeras.Input\n"),
+        ("import tensorflow.keras as keras\nkeras.Input\n", "import keras\nkeras.Input\n"),
+        ("import tensorflow.keras.layers as L\nL\n", "import keras.layers as L\nL\n"),
+        ("from tensorflow.keras.layers import A, B\nA\n", "from keras.layers import A\nA\n"),
+        ("from tensorflow.keras.layers import *\n", "from keras.layers import *\n"),
+        ("from tensorflow.keras import layers, backend as K\nlayers, ops\n",
+         "from keras import layers, ops\nlayers, ops\n"),
+        ("import numpy as np\nimport tensorflow as tf\nnp, keras, ops\n",
+         "import keras\nfrom keras import ops\nimport numpy as np\nnp, keras, ops\n"),
+        ("import tensorflow as tf\ntf.data\n", "import tensorflow as tf\ntf.data\n"),
+        ("import os, tensorflow as tf  # both\nos\n", "import os  # both\nos\n"),
+    ],
+)  # fmt: skip
+def test_imports(before, after):
+    assert port_imports(before) == after
+
+
+HEAD = "import tensorflow as tf\nfrom tensorflow.keras import backend as K\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("K.mean(x, axis=[1, 2])", "ops.mean(x, axis=(1, 2))"),
+        ("K.sum(x, keepdims=True)", "ops.sum(x, keepdims=True)"),
+        ("tf.reduce_sum(tf.square(x), axis=-1)", "ops.sum(ops.square(x), axis=-1)"),
+        ("tf.math.log(x)", "ops.log(x)"),
+        ("K.flatten(x)", "ops.reshape(x, (-1,))"),
+        ("K.int_shape(x)[1]", "x.shape[1]"),
+        ("x + K.epsilon()", "x + K.epsilon()"),  # Keras 3 still has it
+        (
+            "tf.nn.sigmoid_cross_entropy_with_logits(labels=x, logits=x)",
+            "ops.binary_crossentropy(target=x, output=x, from_logits=True)",
+        ),
+    ],
+)
+def test_names_in_what_a_layer_computes(before, after):
+    body = "class Own(tf.keras.layers.Layer):\n    def call(self, x):\n        return "
+    assert ported(HEAD + body + before + "\n").endswith(
+        f"class Own(keras.layers.Layer):\n    def call(self, x):\n        return {after}\n"
+    )
+
+
+def test_tensorflow_stays_where_data_are_made():
+    text = "import tensorflow as tf\nx = tf.reduce_mean(tf.constant([1.0]))\n"
+    assert ported(text) == text
+
+
+def test_another_ops_is_not_shadowed():
+    text = HEAD + "ops = 3\nprint(K.square(2.0), ops)\n"
+    assert ported(text).endswith("ops = 3\nprint(keras.ops.square(2.0), ops)\n")
+
+
+def test_eager_cures_and_old_options_go():
+    text = (
+        "import tensorflow as tf\nfrom tensorflow import keras\n"
+        "tf.compat.v1.disable_eager_execution()  # a cure\n"
+        "layer = keras.layers.LeakyReLU(alpha=0.2)\n"
+        "adam = keras.optimizers.Adam(lr=0.1)\n"
+    )
+    assert ported(text) == (
+        "import keras\nlayer = keras.layers.LeakyReLU(negative_slope=0.2)\n"
+        "adam = keras.optimizers.Adam(learning_rate=0.1)\n"
+    )
