@@ -22,7 +22,7 @@ def test_the_ported_script_stands_beside_the_script(script):
     assert script.with_name("vae-keras3.py").read_text() == EXPECTED
     assert script.read_text() == GERON.read_text()
     assert "vae-keras3.py" in result.err
-    assert "exists. Use --force" in refused("port", script)
+    assert "exists. Use --force" in refused("port", script, code=2)
     assert kelbo("port", script, "--force").code == 0
 
 
@@ -31,8 +31,8 @@ def test_it_goes_where_out_says_and_never_onto_the_script(script, tmp_path):
     out = tmp_path / "new.py"
     assert kelbo("port", script, "-o", out).code == 0
     assert out.read_text() == EXPECTED
-    assert "is the script itself" in refused("port", script, "-o", script, "--force")
-    assert "the folder" in refused("port", script, "-o", tmp_path)
+    assert "is the script itself" in refused("port", script, "-o", script, "--force", code=2)
+    assert "the folder" in refused("port", script, "-o", tmp_path, code=2)
     assert script.read_text() == GERON.read_text()
 
 
@@ -58,7 +58,7 @@ def test_what_is_no_script_is_refused(tmp_path):
     result = kelbo("port", broken)
     assert result.code == 1
     assert "written in Python 2" in result.err
-    assert "save it as .py first" in refused("port", tmp_path / "book.ipynb")
+    assert "save it as .py first" in refused("port", tmp_path / "book.ipynb", code=2)
     missing = kelbo("port", tmp_path / "missing.py")
     assert missing.code == 1 and "missing.py" in missing.err
 

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 
 from kelbo.doctor import load
@@ -13,9 +11,7 @@ def test_a_changed_weight_is_seen(tmp_path):
     wrong = FOSTER.text.replace("kl_loss = -0.5 *", "kl_loss = -1.0 *")
     found = check(wrong, tmp_path, FOSTER.formula, "jax")
     assert not found.failure
-    assert not found.equal
-    half = replace(FOSTER.formula, latent=2 * FOSTER.formula.latent)
-    assert found.loss > found.expected and half.latent < FOSTER.formula.latent
+    assert found.loss > found.expected and not found.equal
 
 
 def test_what_fails_is_named(tmp_path):

@@ -80,9 +80,17 @@ def port(
 
         write_text(place, ported.text)
         say(f"Wrote {place}.")
-    # A check says more of a script that is whole.
-    equal = not check or bool(ported.left) or _check(ported, script, chosen)
-    if ported.left or not equal:
+    for finding in ported.errors:
+        line = finding.place.line if finding.place is not None else 1
+        say(
+            f"Line {line} of the ported script: {finding.rule.code} {finding.rule.title}. "
+            f"See: kelbo doctor --explain {finding.rule.code}",
+            style="yellow",
+        )
+    whole = not (ported.left or ported.errors)
+    # What is not whole does not run.
+    equal = not check or not whole or _check(ported, script, chosen)
+    if not (whole and equal):
         raise typer.Exit(1)
 
 

@@ -17,6 +17,7 @@ from libcst.metadata import MetadataWrapper, PositionProvider
 
 Place = tuple[int, int]
 Statement = cst.SimpleStatementLine | cst.BaseCompoundStatement
+Code = Callable[[], str]  # made when all changes are
 _Change = Callable[[cst.BaseExpression], cst.BaseExpression]
 
 _MARK = "kelbo port: "
@@ -35,7 +36,7 @@ class Edits:
         self.expressions: dict[tuple[Place, Place], list[_Change]] = {}
         self.removed: dict[Place, str] = {}
         self.moved: dict[Place, str] = {}
-        self.placed: dict[Place, list[Callable[[], str]]] = {}
+        self.placed: dict[Place, list[Code]] = {}
         self.replaced: dict[Place, Callable[[str], str]] = {}
         self.adapted: dict[Place, list[Callable[[Statement], Statement]]] = {}
         self.marked: dict[Place, list[str]] = {}
@@ -74,13 +75,13 @@ class Edits:
         """Put other code in the place of an expression."""
         self.change(node, lambda _: cst.parse_expression(code))
 
-    def remove(self, node: ast.stmt) -> Callable[[], str]:
+    def remove(self, node: ast.stmt) -> Code:
         """Remove a statement; the comments above it and beside it are there afterwards."""
         place = self.start(node)
         self.removed[place] = ""
         return lambda: self.removed[place]
 
-    def move(self, node: ast.stmt) -> Callable[[], str]:
+    def move(self, node: ast.stmt) -> Code:
         """Remove a statement; its code, comments and changes included, is there afterwards."""
         place = self.start(node)
         self.moved[place] = ""
@@ -94,7 +95,7 @@ class Edits:
         """Change a statement, after what is inside of it."""
         self.adapted.setdefault(self.start(node), []).append(change)
 
-    def insert(self, node: ast.stmt, code: Callable[[], str]) -> None:
+    def insert(self, node: ast.stmt, code: Code) -> None:
         """Put code before a statement; it is made when all else is done."""
         self.placed.setdefault(self.start(node), []).append(code)
 

@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass, field
 
-from kelbo.doctor import Source
+from kelbo.doctor import Finding, Severity, Skipped, Source, examine
+from kelbo.doctor.source import read_script
+from kelbo.port.added_loss import port_added_losses
 from kelbo.port.formula import Formula
+from kelbo.port.loss_closure import port_closures
+from kelbo.port.loss_layer import port_loss_layers
 from kelbo.port.sampling import port_sampling
 from kelbo.port.script import Left, Script
 from kelbo.port.spelling import port_imports, respell
-from kelbo.port.vae import port_vaes
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,7 @@ class Ported:
         text: its code.
         changed: whether there was anything to port.
         left: what was left as it was.
+        errors: what the doctor still finds in the ported script, apart from what was left.
         formula: the loss, as it is read from the original; None where it cannot be.
     """
 
@@ -25,6 +29,7 @@ class Ported:
     changed: bool
     left: tuple[Left, ...] = field(default=())
     formula: Formula | None = None
+    errors: tuple[Finding, ...] = field(default=())
 
 
 def port(source: Source) -> Ported:
@@ -39,10 +44,16 @@ def port(source: Source) -> Ported:
         return Ported(source.text, False, (Left(guarded, reason),))
     respell(script)
     port_sampling(script)
-    formulas = port_vaes(script)
+    port_added_losses(script)
+    port_loss_layers(script)
+    port_closures(script)
     if not (script.edits.changed or script.left):
         return Ported(source.text, False)
     text = port_imports(script.edits.apply())
-    formula = formulas[0] if len(formulas) == 1 else None
+    formula = script.formulas[0] if len(script.formulas) == 1 else None
     left = tuple(sorted(script.left, key=lambda one: one.line))
-    return Ported(text, text != source.text, left, formula)
+    found = read_script(source.path, text.encode())
+    if isinstance(found, Skipped):
+        raise RuntimeError(f"the ported script cannot be read: {found.reason}")
+    errors = [f for f in examine(found) if f.rule.severity is Severity.ERROR and not left]
+    return Ported(text, text != source.text, left, formula, tuple(errors))

@@ -6,7 +6,7 @@ import numpy as np
 import keras
 from keras import ops
 from keras.layers import Dense, Input
-from keras.losses import binary_crossentropy
+from keras.losses import binary_crossentropy, mse
 from keras.models import Model
 
 
@@ -36,6 +36,7 @@ class Sampling(keras.layers.Layer):
 
 x_train = np.random.RandomState(0).rand(8, 16).astype("float32")
 original_dim = 16
+use_mse = False
 latent_dim = 2
 
 inputs = Input(shape=(original_dim,), name="encoder_input")
@@ -59,10 +60,13 @@ class VAE(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **kwargs):
         inputs = x
-        # The effective beta is 1, as before.
+        # Reconstruction and KL term weigh what they weighed.
         outputs, z_mean, z_log_var = y_pred
         # VAE loss = mse_loss or xent_loss + kl_loss
-        reconstruction_loss = binary_crossentropy(inputs, outputs)
+        if use_mse:
+            reconstruction_loss = mse(inputs, outputs)
+        else:
+            reconstruction_loss = binary_crossentropy(inputs, outputs)
         reconstruction_loss *= original_dim
         kl_loss = 1 + z_log_var - ops.square(z_mean) - ops.exp(z_log_var)
         kl_loss = ops.sum(kl_loss, axis=-1)
