@@ -1,8 +1,10 @@
 """`kelbo doctor`: what is wrong with a VAE script, and the way out."""
 
 import enum
+import os
 import sys
 import textwrap
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -90,15 +92,14 @@ def doctor(
     console = Console(highlight=False)
     format = Format.JSON if json else format
     for source in _sources(paths):
-        if isinstance(source, reader.Skipped):
-            found_here, not_read = [], [source]
-        else:
-            files += 1
-            found_here, not_read = reader.examine(source, rules), list(source.skipped)
+        not_read = [source] if isinstance(source, reader.Skipped) else source.skipped
         for skip in not_read:
             say(f"{skip.path} is skipped: {skip.reason}", style="yellow")
         skipped += not_read
-        for finding in found_here:
+        if isinstance(source, reader.Skipped):
+            continue
+        files += 1
+        for finding in reader.examine(source, rules):
             findings.append((source.path, finding))
             if format is Format.TEXT:
                 _show(source, finding, console)
@@ -126,10 +127,8 @@ def _codes(given: list[str] | None) -> list[str]:
     return [code for text in given or () for code in text.replace(",", " ").split()]
 
 
-def _sources(paths: list[str]):  # type: ignore[no-untyped-def]
+def _sources(paths: list[str]) -> Iterator["Source | Skipped"]:
     """What can be read of the paths, and what not, one after the other."""
-    import os
-
     from kelbo import doctor as reader
 
     for path in paths:

@@ -14,11 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from kelbo.doctor import expressions, library
-from kelbo.doctor.expressions import Divergence, Expression, Noise, Opaque, Operation, Reduction
+from kelbo.doctor.expressions import Noise
 from kelbo.doctor.pixels import pixel_range, pixels
 from kelbo.doctor.program import Call, Program, Reading, SymbolicRead
+from kelbo.doctor.tensors import Tensors
 from kelbo.doctor.values import (
     UNKNOWN,
+    VERSION,
     Arguments,
     Attribute,
     Choice,
@@ -29,12 +31,12 @@ from kelbo.doctor.values import (
     Instance,
     Items,
     Known,
-    Shape,
     Step,
     Table,
     Tensor,
     Unknown,
     Value,
+    Version,
     bounded,
     is_layer_name,
     is_model_name,
@@ -68,13 +70,6 @@ _OPERATORS = {
 _SIGNS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**"}
 
 
-class Version(Attribute):
-    """What depends on which Keras is there."""
-
-
-_VERSION = Version(UNKNOWN, "__version__")
-
-
 def read(tree: ast.Module) -> Program:
     """Follow a script.
 
@@ -99,7 +94,8 @@ class _Interpreter:
         self.runs: Counter[ast.AST] = Counter()
         self.returned: dict[ast.AST, Value] = {}
         self.instances: dict[Class, Instance] = {}
-        self.keys = itertools.count()
+        self.built: set[Instance] = set()
+        self.tensors = Tensors()
 
     def run(self) -> None:
         self.execute_all(self.program.tree.body)
@@ -229,6 +225,8 @@ class _Interpreter:
         for handler in node.handlers:
             if handler.type is not None:
                 self.evaluate(handler.type)
+            if handler.name is not None:
+                self.frame.bind(handler.name, UNKNOWN)
         arms = [[node.body, node.orelse], *([handler.body] for handler in node.handlers)]
         with self.guarded(any(_catches_absence(handler) for handler in node.handlers)):
             self.branches(arms)
@@ -261,6 +259,11 @@ class _Interpreter:
 
     def execute_Match(self, node: ast.Match) -> None:
         self.evaluate(node.subject)
+        for case in node.cases:
+            for pattern in ast.walk(case.pattern):
+                name = getattr(pattern, "name", None) or getattr(pattern, "rest", None)
+                if isinstance(name, str):
+                    self.frame.bind(name, UNKNOWN)
         self.branches([[case.body] for case in node.cases] + [[]])
 
     def execute_Delete(self, node: ast.Delete) -> None:
@@ -291,7 +294,7 @@ class _Interpreter:
     def bind(self, target: ast.expr, value: Value) -> None:
         if isinstance(value, Unknown):
             # The same unknown wherever the name is used.
-            value = self.fresh(None)
+            value = self.tensors.fresh(None)
         if isinstance(target, ast.Name):
             self.name(value, target.id)
             self.frame.bind(target.id, value)
@@ -326,16 +329,8 @@ class _Interpreter:
             fits = [self.unpack(o, count) for o in value.options if not isinstance(o, Unknown)]
             return [join(list(parts)) for parts in zip(*fits, strict=True)] or [UNKNOWN] * count
         if isinstance(value, Tensor) and value.opaque is not None:
-            return [self.part(value, place) for place in range(count)]
+            return [self.tensors.part(value, place) for place in range(count)]
         return [UNKNOWN] * count
-
-    def part(self, tensor: Tensor, key: object, shape: Shape | None = None) -> Tensor:
-        """A part of a tensor, the same whenever it is taken."""
-        source = tensor.opaque.key if tensor.opaque else (tensor.expression,)
-        if len(source) > 6:
-            return self.fresh(shape, tensor.symbolic)
-        name = key if isinstance(key, str) and key.isidentifier() else ""
-        return Tensor(expressions.of(Opaque((*source, key), name)), shape, tensor.symbolic)
 
     def lookup(self, name: str) -> tuple[Value | None, Frame | None]:
         frame: Frame | None = self.frame
@@ -415,7 +410,7 @@ class _Interpreter:
     def attribute(self, owner: Value, name: str) -> Value:
         if isinstance(owner, Known):
             if name == "__version__":
-                return _VERSION
+                return VERSION
             return _known(f"{owner.spelled}.{name}") if len(owner.spelled) < 200 else UNKNOWN
         if isinstance(owner, Version):
             return owner
@@ -440,7 +435,7 @@ class _Interpreter:
             ends = owner.inputs if name.startswith("input") else owner.outputs
             if ends is None:
                 graph = isinstance(owner.of, Known) and name in ("input", "output")
-                return self.fresh(None, symbolic=True) if graph else Attribute(owner, name)
+                return self.tensors.fresh(None, symbolic=True) if graph else Attribute(owner, name)
             if name in ("inputs", "outputs") and not isinstance(ends, Items):
                 return Items((ends,))
             return ends
@@ -472,9 +467,10 @@ class _Interpreter:
             return next((item for name, item in value.entries if name == key), UNKNOWN)
         if isinstance(value, Tensor):
             if isinstance(key, int | str):
-                return self.part(value, key)
-            small = len(list(itertools.islice(ast.walk(node), 24))) < 24
-            return self.part(value, ast.dump(node)) if small else self.fresh(None, value.symbolic)
+                return self.tensors.part(value, key)
+            if len(list(itertools.islice(ast.walk(node), 24))) == 24:
+                return self.tensors.fresh(None, value.symbolic)
+            return self.tensors.part(value, ast.dump(node))
         return UNKNOWN
 
     def evaluate_Tuple(self, node: ast.Tuple | ast.List) -> Value:
@@ -516,11 +512,11 @@ class _Interpreter:
 
     def evaluate_BoolOp(self, node: ast.BoolOp) -> Value:
         values = [self.evaluate(value) for value in node.values]
-        return _VERSION if any(isinstance(value, Version) for value in values) else join(values)
+        return VERSION if any(isinstance(value, Version) for value in values) else join(values)
 
     def evaluate_Compare(self, node: ast.Compare) -> Value:
         values = [self.evaluate(value) for value in (node.left, *node.comparators)]
-        return _VERSION if any(isinstance(value, Version) for value in values) else UNKNOWN
+        return VERSION if any(isinstance(value, Version) for value in values) else UNKNOWN
 
     def evaluate_UnaryOp(self, node: ast.UnaryOp) -> Value:
         value = self.evaluate(node.operand)
@@ -559,56 +555,7 @@ class _Interpreter:
             return _fold(type(sign), left.value, right.value)
         if isinstance(left, Items) and isinstance(right, Items) and isinstance(sign, ast.Add):
             return bounded(Items(left.items + right.items))
-        return self.combine(_SIGNS.get(type(sign), "?"), left, right)
-
-    def combine(self, sign: str, left: Value, right: Value) -> Value:
-        """A tensor computed from two others."""
-        if isinstance(left, Choice) or isinstance(right, Choice):
-            pairs = [(one, other) for one in options(left) for other in options(right)]
-            return join([self.combine(sign, one, other) for one, other in pairs[:4]])
-        if isinstance(left, Version) or isinstance(right, Version):
-            return _VERSION
-        first, second = self.tensor(left), self.tensor(right)
-        made: Expression | None = None
-        if sign in ("+", "-"):
-            made = expressions.add(
-                first.expression, second.expression, 1.0 if sign == "+" else -1.0
-            )
-        elif sign == "*":
-            made = expressions.multiply(first.expression, second.expression)
-        elif sign == "/" and second.expression.number:
-            made = expressions.multiply(
-                first.expression, expressions.number(1.0 / second.expression.number)
-            )
-        elif sign == "/" and isinstance(divisor := second.expression.atom, Operation):
-            if divisor.name == "exp":
-                negative = expressions.multiply(divisor.argument, expressions.number(-1.0))
-                inverse = negative and expressions.operate("exp", negative)
-                made = inverse and expressions.multiply(first.expression, inverse)
-        elif sign == "**" and second.expression.number is not None:
-            made = expressions.power(first.expression, second.expression.number)
-        if made is None:
-            made = self.opaque()
-        shape = library.broadcast(first.shape, second.shape)
-        return Tensor(made, shape, first.symbolic or second.symbolic)
-
-    def opaque(self, name: str = "") -> Expression:
-        return expressions.of(Opaque((next(self.keys),), name))
-
-    def fresh(self, shape: Shape | None, symbolic: bool = False, name: str = "") -> Tensor:
-        return Tensor(self.opaque(name), shape, symbolic)
-
-    def tensor(self, value: Value) -> Tensor:
-        """Anything as a tensor: what is not known is one of its own."""
-        if isinstance(value, Tensor):
-            return value
-        if isinstance(value, Constant) and isinstance(value.value, int | float):
-            return Tensor(expressions.number(_finite(value.value)), ())
-        if isinstance(value, Attribute):
-            return Tensor(
-                expressions.of(Opaque(("attribute", id(value.owner), value.name), value.name))
-            )
-        return self.fresh(None)
+        return self.tensors.combine(_SIGNS.get(type(sign), "?"), left, right)
 
     # Calls
 
@@ -654,7 +601,8 @@ class _Interpreter:
         node = function.node
         if self.runs[node] >= _MOST_RUNS:
             # What it returned before, as far as that does not depend on what it is given.
-            return self.outputs_of(self.returned.get(node, UNKNOWN), is_symbolic(arguments.all))
+            before = self.returned.get(node, UNKNOWN)
+            return self.tensors.outputs_of(before, is_symbolic(arguments.all))
         if len(self.followed) >= _MOST_CALLS or node in self.followed:
             return UNKNOWN
         self.runs[node] += 1
@@ -692,7 +640,7 @@ class _Interpreter:
                 if self.step is not None and is_symbolic(value):
                     self.read_outside(defaults[name], name)
             else:
-                value = self.fresh(None, name=name)
+                value = self.tensors.fresh(None, name=name)
             self.name(value, name)
             frame.bind(name, value)
         if spec.vararg is not None:
@@ -723,23 +671,33 @@ class _Interpreter:
         """Follow what Keras would call of a class that the script does not use itself."""
         if not made.is_layer and "keras.losses.Loss" not in made.lineage:
             return
-        hooks = [made.body.get(name) for name in ("build", *_STEPS)]
+        hooks = [made.body.get(name) for name in _STEPS]
         waiting = [h for h in hooks if isinstance(h, Function) and not self.runs[h.node]]
         if not waiting:
             return
         instance = self.instances.get(made) or self.instantiate(made, Arguments(), None)
-        given = Arguments()
+        self.build(instance)
         for hook in waiting:
-            if self.runs[hook.node]:
-                continue
-            method = self.bound(hook, instance)
-            if hook.name == "build":
-                self.follow(method, Arguments(), None)
-            else:
-                result = self.run_step(hook.name, method, given, None)
-            if hook.name == "call":
-                # Keras hands what call returns to compute_loss.
-                given = Arguments(keywords=(("y_pred", self.outputs_of(result, False)),))
+            if not self.runs[hook.node]:
+                # Keras hands compute_loss what the model returned.
+                outputs = self.tensors.outputs_of(self.returns_of(instance), symbolic=False)
+                named = () if outputs is UNKNOWN else (("y_pred", outputs),)
+                arguments = Arguments(keywords=named if hook.name == "compute_loss" else ())
+                self.run_step(hook.name, self.bound(hook, instance), arguments, None)
+
+    def returns_of(self, model: Instance) -> Value:
+        """What a model returned when it was last called, or will by its outputs."""
+        call = model.of.find("call") if isinstance(model.of, Class) else None
+        if model.outputs is None and isinstance(call, Function):
+            return self.returned.get(call.node, UNKNOWN)
+        return model.outputs or UNKNOWN
+
+    def build(self, instance: Instance) -> None:
+        """Follow the build of a layer, once, as Keras does before its first call."""
+        build = instance.of.find("build") if isinstance(instance.of, Class) else None
+        if isinstance(build, Function) and instance.is_layer and instance not in self.built:
+            self.built.add(instance)
+            self.follow(self.bound(build, instance), Arguments(), None)
 
     def run_step(
         self, kind: str, function: Function, arguments: Arguments, node: ast.AST | None
@@ -754,7 +712,7 @@ class _Interpreter:
         given = next(iter(arguments), UNKNOWN)
         symbolic = is_symbolic(arguments.all)
         if instance.outputs is not None:
-            return self.outputs_of(instance.outputs, symbolic)
+            return self.tensors.outputs_of(instance.outputs, symbolic)
         if isinstance(instance.of, Class):
             method = instance.of.find("call") or instance.of.find("__call__")
             if not isinstance(method, Function):
@@ -762,6 +720,7 @@ class _Interpreter:
             build = instance.of.find("build")
             if isinstance(build, Function) and not self.runs[build.node]:
                 self.follow(self.bound(build, instance), Arguments(), None)
+            self.build(instance)
             method = self.bound(method, instance)
             if not instance.is_layer and "keras.losses.Loss" not in instance.of.lineage:
                 return self.follow(method, arguments, self.step)
@@ -770,66 +729,17 @@ class _Interpreter:
                 tuple((name, _numbers(value)) for name, value in arguments.keywords),
             )
             result = self.run_step("call", method, inside, node)
-            return self.outputs_of(result, symbolic)
+            return self.tensors.outputs_of(result, symbolic)
         name = instance.of.name
         if name == "keras.layers.Lambda":
             function = instance.arguments.get(0, "function")
             if isinstance(function, Function):
                 inside = Arguments((_numbers(given),))
                 result = self.run_step("call", function, inside, node)
-                return self.outputs_of(result, symbolic)
+                return self.tensors.outputs_of(result, symbolic)
         if (kind := library.loss_kind(name)) is not None:
-            return self.loss_object(kind, instance, arguments)
-        return self.layer_output(instance, given, symbolic)
-
-    def layer_output(self, layer: Instance, given: Value, symbolic: bool) -> Value:
-        if not isinstance(layer.of, Known) or not layer.is_layer:
-            return UNKNOWN
-        shapes = [t.shape for t in _tensors(given)]
-        shape = shapes[0] if shapes and all(shape == shapes[0] for shape in shapes) else None
-        if layer.of.name.endswith(".Sequential"):
-            activation = self.sequential_activation(layer)
-            return Tensor(self.opaque(), self.sequential_shape(layer, shape), symbolic, activation)
-        shape = library.output_shape(layer.of.name, layer.arguments, shape)
-        activation = library.activation(layer.of.name, layer.arguments)
-        if isinstance(given, Tensor) and library.keeps_values(layer.of.name):
-            activation = given.activation
-        return Tensor(self.opaque(), shape, symbolic, activation)
-
-    def sequential_activation(self, model: Instance) -> str | None:
-        layers = model.arguments.get(0, "layers")
-        for layer in reversed(layers.items if isinstance(layers, Items) else ()):
-            if not isinstance(layer, Instance) or not isinstance(layer.of, Known):
-                break
-            if not library.keeps_values(layer.of.name):
-                return library.activation(layer.of.name, layer.arguments)
-        return None
-
-    def sequential_shape(self, model: Instance, shape: Shape | None) -> Shape | None:
-        layers = model.arguments.get(0, "layers")
-        if not isinstance(layers, Items):
-            return None
-        for layer in layers.items:
-            if not isinstance(layer, Instance) or not isinstance(layer.of, Known):
-                if isinstance(layer, Tensor):
-                    shape = layer.shape
-                    continue
-                return None
-            given = layer.arguments.get(None, "input_shape")
-            if shape is None and (whole := library.sizes(given)) is not None:
-                shape = (None, *whole)
-            shape = library.output_shape(layer.of.name, layer.arguments, shape)
-        return shape
-
-    def outputs_of(self, outputs: Value, symbolic: bool) -> Value:
-        """What a call of a model returns: new tensors, in the structure of its outputs."""
-        if isinstance(outputs, Tensor):
-            return Tensor(self.opaque(), outputs.shape, symbolic, outputs.activation)
-        if isinstance(outputs, Items):
-            return Items(tuple(self.outputs_of(item, symbolic) for item in outputs.items))
-        if isinstance(outputs, Table):
-            return Table(tuple((k, self.outputs_of(item, symbolic)) for k, item in outputs.entries))
-        return self.fresh(None, symbolic) if symbolic else UNKNOWN
+            return self.tensors.loss_object(kind, instance, arguments)
+        return self.tensors.layer_output(instance, given, symbolic)
 
     def call_method(self, function: Attribute, arguments: Arguments, node: ast.Call) -> Value:
         owner, name = function.owner, function.name
@@ -852,8 +762,8 @@ class _Interpreter:
         if isinstance(owner, Tensor) and pixel_range(owner) and library.rearranges(name):
             return Tensor(owner.expression)
         if name == "predict" and isinstance(owner, Instance) and owner.outputs is not None:
-            return self.outputs_of(owner.outputs, False)
-        return Attribute(UNKNOWN, f"{name}()") if name == "predict" else UNKNOWN
+            return self.tensors.outputs_of(owner.outputs, False)
+        return UNKNOWN
 
     def compile(self, model: Value, arguments: Arguments, node: ast.Call) -> None:
         """Follow the functions that Keras is told to compute with the outputs of a model."""
@@ -865,16 +775,16 @@ class _Interpreter:
         )
         for kind, value in kinds:
             for function in _functions(value):
-                target, output = self.fresh(shape), self.fresh(shape)
+                target, output = self.tensors.fresh(shape), self.tensors.fresh(shape)
                 self.run_step(kind, function, Arguments((target, output)), node)
 
     def call_library(self, function: Known, arguments: Arguments, node: ast.Call) -> Value:
         name = function.name
         given = next(iter(arguments), UNKNOWN)
         if name == "builtins.hasattr" or any(isinstance(value, Version) for value in arguments):
-            return _VERSION if name != "builtins.print" else UNKNOWN
+            return VERSION if name != "builtins.print" else UNKNOWN
         if name in ("keras.Input", "keras.layers.Input"):
-            return self.input(arguments)
+            return self.tensors.input(arguments)
         if is_model_name(name):
             model = Instance(function, node, arguments)
             if not name.endswith("Sequential"):
@@ -886,84 +796,7 @@ class _Interpreter:
             return Tensor(expressions.of(Noise(node, kind)))
         if library.is_dataset(name):
             return Items((Items((pixels(name), UNKNOWN)),) * 2)
-        return self.compute(name, arguments, given)
-
-    def input(self, arguments: Arguments) -> Tensor:
-        sizes = library.sizes(arguments.get(0, "shape"))
-        whole = library.sizes(arguments.get(None, "batch_shape"))
-        shape: Shape | None = None
-        if sizes is not None:
-            shape = (None, *sizes)
-        elif whole:
-            shape = (None, *whole[1:])
-        return self.fresh(shape, symbolic=True)
-
-    def compute(self, name: str, arguments: Arguments, given: Value) -> Value:
-        """What a mathematical function of a library makes of its arguments."""
-        symbolic = is_symbolic(arguments.all)
-        if library.is_cast(name):
-            return given
-        if isinstance(given, Tensor) and pixel_range(given) and library.rearranges(name):
-            return Tensor(given.expression)
-        if (sign := library.arithmetic(name)) is not None:
-            second = arguments.get(1, "y", "x2", "other")
-            return self.combine(sign, given, second) if second is not None else UNKNOWN
-        if (kind := library.reduction(name)) is not None:
-            return self.reduce(kind, arguments, self.tensor(given))
-        if (kind := library.elementwise_loss(name)) is not None:
-            return self.divergence(kind, arguments, averaged=False)
-        if (kind := library.mean_loss(name)) is not None:
-            return self.divergence(kind, arguments, averaged=True)
-        tensor = self.tensor(given) if not isinstance(given, Items) else None
-        if tensor is not None and (operation := library.elementwise(name)) is not None:
-            made = expressions.operate(operation, tensor.expression)
-            return Tensor(made or self.opaque(), tensor.shape, tensor.symbolic)
-        if tensor is not None and library.flattens_the_batch(name):
-            shape = (tensor.shape,) if tensor.shape is not None else None
-            return Tensor(tensor.expression, shape, tensor.symbolic)
-        return self.fresh(None, symbolic=True) if symbolic else UNKNOWN
-
-    def reduce(self, how: str, arguments: Arguments, tensor: Tensor) -> Value:
-        axis = arguments.get(1, "axis", "dim", "reduction_indices")
-        axes: tuple[int, ...] | None = None
-        if axis is not None and axis != Constant(None):
-            axes = library.sizes(axis)
-            if axes is None:
-                return self.fresh(None, tensor.symbolic)
-        keepdims = arguments.get(2, "keepdims", "keep_dims") == Constant(True)
-        if tensor.expression.depth > 12:
-            return self.fresh(None, tensor.symbolic)
-        atom = Reduction(how, axes, keepdims, tensor.expression, tensor.shape)
-        shape = library.reduced(tensor.shape, axes, keepdims)
-        return Tensor(expressions.of(atom), shape, tensor.symbolic)
-
-    def divergence(self, kind: str, arguments: Arguments, averaged: bool) -> Value:
-        """A reconstruction loss of two tensors."""
-        target = arguments.get(0, "target", "y_true", "labels", "true")
-        output = arguments.get(1, "output", "y_pred", "logits", "pred")
-        first, second = self.tensor(target or UNKNOWN), self.tensor(output or UNKNOWN)
-        logits = arguments.get(2, "from_logits")
-        known = logits is None or isinstance(logits, Constant)
-        from_logits = bool(getattr(logits, "value", False)) if known else None
-        if max(first.expression.depth, second.expression.depth) > 12:
-            return self.fresh(None, first.symbolic or second.symbolic)
-        atom = Divergence(kind, first.expression, second.expression, from_logits)
-        shape = second.shape if second.shape is not None else first.shape
-        tensor = Tensor(expressions.of(atom), shape, first.symbolic or second.symbolic)
-        if not averaged:
-            return tensor
-        return self.reduce("mean", Arguments((tensor, Constant(-1))), tensor)
-
-    def loss_object(self, kind: str, loss: Instance, arguments: Arguments) -> Value:
-        """What a loss of Keras, made as an object, says of two tensors."""
-        how = library.text(loss.arguments.get(None, "reduction"))
-        logits = loss.arguments.get(0, "from_logits")
-        extra = (("from_logits", logits),) if logits is not None and "crossentropy" in kind else ()
-        inside = Arguments(arguments.positional, (*arguments.keywords, *extra))
-        value = self.divergence(kind, inside, averaged=True)
-        if how is not None and how.lower() == "none" or not isinstance(value, Tensor):
-            return value
-        return self.reduce("sum" if how == "sum" else "mean", Arguments((value,)), value)
+        return self.tensors.compute(name, arguments, given)
 
 
 def _known(spelled: str) -> Known:
@@ -972,13 +805,6 @@ def _known(spelled: str) -> Known:
 
 def _names(value: Value) -> set[str]:
     return {option.name for option in options(value) if isinstance(option, Known)}
-
-
-def _finite(value: float) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return 0.0
 
 
 def _fold(sign: type[ast.operator], left: object, right: object) -> Value:
@@ -1019,14 +845,6 @@ def _numbers(value: Value) -> Value:
     if isinstance(value, Choice):
         return join([_numbers(option) for option in value.options])
     return value
-
-
-def _tensors(value: Value) -> list[Tensor]:
-    if isinstance(value, Tensor):
-        return [value]
-    if isinstance(value, Items):
-        return [tensor for item in value.items for tensor in _tensors(item)]
-    return []
 
 
 def _functions(value: Value | None) -> Iterator[Function]:

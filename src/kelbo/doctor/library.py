@@ -22,7 +22,6 @@ _KERAS = (
     "tensorflow.python.keras",
     "tensorflow.keras",
     "tf_keras",
-    "keras.src",
     "keras.api",
 )
 _TENSORFLOW = ("tensorflow.compat.v1", "tensorflow.compat.v2")

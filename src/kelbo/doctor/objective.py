@@ -157,7 +157,8 @@ def _of_log_var(
     if len(linear) != 1:
         return None
     rest = [(coefficient, atom) for coefficient, atom in others if (atom,) != source]
-    if not squares and len(rest) == 1 and abs(rest[0][0]) == abs(factor) == abs(linear[0]):
+    sizes = {abs(factor), abs(constant), abs(linear[0])}
+    if not squares and len(rest) == 1 and sizes == {abs(rest[0][0])}:
         mean = Expression(((1.0, (rest[0][1],)),))
         return KL(mean, log_var, None, "the mean is not squared")
     if len(squares) != 1 or rest:

@@ -101,6 +101,13 @@ class Attribute:
     name: str
 
 
+class Version(Attribute):
+    """What depends on which Keras is there."""
+
+
+VERSION = Version(UNKNOWN, "__version__")
+
+
 @dataclass(frozen=True)
 class Choice:
     """One of several: what differs between the branches of a script."""

@@ -11,7 +11,6 @@ from kelbo.doctor.values import Known, options
 _STILL_THERE = {
     "backend",
     "clear_session",
-    "config",
     "epsilon",
     "floatx",
     "get_uid",
@@ -25,6 +24,19 @@ _STILL_THERE = {
     "set_image_data_format",
     "standardize_dtype",
 }
+# What keras.ops has under the same name.
+_SAME = frozenset(
+    """
+    abs all any arange argmax argmin batch_normalization binary_crossentropy cast
+    categorical_crossentropy clip concatenate cos ctc_decode cumprod cumsum dtype elu equal exp
+    expand_dims
+    eye greater greater_equal hard_sigmoid identity in_top_k less less_equal log logsumexp
+    max maximum mean min minimum ndim not_equal one_hot ones ones_like prod relu repeat
+    reshape round shape sigmoid sign sin softmax softplus softsign
+    sparse_categorical_crossentropy sqrt square squeeze stack std stop_gradient sum switch
+    tanh tile transpose var zeros zeros_like
+    """.split()
+)
 # What a function is called today, where it has another name.
 _TODAY = {
     "random_normal": "keras.random.normal",
@@ -32,14 +44,26 @@ _TODAY = {
     "truncated_normal": "keras.random.truncated_normal",
     "dropout": "keras.random.dropout",
     "pow": "keras.ops.power",
-    "concatenate": "keras.ops.concatenate",
     "permute_dimensions": "keras.ops.transpose",
     "gather": "keras.ops.take",
     "int_shape": "the attribute shape",
     "flatten": "keras.ops.reshape",
     "batch_dot": "keras.ops.matmul",
     "dot": "keras.ops.matmul",
-    "clip": "keras.ops.clip",
+    "constant": "keras.ops.convert_to_tensor",
+    "variable": "keras.Variable",
+    "eval": "keras.ops.convert_to_numpy",
+    "get_value": "keras.ops.convert_to_numpy",
+    "set_value": "the method assign of the variable",
+    "update": "the method assign of the variable",
+    "learning_phase": "the argument training of call",
+    "batch_flatten": "keras.ops.reshape",
+    "l2_normalize": "keras.ops.normalize",
+    "reverse": "keras.ops.flip",
+    "repeat_elements": "keras.ops.repeat",
+    "resize_images": "keras.ops.image.resize",
+    "map_fn": "keras.ops.map",
+    "print_tensor": "print",
     "get_session": "nothing: there are no sessions",
     "set_session": "nothing: there are no sessions",
     "placeholder": "keras.Input",
@@ -95,8 +119,11 @@ class BackendFunctions(Rule):
                     if isinstance(reading.node, ast.Import):
                         continue
                     seen.add(name)
+                    today = f"keras.ops.{name}" if name in _SAME else _TODAY.get(name)
                     yield self.finding(
                         reading.node,
                         f"Keras 3 has no keras.backend.{name}.",
-                        f"In its place there is {_TODAY.get(name, f'keras.ops.{name}')}.",
+                        f"In its place there is {today}."
+                        if today is not None
+                        else "Look for it in keras.ops, whose names are those of NumPy.",
                     )

@@ -1,5 +1,6 @@
 """KLB108."""
 
+import ast
 from collections.abc import Iterator
 
 from kelbo.doctor.objective import KL, losses
@@ -56,19 +57,13 @@ class NoLoss(Rule):
         only_kl = _adds_only_kl(program)
         if not only_kl and _adds_a_loss(program):
             return
-        fitted = {
-            owner
-            for call in program.method_calls("fit", "fit_generator", "train_on_batch")
-            for owner in call.owners
-        }
-        for call in program.method_calls("compile"):
-            if call.arguments.get(1, "loss") not in (None, Constant(None)):
-                continue
-            if any(keyword.arg is None for keyword in call.node.keywords):
-                continue
-            for owner in call.owners:
-                if owner in fitted and _is_plain(owner):
-                    yield self._at(call, only_kl)
+        compiled: dict[Value, Call] = {}
+        for call in program.method_calls("compile", "fit", "fit_generator", "train_on_batch"):
+            for owner in filter(_is_plain, call.owners):
+                if call.method == "compile":
+                    compiled[owner] = call
+                elif owner in compiled and _has_no_loss(compiled[owner]):
+                    yield self._at(compiled[owner], only_kl)
 
     def _at(self, call: Call, only_kl: bool) -> Finding:
         name = dotted(call.node.func)
@@ -80,6 +75,14 @@ class NoLoss(Rule):
         )
         repair = "Give it the reconstruction loss: loss='binary_crossentropy' for data in [0, 1]."
         return self.finding(call.node, happens, repair)
+
+
+def _has_no_loss(call: Call) -> bool:
+    """Whether compile gets no loss, as far as all of its arguments can be seen."""
+    hidden = any(keyword.arg is None for keyword in call.node.keywords) or any(
+        isinstance(argument, ast.Starred) for argument in call.node.args
+    )
+    return not hidden and call.arguments.get(1, "loss") in (None, Constant(None))
 
 
 def _is_plain(model: Value) -> bool:

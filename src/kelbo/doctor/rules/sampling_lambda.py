@@ -47,7 +47,7 @@ class SamplingLambda(Rule):
     severity = Severity.WARNING
     generations = (
         ("Keras 2", "trains; a file of it loads without the names that its function uses"),
-        ("Keras 3", "trains on TensorFlow and PyTorch; a file of it is refused by safe_mode"),
+        ("Keras 3", "trains; a file of it is refused by safe_mode, or its function is not found"),
     )
     why = "What is saved of a Lambda layer is code, and not the modules and variables around it."
     recipe = "6-encoder-layer"

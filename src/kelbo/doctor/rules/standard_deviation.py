@@ -45,6 +45,7 @@ class StandardDeviation(Rule):
 
     def check(self, program: Program) -> Iterator[Finding]:
         """Every product of such an exponential with noise."""
+        # The same tensor may stand in the KL term as a logarithm of sigma: twice it, there.
         of_kl = {
             kl.log_var
             for value in program.values.values()
@@ -55,7 +56,10 @@ class StandardDeviation(Rule):
             if isinstance(node, ast.BinOp | ast.Call) and isinstance(value, Tensor):
                 for exponent in _exponents(value.expression):
                     names = program.names_of(exponent)
-                    if exponent in of_kl or (names and all(map(_is_log_var, names))):
+                    sources = {atoms for known in of_kl for _, atoms in known.terms}
+                    elsewhere = any(atoms in sources for _, atoms in exponent.terms)
+                    named = bool(names) and all(map(_is_log_var, names)) and not elsewhere
+                    if exponent in of_kl or named:
                         name = names[0] if names else "log_var"
                         yield self.finding(
                             node,
