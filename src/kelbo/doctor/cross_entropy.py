@@ -65,8 +65,7 @@ def cross_entropies(program: Program) -> Iterator[CrossEntropy]:
     for call in program.calls:
         if call.method == "compile":
             yield from _compiled(program, call)
-        for option in options(call.function):
-            yield from _computed(call, option)
+        yield from _computed(call, call.function)
 
 
 def _computed(call: Call, function: Value) -> Iterator[CrossEntropy]:
@@ -120,10 +119,8 @@ def _sequential(model: Instance) -> Value | None:
 
 
 def _pairs(loss: Value | None, outputs: Value | None) -> Iterator[tuple[Value, Value]]:
-    if isinstance(outputs, Tensor):
-        for one in options(loss):
-            inner = one.items[0] if isinstance(one, Items) and len(one.items) == 1 else one
-            yield inner, outputs
+    if isinstance(outputs, Tensor) and loss is not None:
+        yield loss.items[0] if isinstance(loss, Items) and len(loss.items) == 1 else loss, outputs
     elif isinstance(outputs, Items) and isinstance(loss, Items):
         if len(loss.items) == len(outputs.items):
             yield from zip(loss.items, outputs.items, strict=True)

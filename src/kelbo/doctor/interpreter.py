@@ -751,7 +751,10 @@ class _Interpreter:
             if name == "add" and isinstance(owner.arguments.get(0, "layers") or Items(()), Items):
                 layers = owner.arguments.get(0, "layers")
                 before = layers.items if isinstance(layers, Items) else ()
-                if len(before) < 64:
+                if len(self.frame.layers) > 1:
+                    # In a branch: which layers there are is not known any more.
+                    owner.arguments = Arguments((UNKNOWN,))
+                elif len(before) < 64:
                     owner.arguments = Arguments((Items(before + arguments.positional[:1]),))
         if isinstance(owner, Tensor) and name in ("mean", "sum", "exp", "square", "log", "pow"):
             inside = Arguments((owner, *arguments.positional), arguments.keywords)

@@ -86,11 +86,11 @@ class Keras2Imports(Rule):
 
     def check(self, program: Program) -> Iterator[Finding]:
         """Every mention, except of parts of what is reported."""
-        if any(
-            isinstance(node, ast.Constant) and node.value == _LEGACY
-            for node in ast.walk(program.tree)
-        ):
-            return
+        found = list(self._mentions(program))
+        if found and not _asks_for_keras_2(program):
+            yield from found
+
+    def _mentions(self, program: Program) -> Iterator[Finding]:
         for reading in program.readings:
             imports = isinstance(reading.node, ast.Import | ast.ImportFrom)
             for value in _of_this_keras(reading.value, reading.guarded):
@@ -112,6 +112,12 @@ class Keras2Imports(Rule):
         )
 
 
+def _asks_for_keras_2(program: Program) -> bool:
+    return any(
+        isinstance(node, ast.Constant) and node.value == _LEGACY for node in ast.walk(program.tree)
+    )
+
+
 def _of_this_keras(value: Value, guarded: bool) -> Iterator[Known]:
     """What is taken from `keras` or `tensorflow.keras`, whatever Keras is installed."""
     for option in () if guarded else options(value):
@@ -121,6 +127,6 @@ def _of_this_keras(value: Value, guarded: bool) -> Iterator[Known]:
 
 def _gone(name: str) -> str | None:
     """The entry of the table that a name is, or is a part of."""
-    names = name.split(".")
-    heads = (".".join(names[:count]) for count in range(2, len(names) + 1))
-    return next((head for head in heads if head in _GONE), None)
+    while name.startswith("keras.") and name not in _GONE:
+        name = name.rpartition(".")[0]
+    return name if name in _GONE else None
