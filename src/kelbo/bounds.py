@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -163,9 +163,7 @@ def statistics(
     for name, size in sizes.items():
         if size < 1:
             raise UsageError(f"Expected {name} >= 1, received {size}.")
-    compiled = TraceStatistics(
-        model, num_samples, samples_in_one_pass(num_samples, batch_size, rows)
-    )
+    compiled = _compiled(model, num_samples, samples_in_one_pass(num_samples, batch_size, rows))
     generator = np.random.default_rng(seed)
     dtype = model.seed_generator.state.dtype
     for x in batches:
@@ -176,6 +174,14 @@ def statistics(
             log_total = np.log(outputs.pop("total").astype("float64") / num_samples)
             outputs["bound"] = outputs.pop("largest") + log_total
         yield outputs
+
+
+def _compiled(model: "LatentVariableModel", num_samples: int, chunk: int) -> TraceStatistics:
+    """Kept on the model, past Keras's tracking of attributes, so that it compiles only once."""
+    kept = vars(model).setdefault("_trace_statistics", {})
+    if (num_samples, chunk) not in kept:
+        kept[num_samples, chunk] = TraceStatistics(model, num_samples, chunk)
+    return kept[num_samples, chunk]
 
 
 def importance_weighted_bound(

@@ -57,12 +57,14 @@ class VAE(LatentVariableModel):
             **kwargs,
         )
 
-    def sample(self, n: int, seed: int | None = None) -> np.ndarray:
+    def sample(self, n: int, seed: int | None = None, batch_size: int | None = None) -> np.ndarray:
         """Draw z from the prior and decode it: the expected x for each z, (n, *data_shape).
 
         Args:
             n: how many.
             seed: of the draw; None draws afresh at every call.
+            batch_size: how many are decoded at once, which bounds the memory and changes no
+                sample; None: as many as suit the device.
 
         Raises:
             UsageError: n < 1.
@@ -71,7 +73,7 @@ class VAE(LatentVariableModel):
             raise UsageError(f"Expected to sample a whole number of at least 1, received n={n!r}.")
         seed = self.seed_generator if seed is None else seed
         z = self.prior.distribution(self.posterior).sample(seed, (n,))
-        return self.decode(keras.ops.convert_to_numpy(z))
+        return self.decode(keras.ops.convert_to_numpy(z), batch_size)
 
     def log_likelihood(
         self,

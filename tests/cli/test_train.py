@@ -102,6 +102,7 @@ def test_results_go_to_stdout_and_all_else_to_stderr(tmp_path, no_report):
         (["--beta", "0.5"], r"effective beta 0\.5 \(.*2\.0 times less"),
         (["--beta", "1.1"], r"effective beta 1\.1$"),
         (["--model", "ae"], "AE on .*, no KL"),
+        (["--model", "iwae", "--importance-samples", "2"], r"effective beta 1$"),
         (["--warmup-epochs", "2"], r"effective beta 1 at the end"),
     ],
 )
@@ -232,6 +233,8 @@ def test_bad_arrays_are_refused(tmp_path, change, message):
         (["--beta", "nan"], "finite number >= 0"),
         (["--model", "ae", "--beta", "2"], "an autoencoder has no KL"),
         (["--model", "article", "--beta", "2"], "its own constant"),
+        (["--model", "iwae", "--beta", "2"], "no KL term to weigh"),
+        (["--importance-samples", "5"], "'vae' takes no importance_samples.*--model iwae"),
         (["--epochs", "0"], "epochs >= 1, received 0"),
         (["--seed", "4294967296"], "seed <= 4294967295"),
         (["--learning-rate", "nan"], "learning_rate > 0, received nan"),
