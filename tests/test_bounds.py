@@ -42,7 +42,7 @@ def test_the_loop_agrees_with_the_sum_in_float64(num_samples, rows):
     bound = vae.log_likelihood(data(4), num_samples, batch_size=4, seed=7, rows_per_pass=rows)
     log_weights = log_weights_of_chunks(vae, data(4), 7, num_samples, chunk)
     expected = logsumexp(log_weights, axis=0) - np.log(num_samples)
-    np.testing.assert_allclose(bound, expected, atol=2e-5)
+    np.testing.assert_allclose(bound, expected, atol=5e-5)
 
 
 def test_every_chunk_and_every_batch_draws_afresh():

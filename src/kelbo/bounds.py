@@ -93,7 +93,11 @@ class TraceStatistics(keras.Model):
                 names.append("kl")
 
         def add_chunk(index: Tensor, sofar: dict[str, Tensor]) -> dict[str, Tensor]:
-            trace = model.sampled_trace(x, self.chunk, ChunkSeed(keys[index]), posterior)
+            # TensorFlow starts ten turns of a loop at once, each with its activations, unless one
+            # needs the one before: so the key does. What is added is 0 until all is NaN anyway.
+            lost = ops.any(ops.isnan(sofar["reconstruction"]))
+            seed = ChunkSeed(keys[index] + ops.cast(lost, keys.dtype))
+            trace = model.sampled_trace(x, self.chunk, seed, posterior)
             samples = index * self.chunk + ops.arange(self.chunk, dtype="int32")
             wanted = (samples < self.num_samples)[:, None]
             count = ops.cast(ops.minimum((index + 1) * self.chunk, self.num_samples), "float32")
@@ -178,7 +182,7 @@ def statistics(
 
 def _compiled(model: "LatentVariableModel", num_samples: int, chunk: int) -> TraceStatistics:
     """Kept on the model, past Keras's tracking of attributes, so that it compiles only once."""
-    kept = vars(model).setdefault("_trace_statistics", {})
+    kept = model.__dict__.setdefault("_trace_statistics", {})
     if (num_samples, chunk) not in kept:
         kept[num_samples, chunk] = TraceStatistics(model, num_samples, chunk)
     return kept[num_samples, chunk]

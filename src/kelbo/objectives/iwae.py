@@ -47,7 +47,7 @@ class IWAE(Objective):
                 "The importance-weighted bound expects a whole number of samples of at least 1, "
                 f"received num_samples={num_samples!r}."
             )
-        self.num_samples = int(num_samples)
+        self.num_samples: int = int(num_samples)
         self.sample_shape = (self.num_samples,)
 
     def terms(self, trace: Trace, model: "LatentVariableModel") -> dict[str, Tensor]:
