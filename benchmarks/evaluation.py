@@ -122,12 +122,14 @@ def trained_vae(network: str, epochs: int) -> kelbo.VAE:
     return vae
 
 
-def measure(images: int, num_samples: int, rounds: int, network: str, plain: bool) -> dict:
+def measure(
+    images: int, num_samples: int, rounds: int, network: str, plain: bool, rows: int | None
+) -> dict:
     """Seconds of both, in turn, after a run over two batches to compile."""
     vae = trained_vae(network, epochs=2)
-    rows = rows_in_one_pass(vae.data_dim)
+    rows = rows_in_one_pass(vae.data_dim) if rows is None else rows
     x = kelbo.data.mnist()[1][0][:images]
-    ways = {"kelbo": lambda x: vae.log_likelihood(x, num_samples, batch_size=BATCH)}
+    ways = {"kelbo": lambda x: vae.log_likelihood(x, num_samples, BATCH, rows_per_pass=rows)}
     if plain:
         ways["plain"] = plain_loop(vae, num_samples, rows)
     clocks = {"seconds": time.perf_counter, "processor_seconds": time.process_time}
@@ -234,6 +236,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=300)
     parser.add_argument("--samples", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rows-per-pass", type=int, help="latent vectors decoded at once")
     parser.add_argument("--network", choices=["conv", "mlp"], default="conv")
     parser.add_argument("--no-plain", action="store_true", help="time kelbo alone")
     parser.add_argument("--page", action="store_true", help="only make the page again")
@@ -246,6 +249,7 @@ def main() -> None:
             arguments.rounds,
             arguments.network,
             not arguments.no_plain,
+            arguments.rows_per_pass,
         )
         entry = (keras.backend.backend(), result["device"], result["network"])
         results[", ".join((*entry, f"{result['images']} x {result['samples']}"))] = result
