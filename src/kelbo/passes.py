@@ -8,10 +8,11 @@ from keras import ops
 
 from kelbo.errors import UsageError
 
-# For the article's decoder on MNIST, whose widest layer takes 200 kB a row. A CPU's caches are
-# small: more rows are no faster there, and these hold some hundreds of megabytes.
+# For the article's network on MNIST, whose widest activation takes 100 kB a row. A CPU gains
+# little from more than some hundreds of rows; these hold some hundreds of megabytes.
 ROWS_ON_CPU = 2048
-# An accelerator is busy only with many rows; these hold some gigabytes of activations.
+# An accelerator is busy only with many rows; these hold 1.6 GB for each such activation that is
+# alive at once, so that they fit a small GPU too. Reckoned so, not measured yet.
 ROWS_ON_ACCELERATOR = 16_384
 MNIST_PIXELS = 784
 
