@@ -70,6 +70,7 @@ def test_defaults_are_those_of_the_help():
         ("--network", "conv"),
         ("--latent-dim", "16"),
         ("--likelihood", "bernoulli"),
+        ("--importance-samples", "5"),
         ("--epochs", "3"),
         ("--batch-size", "128"),
         ("--learning-rate", "0.001"),
