@@ -17,6 +17,10 @@ image = keras.Input((4,))
 linear = layers.Dense(4)(image)
 probabilities = layers.Dense(4, activation="sigmoid")(image)
 model = keras.Model(image, linear)
+
+class Own(keras.Model):
+    def call(self, x):
+        return layers.Dense(4, "tanh")(x)
 """
 
 
@@ -45,6 +49,7 @@ def found(code):
         ("model.compile(loss=losses.binary_crossentropy)", "linear", False),
         ("model.compile(loss=[BinaryCrossentropy(True)])", "linear", True),
         ("keras.Sequential([layers.Dense(1)]).compile(loss='bce')", "linear", False),
+        ("Own().compile(loss='bce')", "tanh", False),
         ("keras.Model(image, {'a': linear}).compile(loss={'a': 'bce'})", "linear", False),
     ],
 )
