@@ -94,8 +94,10 @@ def _compiled(program: Program, call: Call) -> Iterator[CrossEntropy]:
 def _outputs(program: Program, model: Value) -> Value | None:
     if not isinstance(model, Instance) or not model.is_model:
         return None
-    if model.outputs is not None or not isinstance(model.of, Known):
-        return model.outputs or _sequential(model)
+    if model.outputs is not None:
+        return model.outputs
+    if isinstance(model.of, Known):
+        return _sequential(model)
     # Of a subclass: what its call returns.
     returned = [
         result

@@ -312,8 +312,10 @@ class _Interpreter:
                 self.name(value, target.attr)
                 owner.attributes[target.attr] = value
         elif isinstance(target, ast.Subscript):
-            self.evaluate(target.value)
+            changed = self.evaluate(target.value)
             self.evaluate(target.slice)
+            if pixel_range(changed) is not None:
+                self.bind(target.value, UNKNOWN)
 
     def name(self, value: Value, name: str) -> None:
         """Note what the script calls a tensor."""

@@ -95,6 +95,7 @@ _NOISE = {
 
 # The names that Keras gives its losses, as functions, as classes and as strings.
 _LOSSES = {
+    "bce": "binary_crossentropy",
     "binary_crossentropy": "binary_crossentropy",
     "binarycrossentropy": "binary_crossentropy",
     "mse": "squared_error",
