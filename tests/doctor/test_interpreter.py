@@ -162,3 +162,15 @@ keras.ops.sum(x)
     assert steps["keras.ops.mean"] == "loss"
     assert steps["keras.ops.sum"] is None
     assert known_names(program.classes[0].bases[0]) == {"keras.Model"}
+
+
+def test_of_what_a_step_reads_the_outer_name_counts():
+    code = f"""{HEAD}
+def loss(y_true, y_pred, scale=x):
+    inner = x
+    return inner * 2 + scale * inner + x.shape[-1]
+
+keras.Model(x, x).compile("adam", loss=loss)
+"""
+    reads = read(ast.parse(code)).symbolic_reads
+    assert [(read.name, read.step.kind) for read in reads] == [("scale", "loss"), ("x", "loss")]
