@@ -29,6 +29,7 @@ def range_of(code):
         "x = 1 - 2 * (x / 255.0)",
         "x = np.expand_dims(x, -1).reshape(-1, 4) * (1 / 255.0)",
         "x = (x / 255.0).reshape((2, 2, 1)) - 0.5",
+        "x = np.concatenate([x, x], axis=0).astype('float32') / 255",
         "def scale(x):\n    return x / 255.0\nx = scale(x)",
     ],
 )

@@ -187,6 +187,11 @@ def rearranges(name: str) -> bool:
     return head in ("", "numpy") and last in ("astype", "copy", "expand_dims", "reshape", "squeeze")
 
 
+def joins(name: str) -> bool:
+    """Whether a function puts arrays behind one another."""
+    return name in ("numpy.concatenate", "numpy.vstack")
+
+
 def flattens_the_batch(name: str) -> bool:
     """Whether a function makes one axis of all axes, the batch included."""
     return name in _FLATTENS
