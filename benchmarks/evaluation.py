@@ -14,9 +14,7 @@ docs/evaluation.md is made of it.
 
 import argparse
 import json
-import resource
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +23,7 @@ import keras
 import numpy as np
 
 import kelbo
+from benchmarks.device import device_name, peak_device_memory, peak_memory
 from kelbo import runs
 from kelbo.passes import rows_in_one_pass
 from kelbo.training.environment import describe_environment
@@ -70,47 +69,6 @@ def plain_loop(vae: kelbo.VAE, num_samples: int, rows: int) -> Callable[[np.ndar
     return bound
 
 
-def device() -> str:
-    """The name of the device that Keras computes on."""
-    backend = keras.backend.backend()
-    if backend == "jax":
-        import jax
-
-        return jax.devices()[0].device_kind
-    if backend == "torch":
-        import torch
-
-        return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    import tensorflow as tf
-
-    gpus = tf.config.list_physical_devices("GPU")
-    return tf.config.experimental.get_device_details(gpus[0])["device_name"] if gpus else "cpu"
-
-
-def device_megabytes() -> float | None:
-    """The most memory of the device that was in use, or None where it is the host's."""
-    backend = keras.backend.backend()
-    if device() == "cpu":
-        return None
-    if backend == "jax":
-        import jax
-
-        return jax.devices()[0].memory_stats()["peak_bytes_in_use"] / 2**20
-    if backend == "torch":
-        import torch
-
-        return torch.cuda.max_memory_allocated() / 2**20
-    import tensorflow as tf
-
-    return tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**20
-
-
-def host_megabytes() -> float:
-    """The most memory that this process has had, on Linux in KiB and on macOS in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
-
-
 def trained_vae(network: str, epochs: int) -> kelbo.VAE:
     """A model whose weights are worth something, so that the bounds have an honest spread."""
     (x, _), _ = kelbo.data.mnist()
@@ -151,7 +109,7 @@ def measure(
             pairs = len(x) * num_samples / seconds
             print(
                 f"{way:6} {bounds[way].mean():9.3f} nats {seconds:8.1f} s {pairs:12,.0f} "
-                f"images/s x samples/s   host {host_megabytes():,.0f} MB"
+                f"images/s x samples/s   host {peak_memory() / 1e6:,.0f} MB"
             )
     result = {
         "images": len(x),
@@ -159,9 +117,9 @@ def measure(
         "network": network,
         "rows_per_pass": rows,
         "rounds": rounds,
-        "device": device(),
-        "host_megabytes": round(host_megabytes()),
-        "device_megabytes": device_megabytes(),
+        "device": device_name(keras.backend.backend()),
+        "peak_memory": peak_memory(),
+        "peak_device_memory": peak_device_memory(keras.backend.backend()),
         "environment": describe_environment(),
     }
     for way in ways:
@@ -209,9 +167,9 @@ def page(results: dict[str, dict]) -> str:
     for _, result in sorted(results.items()):
         on, mine, plain = result["environment"], result["kelbo"], result.get("plain")
         speed = result["images"] * result["samples"] / mine["seconds"]
-        memory = f"{result['host_megabytes']:,} host"
-        if result["device_megabytes"] is not None:
-            memory += f", {result['device_megabytes']:,.0f} device"
+        memory = f"{result['peak_memory'] / 1e6:,.0f} host"
+        if result["peak_device_memory"] is not None:
+            memory += f", {result['peak_device_memory'] / 1e6:,.0f} device"
         ratio = f"{result['ratio']:.2f} ({result['processor_ratio']:.2f})" if plain else ""
         other = f" / {plain['bound']:.3f}" if plain else ""
         lines.append(

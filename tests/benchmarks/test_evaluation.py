@@ -37,8 +37,8 @@ def test_the_page_has_a_line_for_every_result():
         "network": "conv",
         "rounds": 1,
         "device": "a GPU",
-        "host_megabytes": 1_000,
-        "device_megabytes": 2_000.4,
+        "peak_memory": 1_000_000_000,
+        "peak_device_memory": 2_000_400_000,
         "kelbo": {"seconds": 100.0, "bound": -90.5},
         "environment": on,
     }
