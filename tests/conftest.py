@@ -24,6 +24,7 @@ hypothesis.settings.load_profile("kelbo")
 # below this folder. They get the marker `once`.
 HERE = Path(__file__).parent
 ONCE = (
+    "benchmarks/",
     "cli/test_console.py",
     "cli/test_doctor.py",
     "cli/test_explain.py",
