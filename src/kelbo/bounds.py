@@ -37,7 +37,7 @@ class TraceStatistics(keras.Model):
         num_samples: int,
         noise: int | keras.random.SeedGenerator,
     ):
-        super().__init__(name="trace_statistics")
+        super().__init__(dtype="float32", name="trace_statistics")
         self.model = model
         self.num_samples = num_samples
         self.seed_generator = keras.random.SeedGenerator(noise) if isinstance(noise, int) else noise

@@ -37,7 +37,7 @@ def check_names(network: str, likelihood: str) -> None:
 
 
 def encoder_and_likelihood(
-    data_shape: Sequence[int], latent_dim: int, network: str, likelihood: str
+    data_shape: Sequence[int], latent_dim: int, network: str, likelihood: str, dtype: str | None
 ) -> tuple[keras.Model, Likelihood]:
     """The encoder network for the data, and p(x|z) on the decoder network that mirrors it.
 
@@ -49,5 +49,5 @@ def encoder_and_likelihood(
         raise UsageError(f"Expected latent_dim >= 1, received {latent_dim}.")
     make_encoder, make_decoder = NETWORKS[network]
     make_likelihood, outputs = LIKELIHOODS[likelihood]
-    decoder = make_decoder(data_shape, latent_dim, outputs=outputs)
-    return make_encoder(data_shape), make_likelihood(decoder, name="likelihood")
+    decoder = make_decoder(data_shape, latent_dim, outputs=outputs, dtype=dtype)
+    return make_encoder(data_shape, dtype=dtype), make_likelihood(decoder, name="likelihood")
