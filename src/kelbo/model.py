@@ -94,7 +94,8 @@ class LatentVariableModel(keras.Model):
     @property
     def precision(self) -> str:
         """What the networks compute in, as "float32" or "bfloat16"; all else is float32."""
-        return " and ".join(sorted(self.posterior.compute_dtypes | self.likelihood.compute_dtypes))
+        dtypes = self.posterior.compute_dtypes | self.likelihood.compute_dtypes
+        return " and ".join(sorted(dtypes)) or "float32"  # there may be no layer with weights
 
     @property
     def effective_beta(self) -> float | None:
