@@ -119,7 +119,7 @@ def test_training_is_the_same(
 def test_training_in_mixed_precision_is_the_same():
     both_ways(
         KINDS["bytes"][:11],
-        lambda: compiled(lambda: kelbo.presets.vae(SHAPE, 2, "mlp", dtype="mixed_bfloat16")),
+        lambda: compiled(lambda: kelbo.presets.vae(SHAPE, 2, "mlp", precision="bf16")),
         batch_size=4,
         epochs=2,
     )

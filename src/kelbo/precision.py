@@ -14,6 +14,7 @@ PRECISIONS = {
     "fp32": "float32",
     "bf16": "mixed_bfloat16",
     "bfloat16": "mixed_bfloat16",
+    "mixed_bfloat16": "mixed_bfloat16",
 }
 _HALF = ("float16", "fp16", "f16", "half", "mixed_float16")
 

@@ -13,7 +13,6 @@ from kelbo.data import NAMED, Dataset, load
 from kelbo.errors import DataError
 from kelbo.model import LatentVariableModel
 from kelbo.objectives import LinearWarmup
-from kelbo.precision import dtype_policy
 from kelbo.presets import preset
 from kelbo.runs import ENVIRONMENT, RunDirectory
 from kelbo.training.checkpoint import Checkpoint
@@ -54,7 +53,7 @@ def make_model(configuration: Configuration, data: Dataset) -> LatentVariableMod
         network=configuration.network,
         likelihood=configuration.likelihood,
         seed=configuration.seed,
-        dtype=dtype_policy(configuration.precision),
+        precision=configuration.precision,
         **_beta(configuration, make, data.count("train")),
     )
     model.compile(keras.optimizers.Adam(configuration.learning_rate))
