@@ -40,6 +40,7 @@ recipes-record: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.speed --page
+	$(BIN)/python -m benchmarks.evaluation --page
 	$(BIN)/kelbo recipes table --out docs/recipes.md
 	$(BIN)/kelbo recipes table --format html --out docs/recipes.html
 

@@ -118,7 +118,7 @@ def heat(title: str, entry: dict[str, Any]) -> str:
     result, work = entry["result"], entry["result"]["work"]
     contestants = result["contestants"]
     best = fastest(result, ours=True)
-    device = next((one["device"] for one in contestants.values() if one["device"]), "")
+    device = next((d for one in contestants.values() if (d := one["device"]) != "cpu"), "")
     machine = entry["machine"]
     lines = [
         f"### {title[0].upper()}{title[1:]}",

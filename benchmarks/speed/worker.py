@@ -5,13 +5,13 @@ Lines of JSON go out on standard output, one line for each epoch comes in on sta
 
 import json
 import os
-import resource
 import sys
 import time
 from typing import Any
 
 import numpy as np
 
+from benchmarks.device import device_name, peak_device_memory, peak_memory
 from benchmarks.speed import work as common
 from benchmarks.speed.contestants import ENTRIES
 
@@ -61,11 +61,10 @@ def main(name: str, device: str, work: common.Work, epochs: int) -> None:
         # MNIST's first images, in whatever size, as many as there is noise for.
         first = images[np.arange(common.COMPARED) % len(images)]
         compared = contestant.loss(first, common.noise(work))
-    say(loss=compared, versions=versions(), device=device_name(device))
+    backend = ENTRIES[name].backend or "torch"
+    say(loss=compared, versions=versions(), device=device_name(backend))
     contestant.train(images, PipeGate(epochs, say))
-    # Linux counts in kB.
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    say(peak_memory=peak, peak_device_memory=device_memory(device))
+    say(peak_memory=peak_memory(), peak_device_memory=peak_device_memory(backend))
 
 
 def versions() -> dict[str, str]:
@@ -73,30 +72,6 @@ def versions() -> dict[str, str]:
     names = ("kelbo", "keras", "tensorflow", "jax", "torch", "pythae", "numpy")
     loaded = {name: sys.modules[name] for name in names if name in sys.modules}
     return {name: getattr(module, "__version__", "unknown") for name, module in loaded.items()}
-
-
-def device_name(device: str) -> str:
-    """The accelerator's name; empty on a CPU."""
-    if device == "cpu":
-        return ""
-    if "jax" in sys.modules:
-        return sys.modules["jax"].local_devices()[0].device_kind
-    if "torch" in sys.modules:
-        return sys.modules["torch"].cuda.get_device_name()
-    configuration = sys.modules["tensorflow"].config
-    gpu = configuration.list_physical_devices("GPU")[0]
-    return configuration.experimental.get_device_details(gpu)["device_name"]
-
-
-def device_memory(device: str) -> int | None:
-    """The accelerator's memory at its peak in bytes, as the library counts it."""
-    if device == "cpu":
-        return None
-    if "jax" in sys.modules:
-        return sys.modules["jax"].local_devices()[0].memory_stats()["peak_bytes_in_use"]
-    if "torch" in sys.modules:
-        return sys.modules["torch"].cuda.max_memory_allocated()
-    return sys.modules["tensorflow"].config.experimental.get_memory_info("GPU:0")["peak"]
 
 
 if __name__ == "__main__":

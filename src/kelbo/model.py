@@ -17,6 +17,7 @@ from kelbo.distributions.distribution import Tensor
 from kelbo.errors import DataError, UsageError
 from kelbo.likelihoods import Likelihood
 from kelbo.objectives import Objective, explain_beta, format_beta
+from kelbo.passes import predict_in_passes
 from kelbo.posteriors import Posterior
 from kelbo.priors import Prior
 from kelbo.resident_jax import Chunks, forget, resident_epochs
@@ -122,10 +123,11 @@ class LatentVariableModel(keras.Model):
         """
         if training and self.objective.scheduled:
             self.training_steps.assign_add(1)
-        return self._pass(x, self.objective.sample_shape, self.seed_generator)
+        return self._draw(self.posterior(x), self.objective.sample_shape, self.seed_generator)
 
-    def _pass(self, x: Tensor, sample_shape: tuple[int, ...], seed: Any) -> dict[str, Any]:
-        posterior = self.posterior(x)
+    def _draw(
+        self, posterior: dict[str, Tensor], sample_shape: tuple[int, ...], seed: Any
+    ) -> dict[str, Any]:
         z = self.posterior.distribution(posterior).sample(seed, sample_shape)
         return {"posterior": posterior, "z": z, "likelihood": self.likelihood(z)}
 
@@ -148,9 +150,19 @@ class LatentVariableModel(keras.Model):
         kl = kl_divergence(q, p) if has_closed_form(q, p) else log_qz_x - log_pz
         return Trace(z, q, log_px_z, p, log_pz, log_qz_x, kl)
 
-    def sampled_trace(self, x: Tensor, num_samples: int, seed: Any) -> Trace:
-        """A trace with `num_samples` draws of z for each datum, on one leading sample axis."""
-        return self.trace(x, self._pass(x, (num_samples,), seed))
+    def sampled_trace(
+        self, x: Tensor, num_samples: int, seed: Any, posterior: dict[str, Tensor] | None = None
+    ) -> Trace:
+        """A trace with `num_samples` draws of z for each datum, on one leading sample axis.
+
+        Args:
+            x: (batch, *data_shape).
+            num_samples: draws of z.
+            seed: of the draws.
+            posterior: the parameters of q(z|x) where they are known; without them x is encoded.
+        """
+        posterior = self.posterior(x) if posterior is None else posterior
+        return self.trace(x, self._draw(posterior, (num_samples,), seed))
 
     # Keras's hooks.
 
@@ -400,18 +412,19 @@ class LatentVariableModel(keras.Model):
     def encode(self, x: Any, batch_size: int | None = None) -> dict[str, np.ndarray]:
         """The parameters of q(z|x), as {"mu": (n, latent_dim), "log_var": (n, latent_dim)}."""
         self.check_data(x)
-        return self._parameters_of_q.predict(x, batch_size=batch_size, verbose=0)
+        return predict_in_passes(self._parameters_of_q, x, batch_size, self.data_dim)
 
     def decode(self, z: Any, batch_size: int | None = None) -> np.ndarray:
         """The expected x for each z: (n, latent_dim) -> (n, *data_shape)."""
         z = np.asarray(z, "float32")
         if z.shape[1:] != self.posterior.event_shape:
             raise DataError(f"Expected z of shape (n, {self.latent_dim}), received {z.shape}.")
-        return self.decoder.predict(z, batch_size=batch_size, verbose=0)
+        return predict_in_passes(self.decoder, z, batch_size, self.data_dim)
 
     def reconstruct(self, x: Any, batch_size: int | None = None) -> np.ndarray:
         """The expected x at the posterior's mean, without noise: (n, *data_shape)."""
-        return self.predict(x, batch_size=batch_size, verbose=0)
+        self.check_data(x)
+        return predict_in_passes(self._reconstruction, x, batch_size, self.data_dim)
 
     # Saving.
 

@@ -62,6 +62,7 @@ def test_the_defaults_are_those_of_the_command_line():
         precision="float32",
         beta=None,
         warmup_epochs=0.0,
+        importance_samples=None,
         epochs=3,
         batch_size=128,
         learning_rate=1e-3,
@@ -107,6 +108,9 @@ def test_a_whole_number_will_do_for_a_float():
         ({"model": {"precision": "fp16"}}, "does not train in float16"),
         ({"model": {"preset": "ae", "beta": 1}}, "an autoencoder has no KL"),
         ({"model": {"preset": "article", "warmup_epochs": 1}}, "its own constant"),
+        ({"model": {"preset": "iwae", "warmup_epochs": 1}}, "no KL term to weigh"),
+        ({"model": {"preset": "iwae", "importance_samples": 0}}, "samples >= 1, received 0"),
+        ({"model": {"importance_samples": 5}}, "'vae' takes no importance_samples"),
     ],
 )
 def test_what_is_wrong_is_named(tables, message):

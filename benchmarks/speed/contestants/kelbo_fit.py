@@ -22,7 +22,7 @@ class KelboFit:
         if work.importance_samples == 1:
             self.vae = kelbo.presets.vae(work.shape, **options)
         else:
-            options["num_samples"] = work.importance_samples
+            options["importance_samples"] = work.importance_samples
             self.vae = kelbo.presets.iwae(work.shape, **options)
         if work.network == "conv":
             set_weights(self.vae, weights)

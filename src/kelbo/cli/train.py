@@ -91,7 +91,7 @@ def train(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="vae, beta-vae, article or ae.",
+            help="vae, beta-vae, iwae, article or ae.",
             show_default="vae",
             rich_help_panel=_MODEL,
         ),
@@ -142,6 +142,16 @@ def train(
             metavar="E",
             help="Let beta rise from 0 over the first E epochs.",
             show_default="0",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    importance_samples: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            min=1,
+            help="Draws of z for each image in training; for iwae alone.",
+            show_default="5",
             rich_help_panel=_MODEL,
         ),
     ] = None,
@@ -214,6 +224,7 @@ def train(
         precision=precision,
         beta=beta,
         warmup_epochs=warmup_epochs,
+        importance_samples=importance_samples,
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,

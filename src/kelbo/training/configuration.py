@@ -37,6 +37,7 @@ class Configuration:
         precision: what the networks compute in, a name in `kelbo.precision.PRECISIONS`.
         beta: weight of the KL, or None for the preset's own.
         warmup_epochs: over how many epochs beta rises from 0.
+        importance_samples: draws of z for each image in training, or None for the preset's own.
         epochs: passes over the data.
         batch_size: images in a training step.
         learning_rate: of Adam.
@@ -58,6 +59,7 @@ class Configuration:
     precision: str = _field("model", "float32")
     beta: float | None = _field("model", None)
     warmup_epochs: float = _field("model", 0.0)
+    importance_samples: int | None = _field("model", None)
     epochs: int = _field("training", 3)
     batch_size: int = _field("training", 128)
     learning_rate: float = _field("training", 1e-3)
@@ -75,15 +77,27 @@ class Configuration:
             raise UsageError(f"Expected learning_rate > 0, received {self.learning_rate}.")
         if not 0.0 <= self.warmup_epochs < float("inf"):
             raise UsageError(f"Expected warmup_epochs >= 0, received {self.warmup_epochs}.")
-        if self.preset in ("ae", "article") and (self.beta is not None or self.warmup_epochs):
-            why = {
-                "ae": "an autoencoder has no KL",
-                "article": "the article's weighting has its own constant",
-            }[self.preset]
+        without_beta = {
+            "ae": "an autoencoder has no KL",
+            "article": "the article's weighting has its own constant",
+            "iwae": "the importance-weighted bound has no KL term to weigh",
+        }
+        why = without_beta.get(self.preset)
+        if why and (self.beta is not None or self.warmup_epochs):
             raise UsageError(
                 f"The model {self.preset!r} takes neither beta nor a warm-up: {why}. "
                 "Use --model vae or --model beta-vae."
             )
+        if self.importance_samples is not None:
+            if self.preset != "iwae":
+                raise UsageError(
+                    f"The model {self.preset!r} takes no importance_samples: it draws one z for "
+                    "each image. Use --model iwae."
+                )
+            if self.importance_samples < 1:
+                raise UsageError(
+                    f"Expected importance_samples >= 1, received {self.importance_samples}."
+                )
 
     def with_changes(self, **changes: Any) -> Self:
         """This configuration with every change that is not None."""

@@ -55,6 +55,7 @@ def make_model(configuration: Configuration, data: Dataset) -> LatentVariableMod
         seed=configuration.seed,
         precision=configuration.precision,
         **_beta(configuration, make, data.count("train")),
+        **_importance_samples(configuration),
     )
     model.compile(keras.optimizers.Adam(configuration.learning_rate))
     return model
@@ -71,6 +72,12 @@ def _beta(
         goal = inspect.signature(make).parameters["beta"].default if beta is None else beta
         return {"beta": LinearWarmup(steps, goal)}
     return {} if beta is None else {"beta": beta}
+
+
+def _importance_samples(configuration: Configuration) -> dict[str, int]:
+    """The argument importance_samples of the preset, where the configuration names it."""
+    samples = configuration.importance_samples
+    return {} if samples is None else {"importance_samples": samples}
 
 
 def train(
