@@ -18,7 +18,7 @@ from kelbo.errors import DivergedError, UsageError
 from kelbo.resident_jax import Chunks, _Arrays, _bounds, _put, _Room
 from kelbo.training.configuration import Configuration
 from kelbo.training.train import make_model, train
-from tests.support import data, randomise, tiny_ae, tiny_vae, to_numpy, weights
+from tests.support import SHAPE, data, randomise, tiny_ae, tiny_vae, to_numpy, weights
 
 jax = pytest.importorskip("jax")
 on_jax = pytest.mark.skipif(keras.backend.backend() != "jax", reason="there is one way elsewhere")
@@ -112,6 +112,16 @@ def test_training_is_the_same(
         batch_size=batch_size,
         epochs=epochs,
         shuffle=shuffle,
+    )
+
+
+@on_jax
+def test_training_in_mixed_precision_is_the_same():
+    both_ways(
+        KINDS["bytes"][:11],
+        lambda: compiled(lambda: kelbo.presets.vae(SHAPE, 2, "mlp", precision="bf16")),
+        batch_size=4,
+        epochs=2,
     )
 
 

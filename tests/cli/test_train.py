@@ -70,6 +70,7 @@ def test_defaults_are_those_of_the_help():
         ("--network", "conv"),
         ("--latent-dim", "16"),
         ("--likelihood", "bernoulli"),
+        ("--precision", "float32"),
         ("--importance-samples", "5"),
         ("--epochs", "3"),
         ("--batch-size", "128"),
@@ -114,6 +115,24 @@ def test_every_training_says_its_effective_beta(monkeypatch, tmp_path, options, 
     monkeypatch.setattr("kelbo.training.train.train", stop)
     result = kelbo("train", *MNIST, *SMALL, *options, "--out", tmp_path / "run")
     assert re.search(expected, result.err, re.MULTILINE)
+
+
+def test_a_run_in_bfloat16_says_so_and_is_evaluated_in_it(tmp_path):
+    run = tmp_path / "run"
+    result = kelbo("train", *MNIST, *SMALL, "--precision", "bf16", "--out", run, "--json")
+    assert f"VAE on {BACKEND} in bfloat16, effective beta 1\n" in result.err
+    assert config(run)["model"]["precision"] == "bf16"
+    assert "bf16 precision" in (run / "report.html").read_text()
+    assert load_model(run / "model.keras").precision == "bfloat16"
+    elbo = result.json["evaluation"]["elbo"]
+    again = kelbo("evaluate", run, "--samples", 2, "--json")
+    assert again.json["evaluation"]["elbo"] == elbo
+
+
+def test_float16_is_refused_before_anything_else(tmp_path):
+    message = refused("train", "--precision", "fp16", "--out", tmp_path / "run", code=2)
+    assert "does not train in float16" in message
+    assert "Use bf16" in message
 
 
 def test_options_override_the_configuration(tmp_path, images, no_report):

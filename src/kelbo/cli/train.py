@@ -118,6 +118,15 @@ def train(
             rich_help_panel=_MODEL,
         ),
     ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="float32, or bf16: the networks compute in bfloat16, all else in float32.",
+            show_default="float32",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
     beta: Annotated[
         float | None,
         typer.Option(
@@ -212,6 +221,7 @@ def train(
         network=network,
         latent_dim=latent_dim,
         likelihood=likelihood,
+        precision=precision,
         beta=beta,
         warmup_epochs=warmup_epochs,
         importance_samples=importance_samples,

@@ -53,6 +53,7 @@ def make_model(configuration: Configuration, data: Dataset) -> LatentVariableMod
         network=configuration.network,
         likelihood=configuration.likelihood,
         seed=configuration.seed,
+        precision=configuration.precision,
         **_beta(configuration, make, data.count("train")),
         **_importance_samples(configuration),
     )
