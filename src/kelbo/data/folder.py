@@ -25,6 +25,11 @@ from kelbo.errors import DataError
 
 logger = logging.getLogger("kelbo")
 
+_CORES = os.cpu_count() or 1
+# Values decoded in one task, at least. A small image is mostly Python's work, which one thread can
+# do at a time: more threads only get in each other's way.
+_TASK = 2**17
+
 
 @dataclass(frozen=True, eq=False)
 class ImageFiles:
@@ -66,15 +71,14 @@ class ImageFiles:
             for place in places:
                 images[place] = self._pixels(self.paths[indices[place]], dtype)
 
-        # A task for every core and not for every image: a small one takes no longer than a task.
-        pieces = np.array_split(np.arange(len(images)), os.cpu_count() or 1)
-        for _ in self._threads.map(fill, pieces):
+        tasks = _CORES if self.resize else min(_CORES, 1 + images.size // _TASK)
+        for _ in self._threads.map(fill, np.array_split(np.arange(len(images)), tasks)):
             pass
         return images
 
     @cached_property
     def _threads(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="kelbo-decode")
+        return ThreadPoolExecutor(_CORES, thread_name_prefix="kelbo-decode")
 
     def _pixels(self, path: str, dtype: type) -> np.ndarray:
         height, width, channels = self.shape
@@ -146,21 +150,22 @@ def load_folder(
         everything = np.sort(np.concatenate(list(chosen.values())))
         size = image_size or _common_size(inspection, everything)
         shape = (*size, channels or _common_channels(inspection, everything))
-        return _Choice(chosen, everything, shape)
+        resize = bool((inspection.shapes[everything, :2] != size).any())
+        return _Choice(chosen, everything, shape, resize)
 
-    def files(positions: np.ndarray, shape: tuple[int, int, int]) -> ImageFiles:
-        return ImageFiles(tuple(paths[i] for i in positions), shape, image_size is not None)
+    def files(choice: _Choice, positions: np.ndarray) -> ImageFiles:
+        return ImageFiles(tuple(paths[i] for i in positions), choice.shape, choice.resize)
 
     images: dict[str, Part]
     if cache is None:
         choice = choose(Inspection(paths))
-        images = {name: files(part, choice.shape) for name, part in choice.parts.items()}
+        images = {name: files(choice, part) for name, part in choice.parts.items()}
     else:
         # Without limits every file is decoded, whatever the seed.
         limited = (seed, train_limit, test_limit) if train_limit or test_limit else ()
         choice, content = FolderCache(
             cache, root, paths, (image_size, channels, *limited), watcher or Watcher()
-        ).content(choose, lambda choice: files(choice.positions, choice.shape))
+        ).content(choose, lambda choice: files(choice, choice.positions))
         images = {name: content.images(part) for name, part in choice.parts.items()}
     labels, names = _labels(
         {part: (parts[part][0], [paths[i] for i in choice.parts[part]]) for part in parts}
@@ -184,11 +189,13 @@ class _Choice:
         parts: the positions of the files of each part, in its order.
         positions: of both parts, sorted.
         shape: (height, width, channels) of every image once read.
+        resize: whether a file has another size.
     """
 
     parts: dict[str, np.ndarray]
     positions: np.ndarray
     shape: tuple[int, int, int]
+    resize: bool
 
 
 def find_images(root: Path) -> list[str]:
