@@ -218,13 +218,19 @@ def of_another_type(path):
     path.with_suffix(".npy").replace(path)
 
 
+def of_fewer_images(path):
+    np.save(path.with_suffix(".npy"), np.zeros((19, 6, 9, 3), np.uint8))
+    path.with_suffix(".npy").replace(path)
+
+
 def taken_away(path):
     path.unlink()
 
 
 @pytest.mark.parametrize("name", ["pixels.npy", "shapes.npy", "cache.json"])
 @pytest.mark.parametrize(
-    "damage", [shortened, emptied, lengthened, pickled, of_another_type, taken_away]
+    "damage",
+    [shortened, emptied, lengthened, pickled, of_another_type, of_fewer_images, taken_away],
 )
 def test_a_damaged_cache_is_never_used(folder, place, name, damage):
     load_folder(folder, cache=place)
