@@ -360,7 +360,7 @@ FORBIDDEN = {
     "generator": ({"x": (X for _ in range(2)), "steps_per_epoch": 2}, "steps_per_epoch is given"),
     "stream of its own": (
         {"x": stream(OwnBatches), "shuffle": False},
-        "images of the OwnBatches are not in memory",
+        "images of the OwnBatches are read batch by batch",
     ),
     "stream shuffled": ({"x": stream()}, "shuffle=False leaves it to it"),
     "steps": ({"steps_per_epoch": 1}, "steps_per_epoch is given"),

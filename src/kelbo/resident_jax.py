@@ -370,7 +370,7 @@ def _source(arguments: dict[str, Any]) -> Source:
     x, shuffle = arguments.get("x"), arguments.get("shuffle", True)
     if isinstance(x, Source):
         if x.arrays() is None:
-            raise _Forbidden(f"the images of the {type(x).__name__} are decoded batch by batch")
+            raise _Forbidden(f"the images of the {type(x).__name__} are read batch by batch")
         if shuffle:
             raise _Forbidden(
                 f"shuffle=True would shuffle the batches of the {type(x).__name__}, which shuffles "
