@@ -24,6 +24,7 @@ configurations = st.builds(
     strict=st.booleans(),
     train_limit=st.none() | positive,
     test_limit=st.none() | positive,
+    cache=st.booleans(),
     preset=st.sampled_from(["vae", "beta-vae", "anything"]),
     network=text,
     latent_dim=positive,

@@ -87,6 +87,14 @@ def train(
             rich_help_panel=_DATA,
         ),
     ] = None,
+    cache: Annotated[
+        bool | None,
+        typer.Option(
+            "--cache",
+            help="Decode a folder of images once, into $KELBO_CACHE or the user's cache directory.",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(
@@ -217,6 +225,7 @@ def train(
         strict=strict,
         train_limit=train_limit,
         test_limit=test_limit,
+        cache=cache,
         preset=model,
         network=network,
         latent_dim=latent_dim,
@@ -234,6 +243,7 @@ def train(
     chosen = start_backend(configuration.backend)
     configuration = configuration.with_changes(backend=chosen)
 
+    from kelbo.cli.cache_progress import CacheProgress
     from kelbo.cli.evaluate import evaluate_and_report, print_result
     from kelbo.cli.interruption import HeedCtrlC
     from kelbo.cli.progress import ProgressBar
@@ -248,7 +258,8 @@ def train(
     RunDirectory.check_place(run_path, force)
     preset(configuration.preset)
     check_names(configuration.network, configuration.likelihood)
-    data_set = load_data(configuration)
+    with CacheProgress() as watcher:
+        data_set = load_data(configuration, watcher)
     with quiet_stderr():
         # Keras seeds every backend that is installed, and so imports them all.
         autoencoder = make_model(configuration, data_set)

@@ -30,6 +30,7 @@ class Configuration:
         strict: whether a damaged image file is an error.
         train_limit: how many training images to use at most, or None.
         test_limit: how many test images to use at most, or None.
+        cache: whether a folder of images is decoded once, into the user's cache directory.
         preset: the model's name.
         network: the networks' name.
         latent_dim: size of z.
@@ -52,6 +53,7 @@ class Configuration:
     strict: bool = _field("data", False)
     train_limit: int | None = _field("data", None)
     test_limit: int | None = _field("data", None)
+    cache: bool = _field("data", False)
     preset: str = _field("model", "vae")
     network: str = _field("model", "conv")
     latent_dim: int = _field("model", 16)
