@@ -23,10 +23,14 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Race kelbo against its peers: DEVICE=cpu or gpu. `docs` makes the page from what is stored.
+# Race kelbo against its peers: DEVICE=cpu or gpu. Then images in memory, in files and in the cache,
+# against one another. `docs` makes the pages from what is stored.
 DEVICE ?= cpu
 benchmark: $(VENV)/.peers
 	$(BIN)/python -m benchmarks.speed --device $(DEVICE)
+	KERAS_BACKEND=tensorflow $(BIN)/python -m benchmarks.streaming
+	KERAS_BACKEND=jax $(BIN)/python -m benchmarks.streaming
+	KERAS_BACKEND=torch $(BIN)/python -m benchmarks.streaming
 
 # Run every recipe in every environment of the lab; fail where a verdict is not the committed one.
 recipes: $(VENV)/.dev
@@ -41,6 +45,7 @@ recipes-record: $(VENV)/.dev
 docs: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.speed --page
 	$(BIN)/python -m benchmarks.evaluation --page
+	$(BIN)/python -m benchmarks.streaming --page
 	$(BIN)/kelbo recipes table --out docs/recipes.md
 	$(BIN)/kelbo recipes table --format html --out docs/recipes.html
 	$(BIN)/python -m kelbo.doctor.page docs/doctor.md

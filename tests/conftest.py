@@ -25,6 +25,7 @@ hypothesis.settings.load_profile("kelbo")
 HERE = Path(__file__).parent
 ONCE = (
     "benchmarks/",
+    "cli/test_cache_progress.py",
     "cli/test_console.py",
     "cli/test_doctor.py",
     "cli/test_explain.py",
@@ -42,6 +43,7 @@ ONCE = (
     "test_beta.py",
     "test_errors.py",
     "test_init.py",
+    "test_places.py",
     "test_runs.py",
     "training/test_configuration.py",
 )

@@ -33,7 +33,7 @@ MAIN = {
     "gpu": dict.fromkeys((128, 1024, 4096), 60_000),
 }
 IWAE = {
-    "cpu": Work(128, 32, importance_samples=50),
+    "cpu": Work(64, 32, importance_samples=50),
     "gpu": Work(20_000, 128, importance_samples=50),
 }
 COLOUR = {
@@ -54,7 +54,7 @@ def growth(device: str) -> dict[str, list[Work]]:
     return {
         "side": [Work(max(128, rows * 28**2 // side**2), 64, side=side) for side in SIDES],
         "latent_dim": [Work(4 * rows, 128, latent_dim=size) for size in LATENTS],
-        "rows": [Work(count, 1024, network=network) for count in ROWS],
+        "rows": [Work(count, 4096, network=network) for count in ROWS],
     }
 
 

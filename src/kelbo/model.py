@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from kelbo.callbacks import StopOnNonFinite
+from kelbo.conditional import float32_layer
 from kelbo.distributions import has_closed_form, kl_divergence
 from kelbo.distributions.distribution import Tensor
 from kelbo.errors import DataError, UsageError
@@ -28,7 +29,8 @@ class LatentVariableModel(keras.Model):
 
     The loss is computed in `compute_loss`, with keras.ops alone, from what `call` returns: this
     one hook works on every backend. Noise is drawn in `call`, where Keras keeps track of the
-    random state on every backend; in `compute_loss` it would not on all.
+    random state on every backend; in `compute_loss` it would not on all. The networks may compute
+    in bfloat16; the model's own arithmetic, its loss and its metrics are float32.
 
     Args:
         posterior: q(z|x).
@@ -38,7 +40,8 @@ class LatentVariableModel(keras.Model):
         seed: of the noise in training and evaluation; None takes Keras's global seed.
 
     Raises:
-        UsageError: the shapes of the parts do not fit together.
+        UsageError: the shapes of the parts do not fit together, or a dtype other than float32 is
+            asked for.
     """
 
     def __init__(
@@ -50,7 +53,7 @@ class LatentVariableModel(keras.Model):
         seed: int | None = None,
         **kwargs: Any,
     ):
-        super().__init__(**kwargs)
+        super().__init__(**float32_layer(type(self).__name__, kwargs))
         _check_parts(posterior, likelihood, prior, objective)
         for part, shape in (
             (posterior, posterior.context_shape),
@@ -88,6 +91,12 @@ class LatentVariableModel(keras.Model):
     def latent_dim(self) -> int:
         """d: the size of z."""
         return math.prod(self.posterior.event_shape)
+
+    @property
+    def precision(self) -> str:
+        """What the networks compute in, as "float32" or "bfloat16"; all else is float32."""
+        dtypes = self.posterior.compute_dtypes | self.likelihood.compute_dtypes
+        return " and ".join(sorted(dtypes)) or "float32"  # there may be no layer with weights
 
     @property
     def effective_beta(self) -> float | None:
@@ -311,8 +320,10 @@ class LatentVariableModel(keras.Model):
         return super().evaluate(x, y, batch_size, verbose, sample_weight, **kwargs)
 
     def describe_training(self) -> str:
-        """One line: the model, the backend, the effective beta and what it means."""
+        """One line: the model, the backend, the precision, the effective beta and what it means."""
         line = f"kelbo: {type(self).__name__} on {keras.backend.backend()}"
+        if self.precision != "float32":
+            line += f" in {self.precision}"
         if self.effective_beta is None:
             return f"{line}, no KL term"
         line += f", effective beta {format_beta(self.effective_beta)}"
@@ -388,9 +399,8 @@ class LatentVariableModel(keras.Model):
 
     @cached_property
     def _parameters_of_q(self) -> keras.Model:
-        network = self.posterior.network
-        parameters = self.posterior.parameters(list(network.outputs))
-        return keras.Model(network.inputs[0], parameters)
+        inputs = self.posterior.network.inputs[0]
+        return keras.Model(inputs, self.posterior(inputs))
 
     @cached_property
     def _reconstruction(self) -> keras.Model:
@@ -486,7 +496,7 @@ class _PosteriorMean(keras.Layer):
     """The mean of q(z|x) from its parameters."""
 
     def __init__(self, posterior: Posterior):
-        super().__init__(name="posterior_mean")
+        super().__init__(dtype="float32", name="posterior_mean")
         self.distribution = posterior.distribution
         self.event_shape = posterior.event_shape
 

@@ -87,6 +87,14 @@ def train(
             rich_help_panel=_DATA,
         ),
     ] = None,
+    cache: Annotated[
+        bool | None,
+        typer.Option(
+            "--cache",
+            help="Decode a folder of images once, into $KELBO_CACHE or the user's cache directory.",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(
@@ -115,6 +123,15 @@ def train(
                 "gaussian-per-pixel (learned variance)."
             ),
             show_default="bernoulli",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="float32, or bf16: the networks compute in bfloat16, all else in float32.",
+            show_default="float32",
             rich_help_panel=_MODEL,
         ),
     ] = None,
@@ -208,10 +225,12 @@ def train(
         strict=strict,
         train_limit=train_limit,
         test_limit=test_limit,
+        cache=cache,
         preset=model,
         network=network,
         latent_dim=latent_dim,
         likelihood=likelihood,
+        precision=precision,
         beta=beta,
         warmup_epochs=warmup_epochs,
         importance_samples=importance_samples,
@@ -224,6 +243,7 @@ def train(
     chosen = start_backend(configuration.backend)
     configuration = configuration.with_changes(backend=chosen)
 
+    from kelbo.cli.cache_progress import CacheProgress
     from kelbo.cli.evaluate import evaluate_and_report, print_result
     from kelbo.cli.interruption import HeedCtrlC
     from kelbo.cli.progress import ProgressBar
@@ -238,7 +258,8 @@ def train(
     RunDirectory.check_place(run_path, force)
     preset(configuration.preset)
     check_names(configuration.network, configuration.likelihood)
-    data_set = load_data(configuration)
+    with CacheProgress() as watcher:
+        data_set = load_data(configuration, watcher)
     with quiet_stderr():
         # Keras seeds every backend that is installed, and so imports them all.
         autoencoder = make_model(configuration, data_set)

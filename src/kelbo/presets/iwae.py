@@ -15,6 +15,7 @@ def iwae(
     likelihood: str = "bernoulli",
     importance_samples: int = 5,
     seed: int | None = None,
+    precision: str | None = None,
 ) -> VAE:
     """An importance-weighted autoencoder (Burda et al. 2016).
 
@@ -29,10 +30,12 @@ def iwae(
         likelihood: a name in `kelbo.presets.parts.LIKELIHOODS`.
         importance_samples: K, draws of z for each datum.
         seed: of the noise.
+        precision: of the networks, a name in `kelbo.precision.PRECISIONS`; where None, Keras's
+            global dtype policy. All that is a probability is float32 always.
 
     Raises:
         UsageError: an unknown name or an impossible size.
     """
-    encoder, p_of_x = encoder_and_likelihood(data_shape, latent_dim, network, likelihood)
+    encoder, p_of_x = encoder_and_likelihood(data_shape, latent_dim, network, likelihood, precision)
     q_of_z = GaussianPosterior(encoder, latent_dim, name="posterior")
     return VAE(q_of_z, p_of_x, objective=IWAE(importance_samples), seed=seed)

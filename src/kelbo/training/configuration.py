@@ -9,6 +9,7 @@ from typing import Any, Self, get_args, get_origin
 
 import kelbo
 from kelbo.errors import UsageError, unknown_name
+from kelbo.precision import dtype_policy
 
 _LARGEST_SEED = 2**32 - 1  # NumPy's and Keras's
 
@@ -29,10 +30,12 @@ class Configuration:
         strict: whether a damaged image file is an error.
         train_limit: how many training images to use at most, or None.
         test_limit: how many test images to use at most, or None.
+        cache: whether a folder of images is decoded once, into the user's cache directory.
         preset: the model's name.
         network: the networks' name.
         latent_dim: size of z.
         likelihood: the likelihood's name.
+        precision: what the networks compute in, a name in `kelbo.precision.PRECISIONS`.
         beta: weight of the KL, or None for the preset's own.
         warmup_epochs: over how many epochs beta rises from 0.
         importance_samples: draws of z for each image in training, or None for the preset's own.
@@ -50,10 +53,12 @@ class Configuration:
     strict: bool = _field("data", False)
     train_limit: int | None = _field("data", None)
     test_limit: int | None = _field("data", None)
+    cache: bool = _field("data", False)
     preset: str = _field("model", "vae")
     network: str = _field("model", "conv")
     latent_dim: int = _field("model", 16)
     likelihood: str = _field("model", "bernoulli")
+    precision: str = _field("model", "float32")
     beta: float | None = _field("model", None)
     warmup_epochs: float = _field("model", 0.0)
     importance_samples: int | None = _field("model", None)
@@ -67,6 +72,7 @@ class Configuration:
         for name, smallest in (("latent_dim", 1), ("epochs", 1), ("batch_size", 1), ("seed", 0)):
             if getattr(self, name) < smallest:
                 raise UsageError(f"Expected {name} >= {smallest}, received {getattr(self, name)}.")
+        dtype_policy(self.precision)
         if self.seed > _LARGEST_SEED:
             raise UsageError(f"Expected seed <= {_LARGEST_SEED}, received {self.seed}.")
         if not 0.0 < self.learning_rate < float("inf"):
