@@ -23,11 +23,14 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Time VAE.fit against Keras's own fit of the same layers; `docs` makes the page from what is stored.
-benchmark: $(VENV)/.dev
-	KERAS_BACKEND=tensorflow $(BIN)/python -m benchmarks.overhead
-	KERAS_BACKEND=torch $(BIN)/python -m benchmarks.overhead --samples 6400 --rounds 3
-	KERAS_BACKEND=jax $(BIN)/python -m benchmarks.overhead --samples 2560 --rounds 3
+# Race kelbo against its peers: DEVICE=cpu or gpu. Then images in memory, in files and in the cache,
+# against one another. `docs` makes the pages from what is stored.
+DEVICE ?= cpu
+benchmark: $(VENV)/.peers
+	$(BIN)/python -m benchmarks.speed --device $(DEVICE)
+	KERAS_BACKEND=tensorflow $(BIN)/python -m benchmarks.streaming
+	KERAS_BACKEND=jax $(BIN)/python -m benchmarks.streaming
+	KERAS_BACKEND=torch $(BIN)/python -m benchmarks.streaming
 
 # Run every recipe in every environment of the lab; fail where a verdict is not the committed one.
 recipes: $(VENV)/.dev
@@ -40,7 +43,9 @@ recipes-record: $(VENV)/.dev
 	$(BIN)/kelbo recipes bisect --jobs 2 --save $(RECIPES)/history.json
 
 docs: $(VENV)/.dev
-	$(BIN)/python -m benchmarks.overhead --page
+	$(BIN)/python -m benchmarks.speed --page
+	$(BIN)/python -m benchmarks.evaluation --page
+	$(BIN)/python -m benchmarks.streaming --page
 	$(BIN)/kelbo recipes table --out docs/recipes.md
 	$(BIN)/kelbo recipes table --format html --out docs/recipes.html
 	$(BIN)/python -m kelbo.doctor.page docs/doctor.md
@@ -58,6 +63,10 @@ $(VENV)/.demo: $(BIN)/python pyproject.toml constraints.txt
 $(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) --editable '.[all,dev]'
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.peers: $(VENV)/.dev
+	$(PIP) --editable '.[peers]'
+	@touch $@
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis

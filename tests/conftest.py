@@ -24,6 +24,8 @@ hypothesis.settings.load_profile("kelbo")
 # below this folder. They get the marker `once`.
 HERE = Path(__file__).parent
 ONCE = (
+    "benchmarks/",
+    "cli/test_cache_progress.py",
     "cli/test_console.py",
     "cli/test_doctor.py",
     "cli/test_explain.py",
@@ -43,6 +45,7 @@ ONCE = (
     "test_beta.py",
     "test_errors.py",
     "test_init.py",
+    "test_places.py",
     "test_runs.py",
     "training/test_configuration.py",
 )

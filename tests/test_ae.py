@@ -2,8 +2,6 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from kelbo.bounds import importance_weighted_bound
-from kelbo.errors import UsageError
 from tests.support import data, randomise, tiny_ae, to_numpy
 
 X = data(4)
@@ -31,5 +29,5 @@ def test_has_no_beta_no_prior_and_no_bound():
     assert ae.prior is None
     for name in ("sample", "log_likelihood"):
         assert not hasattr(ae, name)
-    with pytest.raises(UsageError, match="no prior and so no bound"):
-        importance_weighted_bound(ae, X, 2, 4, 0)
+    with pytest.raises(ValueError, match="no prior, so it has no weights"):
+        ae.trace(X).log_weights  # noqa: B018

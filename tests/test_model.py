@@ -504,11 +504,6 @@ def test_a_part_may_be_frozen_between_compile_and_fit():
         np.testing.assert_array_equal(one, other)
 
 
-def test_the_precision_is_kept_in_a_configuration():
-    vae = tiny_vae(dtype="mixed_bfloat16")
-    assert type(vae).from_config(vae.get_config()).dtype_policy.name == "mixed_bfloat16"
-
-
 def test_a_target_may_have_sizes_that_are_not_known_yet():
     vae = tiny_vae()
     vae._check_target_shape(keras.KerasTensor((None, None, 2, 1)))

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 import kelbo
 from kelbo import resident_jax
 from kelbo.cli.interruption import HeedCtrlC
-from kelbo.data import from_arrays
+from kelbo.data import CachedImages, Dataset, from_arrays
 from kelbo.data.stream import Batches
 from kelbo.errors import DivergedError, UsageError
 from kelbo.resident_jax import Chunks, _Arrays, _bounds, _put, _Room
 from kelbo.training.configuration import Configuration
 from kelbo.training.train import make_model, train
-from tests.support import data, randomise, tiny_ae, tiny_vae, to_numpy, weights
+from tests.support import SHAPE, data, randomise, tiny_ae, tiny_vae, to_numpy, weights
 
 jax = pytest.importorskip("jax")
 on_jax = pytest.mark.skipif(keras.backend.backend() != "jax", reason="there is one way elsewhere")
@@ -112,6 +112,16 @@ def test_training_is_the_same(
         batch_size=batch_size,
         epochs=epochs,
         shuffle=shuffle,
+    )
+
+
+@on_jax
+def test_training_in_mixed_precision_is_the_same():
+    both_ways(
+        KINDS["bytes"][:11],
+        lambda: compiled(lambda: kelbo.presets.vae(SHAPE, 2, "mlp", precision="bf16")),
+        batch_size=4,
+        epochs=2,
     )
 
 
@@ -360,7 +370,7 @@ FORBIDDEN = {
     "generator": ({"x": (X for _ in range(2)), "steps_per_epoch": 2}, "steps_per_epoch is given"),
     "stream of its own": (
         {"x": stream(OwnBatches), "shuffle": False},
-        "images of the OwnBatches are not in memory",
+        "images of the OwnBatches are read batch by batch",
     ),
     "stream shuffled": ({"x": stream()}, "shuffle=False leaves it to it"),
     "steps": ({"steps_per_epoch": 1}, "steps_per_epoch is given"),
@@ -635,6 +645,56 @@ def test_draws_have_their_means_and_change_with_seed_epoch_and_batch():
     np.testing.assert_allclose(np.mean(seen, axis=(0, 2)), means[:, 0], atol=0.02)
     assert stream(Batches).key() is not None
     assert Batches(from_arrays(data(4), data(3)), "test", 4).key() is None
+
+
+# Bytes that are mapped into memory.
+
+
+def cached(binarization="none"):
+    """The bytes above as a cache holds them: both parts in one array, in an order of its own."""
+    pixels = BYTES[np.random.default_rng(1).permutation(23)].astype("uint8")
+    train, test = CachedImages(pixels, np.arange(20)[::-1]), CachedImages(pixels, np.arange(20, 23))
+    return Dataset("cached", train, test).binarized(binarization, seed=3)
+
+
+@on_jax
+@pytest.mark.parametrize("part", ["train", "test"])
+@pytest.mark.parametrize("binarization", ["none", "threshold", "static", "dynamic"])
+def test_a_cache_goes_to_the_device_as_bytes_and_means_what_it_means_in_a_stream(
+    binarization, part, monkeypatch
+):
+    monkeypatch.setattr(resident_jax, "PIECE", 7 * 6)  # several pieces
+    data = cached(binarization)
+    x, y, weight = Batches(data, part, 4).arrays()
+    assert y is weight is None
+    room = _Room(forced=True)
+    column = _put(x, room)
+    assert column.values.dtype == np.uint8 and room.taken == column.values.nbytes
+    places = range(data.count(part))
+    fresh = data.draws_afresh(part)
+    expected = (data.read_grey if fresh else data.read)(part, places)
+    seen = np.asarray(column(np.array(places)))
+    assert seen.dtype == expected.dtype == np.float32
+    np.testing.assert_array_equal(seen, expected)
+
+
+@on_jax
+@pytest.mark.parametrize("binarization", ["none", "static"])
+def test_training_on_a_cache_is_the_same(binarization, caplog):
+    caplog.set_level(logging.INFO, "kelbo")
+    trained = []
+    for resident in (True, False):
+        model, images = compiled(), cached(binarization)
+        history = model.fit(
+            images.batches("train", 4, shuffle=True, seed=5),
+            validation_data=images.batches("test", 2),
+            epochs=2, shuffle=False, verbose=0, resident=resident,
+        )  # fmt: skip
+        trained.append((model, history))
+    (one, history), (other, expected) = trained
+    assert_same(one, other, history, expected)
+    assert "batch by batch" not in caplog.text
+    assert f"{23 * 6 / 1e6:,.1f} MB of data" in caplog.text
 
 
 @on_jax

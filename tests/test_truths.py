@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from keras import layers
 from scipy import stats
+from scipy.special import logsumexp
 
 import kelbo
-from kelbo.bounds import TraceStatistics, log_mean_exp
 from kelbo.objectives.objective import elbo_terms
 from tests.support import to_numpy
 
@@ -85,7 +85,7 @@ def test_the_ppca_formula_is_the_mean_log_density_of_its_own_data(exact):
 def test_at_ppca_s_solution_every_importance_weight_is_the_evidence(exact):
     vae, x, ppca = exact
     trace = vae.sampled_trace(x, 5, 0)
-    log_weights = to_numpy(trace.log_px_z + trace.log_pz - trace.log_qz_x)
+    log_weights = to_numpy(trace.log_weights)
     np.testing.assert_allclose(log_weights, np.tile(ppca.log_prob(x), (5, 1)), atol=5e-5)
 
 
@@ -94,6 +94,14 @@ def test_at_ppca_s_solution_the_bound_is_the_evidence_for_any_number_of_samples(
     bound = vae.log_likelihood(x, num_samples=11, batch_size=200)
     np.testing.assert_allclose(bound, ppca.log_prob(x), atol=5e-5)
     assert bound.mean() == pytest.approx(ppca.log_likelihood, abs=1e-5)
+
+
+@pytest.mark.parametrize("k", [1, 2, 7])
+def test_at_ppca_s_solution_iwae_s_loss_is_minus_the_evidence_for_any_k(exact, k):
+    vae, x, ppca = exact
+    terms = kelbo.IWAE(k).terms(vae.sampled_trace(x, k, 0), vae)
+    np.testing.assert_allclose(to_numpy(terms["loss"]), -ppca.log_prob(x), atol=5e-5)
+    np.testing.assert_allclose(to_numpy(terms["iwae"]), ppca.log_prob(x), atol=5e-5)
 
 
 def test_at_ppca_s_solution_the_elbo_with_the_closed_form_kl_is_the_evidence(exact, monkeypatch):
@@ -142,9 +150,9 @@ def toy():
     set_linear(vae, half, zeros, np.full(D, np.log(2.0 / 3.0)), 2.0 * half, zeros)
     x = np.sqrt(2.0) * np.random.default_rng(4).standard_normal((400, D)).astype("float32")
     log_evidence = stats.norm(0.0, np.sqrt(2.0)).logpdf(x).sum(axis=1)
-    statistics = TraceStatistics(vae, 500, 0).predict(x, batch_size=100, verbose=0)
-    blocks = {k: statistics["log_weights"].reshape(400, 500 // k, k) for k in GAPS}
-    gaps = {k: (log_mean_exp(block) - log_evidence[:, None]).ravel() for k, block in blocks.items()}
+    log_ratios = to_numpy(vae.sampled_trace(x, 500, 0).log_weights).T - log_evidence[:, None]
+    blocks = {k: log_ratios.reshape(400, 500 // k, k) for k in GAPS}
+    gaps = {k: (logsumexp(block, axis=-1) - np.log(k)).ravel() for k, block in blocks.items()}
     return vae, x, log_evidence, gaps
 
 
@@ -180,3 +188,15 @@ def test_log_likelihood_is_that_bound(toy):
     bound = vae.log_likelihood(x, num_samples=50, batch_size=100)
     error = 4.0 * gaps[50].std() / 20.0
     assert (bound - log_evidence).mean() == pytest.approx(GAPS[50], abs=error)
+
+
+@pytest.mark.parametrize("k", [1, 5, 50])
+def test_iwae_has_the_toy_s_known_gap_and_lies_between_the_elbo_and_the_evidence(toy, k):
+    vae, x, log_evidence, _ = toy
+    terms = kelbo.IWAE(k).terms(vae.sampled_trace(x, k, 2), vae)
+    gaps = to_numpy(terms["iwae"]) - log_evidence
+    error = 4.0 * gaps.std() / 20.0 + 5e-4
+    assert gaps.mean() == pytest.approx(GAPS[k], abs=error)
+    assert gaps.mean() < error
+    if k > 1:
+        assert to_numpy(terms["elbo"]).mean() < to_numpy(terms["iwae"]).mean()

@@ -34,6 +34,14 @@ def test_samples_repeat_with_a_seed_and_are_fresh_without_one():
     assert len(np.unique(np.concatenate(draws), axis=0)) == 12
 
 
+def test_samples_are_the_same_however_many_are_decoded_at_once():
+    vae = tiny_vae()
+    randomise(vae)
+    np.testing.assert_allclose(
+        vae.sample(10, seed=1, batch_size=3), vae.sample(10, seed=1), rtol=1e-5
+    )
+
+
 @pytest.mark.parametrize("n", [0, -1])
 def test_needs_something_to_sample(n):
     with pytest.raises(UsageError, match=f"at least 1, received n={n}"):
@@ -49,10 +57,10 @@ def test_log_likelihood_is_one_number_a_datum_and_repeats_with_its_seed():
     assert not np.allclose(first, vae.log_likelihood(data(5), 7, batch_size=2, seed=2))
 
 
-@pytest.mark.parametrize("arguments", [{"num_samples": 0}, {"batch_size": 0}], ids=str)
-def test_log_likelihood_needs_samples_and_data(arguments):
-    with pytest.raises(UsageError, match="num_samples >= 1 and batch_size >= 1"):
-        tiny_vae().log_likelihood(data(5), **arguments)
+@pytest.mark.parametrize("name", ["num_samples", "batch_size", "rows_per_pass"])
+def test_log_likelihood_needs_samples_and_data(name):
+    with pytest.raises(UsageError, match=f"{name} >= 1, received 0"):
+        tiny_vae().log_likelihood(data(5), **{name: 0})
     with pytest.raises(DataError, match="Expected an array of data, received list"):
         tiny_vae().log_likelihood([1.0])
 

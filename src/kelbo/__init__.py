@@ -17,6 +17,7 @@ _PUBLIC = {
     "AE": "kelbo.ae",
     "VAE": "kelbo.vae",
     "ELBO": "kelbo.objectives",
+    "IWAE": "kelbo.objectives",
     "ArticleObjective": "kelbo.objectives",
     "LinearWarmup": "kelbo.objectives",
     "Reconstruction": "kelbo.objectives",

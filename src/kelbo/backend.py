@@ -38,7 +38,7 @@ def require(name: str) -> None:
 def preferred() -> str:
     """The backend to use here: JAX where it can use a GPU, else TensorFlow, JAX, PyTorch.
 
-    TensorFlow trains fastest on a CPU (docs/overhead.md). JAX on a GPU is a choice that this
+    TensorFlow trains fastest on a CPU (docs/speed.md). JAX on a GPU is a choice that this
     project has not measured yet.
 
     Raises:

@@ -1,6 +1,8 @@
-"""Estimates of the bounds on log p(x), compiled and in chunks of bounded memory."""
+"""Estimates of the bounds on log p(x): compiled, in chunks of samples, reduced on the device."""
 
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -9,97 +11,196 @@ from keras import ops
 from kelbo.distributions import has_closed_form, kl_per_dimension
 from kelbo.distributions.distribution import Tensor
 from kelbo.errors import UsageError
+from kelbo.passes import rows_in_one_pass
 
 if TYPE_CHECKING:
     from kelbo.model import LatentVariableModel
+    from kelbo.vae import VAE
 
-# How many latent vectors go through the decoder in one pass: enough to keep it busy, and at most
-# some hundreds of megabytes of activations for the article's network.
-ROWS_IN_ONE_PASS = 2048
-MNIST_PIXELS = 784
+# Below every log-weight that can be told from log 0, yet finite, so that differences are too.
+_LOWEST = float(np.finfo("float32").min)
+
+
+class ChunkSeed(keras.random.SeedGenerator):
+    """The draws of one chunk, from a key that may be a tensor inside a compiled loop.
+
+    Keras's generator keeps its state in a variable, which JAX does not let a loop update.
+
+    Args:
+        key: (2,), of the dtype of Keras's seeds.
+    """
+
+    def __init__(self, key: Tensor):
+        self._key = key
+        self._draws = 0
+
+    def next(self, ordered: bool = True) -> Tensor:
+        """The seed of the next draw, (2,)."""
+        seed = ops.stack([self._key[0], self._key[1] + self._draws])
+        self._draws += 1
+        return seed
 
 
 class TraceStatistics(keras.Model):
-    """What evaluation needs of a trace, batch first, so that `predict` may join batches.
+    """What evaluation needs of many draws of z for each datum, reduced to (batch,) statistics.
 
-    Being a keras.Model it is compiled on every backend by Keras itself.
+    Being a keras.Model it is compiled on every backend by Keras itself. One call encodes each
+    datum once, then decodes chunk after chunk of its draws in a loop on the device.
 
     Args:
-        model: a VAE.
-        num_samples: draws of z for each datum.
-        noise: where the draws come from, fresh for every batch. Models of several sizes share one:
-            on PyTorch, Keras draws from the seed s what it draws a call later from s - 1.
+        model: a VAE, or an autoencoder, of which one draw says everything.
+        num_samples: K, draws of z for each datum.
+        chunk: how many of them are decoded at once.
     """
 
-    def __init__(
-        self,
-        model: "LatentVariableModel",
-        num_samples: int,
-        noise: int | keras.random.SeedGenerator,
-    ):
-        super().__init__(name="trace_statistics")
+    def __init__(self, model: "LatentVariableModel", num_samples: int, chunk: int):
+        # The statistics are float32, whatever the networks compute in.
+        super().__init__(name="trace_statistics", dtype="float32")
         self.model = model
         self.num_samples = num_samples
-        self.seed_generator = keras.random.SeedGenerator(noise) if isinstance(noise, int) else noise
+        self.chunk = chunk
         self.built = True
 
-    def call(self, x: Tensor) -> dict[str, Tensor]:
-        """Statistics of (batch, *data_shape).
+    @property
+    def chunks(self) -> int:
+        """The number of turns of the loop; the last may have samples too many, which are masked."""
+        return math.ceil(self.num_samples / self.chunk)
+
+    def call(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Statistics of a batch.
+
+        Args:
+            inputs: {"x": (batch, *data_shape), "keys": (chunks, 2), a key for each chunk's draws}.
 
         Returns:
-            log_px_z and log_weights = log p(x, z) - log q(z|x), each (batch, num_samples);
-            mean of q(z|x), (batch, latent_dim); and its kl for each latent dimension, likewise,
-            where it has a closed form.
+            reconstruction, the mean over the samples of log p(x|z), and the mean of q(z|x),
+            (batch, latent_dim). Of a VAE also largest and total, the largest log-weight and the
+            sum of exp(log-weight - largest); and either kl_per_dimension, (batch, latent_dim), or
+            kl, the mean of log q(z|x) - log p(z), where there is no closed form. All else (batch,).
         """
-        trace = self.model.sampled_trace(x, self.num_samples, self.seed_generator)
-        if trace.prior is None:
-            raise UsageError("An autoencoder has no prior and so no bound on log p(x).")
-        statistics = {
-            "log_px_z": ops.transpose(trace.log_px_z),
-            "log_weights": ops.transpose(trace.log_px_z + trace.log_pz - trace.log_qz_x),
-            "mean": trace.q.mean(),
-        }
-        if has_closed_form(trace.q, trace.prior):
-            statistics["kl"] = kl_per_dimension(trace.q, trace.prior)
-        return statistics
+        x, keys = inputs["x"], inputs["keys"]
+        model = self.model
+        posterior = model.posterior(x)
+        q = model.posterior.distribution(posterior)
+        p = None if model.prior is None else model.prior.distribution(model.posterior)
+        statistics = {"mean": q.mean()}
+        names = ["reconstruction"]
+        if p is not None:
+            names += ["largest", "total"]
+            if has_closed_form(q, p):
+                statistics["kl_per_dimension"] = kl_per_dimension(q, p)
+            else:
+                names.append("kl")
+
+        def add_chunk(index: Tensor, sofar: dict[str, Tensor]) -> dict[str, Tensor]:
+            # TensorFlow starts ten turns of a loop at once, each with its activations, unless one
+            # needs the one before: so the key does. What is added is 0 until all is NaN anyway.
+            lost = ops.any(ops.isnan(sofar["reconstruction"]))
+            seed = ChunkSeed(keys[index] + ops.cast(lost, keys.dtype))
+            trace = model.sampled_trace(x, self.chunk, seed, posterior)
+            samples = index * self.chunk + ops.arange(self.chunk, dtype="int32")
+            wanted = (samples < self.num_samples)[:, None]
+            count = ops.cast(ops.minimum((index + 1) * self.chunk, self.num_samples), "float32")
+
+            def mean(name: str, values: Tensor) -> Tensor:
+                # A running mean loses no digits, as a sum over thousands of samples would.
+                step = ops.sum(ops.where(wanted, values - sofar[name], 0.0), axis=0)
+                return sofar[name] + step / count
+
+            result = {"reconstruction": mean("reconstruction", trace.log_px_z)}
+            if "kl" in names:
+                result["kl"] = mean("kl", trace.kl)
+            if "largest" in names:
+                log_weights = ops.where(wanted, trace.log_weights, _LOWEST)
+                largest = ops.maximum(sofar["largest"], ops.max(log_weights, axis=0))
+                rescaled = sofar["total"] * ops.exp(sofar["largest"] - largest)
+                result["total"] = rescaled + ops.sum(ops.exp(log_weights - largest), axis=0)
+                result["largest"] = largest
+            return result
+
+        zero = ops.zeros_like(statistics["mean"][:, 0])
+        start = {name: zero + _LOWEST if name == "largest" else zero for name in names}
+        return statistics | ops.fori_loop(0, self.chunks, add_chunk, start)
 
 
-def chunks(num_samples: int, batch_size: int, data_dim: int = MNIST_PIXELS) -> list[int]:
-    """Split `num_samples` so that one pass decodes at most ROWS_IN_ONE_PASS latent vectors.
+def samples_in_one_pass(num_samples: int, batch_size: int, rows: int) -> int:
+    """How many draws of each datum to decode at once: at most `rows` latent vectors together.
 
-    Of data larger than MNIST's images it decodes fewer, in proportion. All chunks but the last
-    have one size, so that few programs are compiled.
+    All passes have one size, so that one program is compiled, and as few samples too many as can
+    be.
+    """
+    passes = math.ceil(num_samples / max(1, rows // batch_size))
+    return math.ceil(num_samples / passes)
+
+
+def statistics(
+    model: "LatentVariableModel",
+    batches: Iterable[np.ndarray],
+    num_samples: int,
+    batch_size: int,
+    seed: int,
+    rows_per_pass: int | None = None,
+) -> Iterator[dict[str, np.ndarray]]:
+    """The statistics of every batch: see `TraceStatistics`.
+
+    The draws are a function of the seed, of batch_size and of rows_per_pass, fresh for every batch
+    and every chunk of samples.
+
+    Args:
+        model: a VAE or an AE.
+        batches: of data, each at most batch_size.
+        num_samples: K.
+        batch_size: the size of the batches.
+        seed: of the draws.
+        rows_per_pass: how many latent vectors are decoded at once, which bounds the memory; None:
+            as many as suit the device.
+
+    Yields:
+        reconstruction (batch,), mean (batch, latent_dim); of a VAE also the importance-weighted
+        `bound` in float64, (batch,), and kl_per_dimension (batch, latent_dim) or kl (batch,).
 
     Raises:
-        UsageError: either is < 1.
+        UsageError: a number < 1.
     """
-    if num_samples < 1 or batch_size < 1:
-        raise UsageError(
-            f"Expected num_samples >= 1 and batch_size >= 1, received {num_samples} and "
-            f"{batch_size}."
-        )
-    rows = ROWS_IN_ONE_PASS * MNIST_PIXELS // max(data_dim, MNIST_PIXELS)
-    size = min(num_samples, max(1, rows // batch_size))
-    rest = num_samples % size
-    return [size] * (num_samples // size) + ([rest] if rest else [])
+    rows = rows_in_one_pass(model.data_dim) if rows_per_pass is None else rows_per_pass
+    sizes = {"num_samples": num_samples, "batch_size": batch_size, "rows_per_pass": rows}
+    for name, size in sizes.items():
+        if size < 1:
+            raise UsageError(f"Expected {name} >= 1, received {size}.")
+    compiled = _compiled(model, num_samples, samples_in_one_pass(num_samples, batch_size, rows))
+    generator = np.random.default_rng(seed)
+    dtype = model.seed_generator.state.dtype
+    for x in batches:
+        keys = generator.integers(2**31 - 1, size=(compiled.chunks, 2)).astype(dtype)
+        outputs = compiled.predict_on_batch({"x": x, "keys": keys})
+        if "total" in outputs:
+            # In float64: the largest may be so large that a float32 has no room for the rest.
+            log_total = np.log(outputs.pop("total").astype("float64") / num_samples)
+            outputs["bound"] = outputs.pop("largest") + log_total
+        yield outputs
 
 
-def log_mean_exp(log_weights: np.ndarray) -> np.ndarray:
-    """log of the mean over the last axis of exp(log_weights), in float64."""
-    log_weights = np.asarray(log_weights, "float64")
-    largest = log_weights.max(axis=-1, keepdims=True)
-    return largest[..., 0] + np.log(np.mean(np.exp(log_weights - largest), axis=-1))
+def _compiled(model: "LatentVariableModel", num_samples: int, chunk: int) -> TraceStatistics:
+    """Kept on the model, past Keras's tracking of attributes, so that it compiles only once."""
+    kept = model.__dict__.setdefault("_trace_statistics", {})
+    if (num_samples, chunk) not in kept:
+        kept[num_samples, chunk] = TraceStatistics(model, num_samples, chunk)
+    return kept[num_samples, chunk]
 
 
 def importance_weighted_bound(
-    model: "LatentVariableModel", x: np.ndarray, num_samples: int, batch_size: int, seed: Any
+    vae: "VAE",
+    x: np.ndarray,
+    num_samples: int,
+    batch_size: int,
+    seed: int,
+    rows_per_pass: int | None = None,
 ) -> np.ndarray:
     """The importance-weighted bound of each datum in nats: see `VAE.log_likelihood`."""
-    total = np.full(len(x), -np.inf)
-    sizes = chunks(num_samples, batch_size, model.data_dim)
-    noise = keras.random.SeedGenerator(seed)
-    statistics = {size: TraceStatistics(model, size, noise) for size in set(sizes)}
-    for size in sizes:
-        log_weights = statistics[size].predict(x, batch_size=batch_size, verbose=0)["log_weights"]
-        total = np.logaddexp(total, log_mean_exp(log_weights) + np.log(size))
-    return total - np.log(num_samples)
+
+    def batches() -> Iterator[np.ndarray]:
+        for start in range(0, len(x), batch_size):
+            yield x[start : start + batch_size]
+
+    parts = statistics(vae, batches(), num_samples, batch_size, seed, rows_per_pass)
+    return np.concatenate([part["bound"] for part in parts])

@@ -11,11 +11,13 @@ import numpy as np
 from keras import ops
 
 from kelbo.callbacks import StopOnNonFinite
+from kelbo.conditional import float32_layer
 from kelbo.distributions import has_closed_form, kl_divergence
 from kelbo.distributions.distribution import Tensor
 from kelbo.errors import DataError, UsageError
 from kelbo.likelihoods import Likelihood
 from kelbo.objectives import Objective, explain_beta, format_beta
+from kelbo.passes import predict_in_passes
 from kelbo.posteriors import Posterior
 from kelbo.priors import Prior
 from kelbo.resident_jax import Chunks, forget, resident_epochs
@@ -27,7 +29,8 @@ class LatentVariableModel(keras.Model):
 
     The loss is computed in `compute_loss`, with keras.ops alone, from what `call` returns: this
     one hook works on every backend. Noise is drawn in `call`, where Keras keeps track of the
-    random state on every backend; in `compute_loss` it would not on all.
+    random state on every backend; in `compute_loss` it would not on all. The networks may compute
+    in bfloat16; the model's own arithmetic, its loss and its metrics are float32.
 
     Args:
         posterior: q(z|x).
@@ -37,7 +40,8 @@ class LatentVariableModel(keras.Model):
         seed: of the noise in training and evaluation; None takes Keras's global seed.
 
     Raises:
-        UsageError: the shapes of the parts do not fit together.
+        UsageError: the shapes of the parts do not fit together, or a dtype other than float32 is
+            asked for.
     """
 
     def __init__(
@@ -49,7 +53,7 @@ class LatentVariableModel(keras.Model):
         seed: int | None = None,
         **kwargs: Any,
     ):
-        super().__init__(**kwargs)
+        super().__init__(**float32_layer(type(self).__name__, kwargs))
         _check_parts(posterior, likelihood, prior, objective)
         for part, shape in (
             (posterior, posterior.context_shape),
@@ -89,6 +93,12 @@ class LatentVariableModel(keras.Model):
         return math.prod(self.posterior.event_shape)
 
     @property
+    def precision(self) -> str:
+        """What the networks compute in, as "float32" or "bfloat16"; all else is float32."""
+        dtypes = self.posterior.compute_dtypes | self.likelihood.compute_dtypes
+        return " and ".join(sorted(dtypes)) or "float32"  # there may be no layer with weights
+
+    @property
     def effective_beta(self) -> float | None:
         """The weight of the KL measured against the ELBO's, or None where there is no KL."""
         return self.objective.effective_beta(self)
@@ -113,10 +123,11 @@ class LatentVariableModel(keras.Model):
         """
         if training and self.objective.scheduled:
             self.training_steps.assign_add(1)
-        return self._pass(x, self.objective.sample_shape, self.seed_generator)
+        return self._draw(self.posterior(x), self.objective.sample_shape, self.seed_generator)
 
-    def _pass(self, x: Tensor, sample_shape: tuple[int, ...], seed: Any) -> dict[str, Any]:
-        posterior = self.posterior(x)
+    def _draw(
+        self, posterior: dict[str, Tensor], sample_shape: tuple[int, ...], seed: Any
+    ) -> dict[str, Any]:
         z = self.posterior.distribution(posterior).sample(seed, sample_shape)
         return {"posterior": posterior, "z": z, "likelihood": self.likelihood(z)}
 
@@ -139,9 +150,19 @@ class LatentVariableModel(keras.Model):
         kl = kl_divergence(q, p) if has_closed_form(q, p) else log_qz_x - log_pz
         return Trace(z, q, log_px_z, p, log_pz, log_qz_x, kl)
 
-    def sampled_trace(self, x: Tensor, num_samples: int, seed: Any) -> Trace:
-        """A trace with `num_samples` draws of z for each datum, on one leading sample axis."""
-        return self.trace(x, self._pass(x, (num_samples,), seed))
+    def sampled_trace(
+        self, x: Tensor, num_samples: int, seed: Any, posterior: dict[str, Tensor] | None = None
+    ) -> Trace:
+        """A trace with `num_samples` draws of z for each datum, on one leading sample axis.
+
+        Args:
+            x: (batch, *data_shape).
+            num_samples: draws of z.
+            seed: of the draws.
+            posterior: the parameters of q(z|x) where they are known; without them x is encoded.
+        """
+        posterior = self.posterior(x) if posterior is None else posterior
+        return self.trace(x, self._draw(posterior, (num_samples,), seed))
 
     # Keras's hooks.
 
@@ -299,8 +320,10 @@ class LatentVariableModel(keras.Model):
         return super().evaluate(x, y, batch_size, verbose, sample_weight, **kwargs)
 
     def describe_training(self) -> str:
-        """One line: the model, the backend, the effective beta and what it means."""
+        """One line: the model, the backend, the precision, the effective beta and what it means."""
         line = f"kelbo: {type(self).__name__} on {keras.backend.backend()}"
+        if self.precision != "float32":
+            line += f" in {self.precision}"
         if self.effective_beta is None:
             return f"{line}, no KL term"
         line += f", effective beta {format_beta(self.effective_beta)}"
@@ -376,9 +399,8 @@ class LatentVariableModel(keras.Model):
 
     @cached_property
     def _parameters_of_q(self) -> keras.Model:
-        network = self.posterior.network
-        parameters = self.posterior.parameters(list(network.outputs))
-        return keras.Model(network.inputs[0], parameters)
+        inputs = self.posterior.network.inputs[0]
+        return keras.Model(inputs, self.posterior(inputs))
 
     @cached_property
     def _reconstruction(self) -> keras.Model:
@@ -390,18 +412,19 @@ class LatentVariableModel(keras.Model):
     def encode(self, x: Any, batch_size: int | None = None) -> dict[str, np.ndarray]:
         """The parameters of q(z|x), as {"mu": (n, latent_dim), "log_var": (n, latent_dim)}."""
         self.check_data(x)
-        return self._parameters_of_q.predict(x, batch_size=batch_size, verbose=0)
+        return predict_in_passes(self._parameters_of_q, x, batch_size, self.data_dim)
 
     def decode(self, z: Any, batch_size: int | None = None) -> np.ndarray:
         """The expected x for each z: (n, latent_dim) -> (n, *data_shape)."""
         z = np.asarray(z, "float32")
         if z.shape[1:] != self.posterior.event_shape:
             raise DataError(f"Expected z of shape (n, {self.latent_dim}), received {z.shape}.")
-        return self.decoder.predict(z, batch_size=batch_size, verbose=0)
+        return predict_in_passes(self.decoder, z, batch_size, self.data_dim)
 
     def reconstruct(self, x: Any, batch_size: int | None = None) -> np.ndarray:
         """The expected x at the posterior's mean, without noise: (n, *data_shape)."""
-        return self.predict(x, batch_size=batch_size, verbose=0)
+        self.check_data(x)
+        return predict_in_passes(self._reconstruction, x, batch_size, self.data_dim)
 
     # Saving.
 
@@ -473,7 +496,7 @@ class _PosteriorMean(keras.Layer):
     """The mean of q(z|x) from its parameters."""
 
     def __init__(self, posterior: Posterior):
-        super().__init__(name="posterior_mean")
+        super().__init__(dtype="float32", name="posterior_mean")
         self.distribution = posterior.distribution
         self.event_shape = posterior.event_shape
 

@@ -15,6 +15,7 @@ import logging
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import keras
@@ -97,14 +98,33 @@ class _Forbidden(Exception):
 # What is trained on.
 
 
+@dataclass(frozen=True)
+class Bytes:
+    """Data that stay on disk as bytes k, each of which means k / 255.
+
+    Args:
+        count: how many data.
+        read: the bytes of the data in a range: uint8 (len(range), ...).
+    """
+
+    count: int
+    read: Callable[[range], np.ndarray]
+
+    def __len__(self) -> int:
+        return self.count
+
+
 @runtime_checkable
 class Source(Protocol):
-    """Data in memory, their batches and their order: what a stream offers to be taken over."""
+    """Data at hand, their batches and their order: what a stream offers to be taken over."""
 
     batch_size: int
 
     def arrays(self) -> tuple[Any, Any, Any] | None:
-        """x, y and sample weights, of which the latter may be None; None if not in memory."""
+        """x, y and sample weights, of which the latter may be None; None if not at hand.
+
+        Arrays, or `Bytes`.
+        """
         ...
 
     def order(self) -> np.ndarray:
@@ -350,7 +370,7 @@ def _source(arguments: dict[str, Any]) -> Source:
     x, shuffle = arguments.get("x"), arguments.get("shuffle", True)
     if isinstance(x, Source):
         if x.arrays() is None:
-            raise _Forbidden(f"the images of the {type(x).__name__} are not in memory")
+            raise _Forbidden(f"the images of the {type(x).__name__} are read batch by batch")
         if shuffle:
             raise _Forbidden(
                 f"shuffle=True would shuffle the batches of the {type(x).__name__}, which shuffles "
@@ -365,6 +385,8 @@ def _validation(arguments: dict[str, Any]) -> Source:
     if arguments.get("validation_steps") is not None:
         raise _Forbidden("validation_steps is given")
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(arguments["validation_data"])
+    if isinstance(x, Source) and x.arrays() is not None:
+        return x
     return _Arrays(x, y, sample_weight, arguments["validation_batch_size"] or 32, shuffle=False)
 
 
@@ -373,15 +395,19 @@ def _check_arrays(*arrays: Any) -> int:
     import jax
 
     for array in arrays:
-        if array is not None and not isinstance(array, (np.ndarray, jax.Array)):
+        if array is not None and not isinstance(array, (np.ndarray, jax.Array, Bytes)):
             raise _Forbidden(f"the data are a {type(array).__name__}, not an array")
     given = [array for array in arrays if array is not None]
-    if not given or any(array.ndim == 0 or array.dtype.kind not in "fiub" for array in given):
+    if not given or not all(isinstance(array, Bytes) or _is_numbers(array) for array in given):
         raise _Forbidden("there are no numbers")
     lengths = {len(array) for array in given}
     if len(lengths) > 1 or lengths == {0}:
         raise _Forbidden(f"the arrays hold {' and '.join(map(str, sorted(lengths)))} data")
     return lengths.pop()
+
+
+def _is_numbers(array: Any) -> bool:
+    return array.ndim > 0 and array.dtype.kind in "fiub"
 
 
 # Memory.
@@ -435,6 +461,8 @@ def _put(array: Any, room: _Room) -> _Column:
     """
     import jax
 
+    if isinstance(array, Bytes):
+        return _put_bytes(array, room)
     dtype = keras.config.floatx() if array.dtype.kind == "f" else array.dtype
     table = _table(array) if dtype == "float32" else None
     if table is not None:
@@ -447,6 +475,31 @@ def _put(array: Any, room: _Room) -> _Column:
     if isinstance(array, jax.Array):
         return _Column(array.astype(dtype), None)
     return _Column(jax.device_put(np.asarray(array, dtype)), None)
+
+
+def _put_bytes(data: Bytes, room: _Room) -> _Column:
+    """Bytes on the device, sent in pieces."""
+    import jax
+    import jax.numpy as jnp
+
+    shape = data.read(range(1)).shape[1:]
+    room.take(len(data) * math.prod(shape))
+    codes = jnp.zeros((len(data), *shape), "uint8")
+    rows = max(1, PIECE // max(1, math.prod(shape)))
+    for start in range(0, len(data), rows):
+        piece = data.read(range(start, min(start + rows, len(data))))
+        codes = _writer()(codes, piece, start)
+    return _Column(codes, jax.device_put(_TABLES[0]))
+
+
+@functools.cache
+def _writer() -> Callable[..., Any]:
+    import jax
+
+    def write(codes: Any, piece: Any, start: Any) -> Any:
+        return jax.lax.dynamic_update_slice_in_dim(codes, piece, start, 0)
+
+    return jax.jit(write, donate_argnums=0)
 
 
 def _table(array: Any) -> np.ndarray | None:

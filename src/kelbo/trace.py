@@ -30,3 +30,14 @@ class Trace:
     log_pz: Tensor | None = None
     log_qz_x: Tensor | None = None
     kl: Tensor | None = None
+
+    @property
+    def log_weights(self) -> Tensor:
+        """log p(x, z) - log q(z|x) of each draw, (S..., batch): its mean is the ELBO.
+
+        Raises:
+            ValueError: the trace is an autoencoder's.
+        """
+        if self.prior is None:
+            raise ValueError("The trace of an autoencoder has no prior, so it has no weights.")
+        return self.log_px_z + self.log_pz - self.log_qz_x

@@ -57,12 +57,14 @@ class VAE(LatentVariableModel):
             **kwargs,
         )
 
-    def sample(self, n: int, seed: int | None = None) -> np.ndarray:
+    def sample(self, n: int, seed: int | None = None, batch_size: int | None = None) -> np.ndarray:
         """Draw z from the prior and decode it: the expected x for each z, (n, *data_shape).
 
         Args:
             n: how many.
             seed: of the draw; None draws afresh at every call.
+            batch_size: how many are decoded at once, which bounds the memory and changes no
+                sample; None: as many as suit the device.
 
         Raises:
             UsageError: n < 1.
@@ -71,7 +73,7 @@ class VAE(LatentVariableModel):
             raise UsageError(f"Expected to sample a whole number of at least 1, received n={n!r}.")
         seed = self.seed_generator if seed is None else seed
         z = self.prior.distribution(self.posterior).sample(seed, (n,))
-        return self.decode(keras.ops.convert_to_numpy(z))
+        return self.decode(keras.ops.convert_to_numpy(z), batch_size)
 
     def log_likelihood(
         self,
@@ -79,6 +81,7 @@ class VAE(LatentVariableModel):
         num_samples: int = 1000,
         batch_size: int = 100,
         seed: int = 0,
+        rows_per_pass: int | None = None,
     ) -> np.ndarray:
         """Estimate log p(x) in nats for each datum: the importance-weighted bound, (n,).
 
@@ -89,13 +92,15 @@ class VAE(LatentVariableModel):
             x: (n, *data_shape).
             num_samples: K.
             batch_size: how many data at a time.
-            seed: of the draws.
+            seed: of the draws, which are a function of it and of the sizes.
+            rows_per_pass: how many latent vectors are decoded at once, which bounds the memory;
+                None: as many as suit the device.
 
         Raises:
             DataError: x is not an array of data.
-            UsageError: num_samples or batch_size < 1.
+            UsageError: a size is < 1.
         """
         if not isinstance(x, np.ndarray):
             raise DataError(f"Expected an array of data, received {type(x).__name__}.")
         self.check_data(x)
-        return importance_weighted_bound(self, x, num_samples, batch_size, seed)
+        return importance_weighted_bound(self, x, num_samples, batch_size, seed, rows_per_pass)

@@ -2,6 +2,7 @@ import keras
 
 from kelbo.data import NAMED
 from kelbo.networks import NETWORKS
+from kelbo.precision import PRECISIONS
 from kelbo.presets import PRESETS
 from tests.cli.program import kelbo
 
@@ -14,6 +15,7 @@ def test_info_prints_one_json_object():
     assert result.json["backends"][backend] == result.json["environment"]["backend_version"]
     assert set(result.json["known"]["models"]) == set(PRESETS)
     assert set(result.json["known"]["networks"]) == set(NETWORKS)
+    assert set(result.json["known"]["precisions"]) == set(PRECISIONS)
     assert set(result.json["known"]["data_sets"]) == set(NAMED)
 
 

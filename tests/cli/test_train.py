@@ -1,6 +1,7 @@
 import csv
 import json
 import re
+import shutil
 import tomllib
 
 import keras
@@ -70,6 +71,8 @@ def test_defaults_are_those_of_the_help():
         ("--network", "conv"),
         ("--latent-dim", "16"),
         ("--likelihood", "bernoulli"),
+        ("--precision", "float32"),
+        ("--importance-samples", "5"),
         ("--epochs", "3"),
         ("--batch-size", "128"),
         ("--learning-rate", "0.001"),
@@ -102,6 +105,7 @@ def test_results_go_to_stdout_and_all_else_to_stderr(tmp_path, no_report):
         (["--beta", "0.5"], r"effective beta 0\.5 \(.*2\.0 times less"),
         (["--beta", "1.1"], r"effective beta 1\.1$"),
         (["--model", "ae"], "AE on .*, no KL"),
+        (["--model", "iwae", "--importance-samples", "2"], r"effective beta 1$"),
         (["--warmup-epochs", "2"], r"effective beta 1 at the end"),
     ],
 )
@@ -112,6 +116,24 @@ def test_every_training_says_its_effective_beta(monkeypatch, tmp_path, options, 
     monkeypatch.setattr("kelbo.training.train.train", stop)
     result = kelbo("train", *MNIST, *SMALL, *options, "--out", tmp_path / "run")
     assert re.search(expected, result.err, re.MULTILINE)
+
+
+def test_a_run_in_bfloat16_says_so_and_is_evaluated_in_it(tmp_path):
+    run = tmp_path / "run"
+    result = kelbo("train", *MNIST, *SMALL, "--precision", "bf16", "--out", run, "--json")
+    assert f"VAE on {BACKEND} in bfloat16, effective beta 1\n" in result.err
+    assert config(run)["model"]["precision"] == "bf16"
+    assert "bf16 precision" in (run / "report.html").read_text()
+    assert load_model(run / "model.keras").precision == "bfloat16"
+    elbo = result.json["evaluation"]["elbo"]
+    again = kelbo("evaluate", run, "--samples", 2, "--json")
+    assert again.json["evaluation"]["elbo"] == elbo
+
+
+def test_float16_is_refused_before_anything_else(tmp_path):
+    message = refused("train", "--precision", "fp16", "--out", tmp_path / "run", code=2)
+    assert "does not train in float16" in message
+    assert "Use bf16" in message
 
 
 def test_options_override_the_configuration(tmp_path, images, no_report):
@@ -178,6 +200,32 @@ def test_a_folder_of_images_end_to_end(tmp_path):
     assert "--image-size" in refused(*train, "--force", code=1)
 
 
+def test_a_folder_is_cached_for_the_training_and_all_that_comes_after(
+    tmp_path, monkeypatch, no_report
+):
+    monkeypatch.setenv("KELBO_CACHE", str(tmp_path / "caches"))
+    folder, run = tmp_path / "pictures", tmp_path / "run"
+    folder.mkdir()
+    for index, pixels in enumerate(np.random.default_rng(0).integers(0, 256, (24, 6, 6))):
+        Image.fromarray(pixels.astype("uint8")).save(folder / f"{index:02}.png")
+    train = ("train", "--data", folder, *SMALL)
+    plain = kelbo(*train, "--out", tmp_path / "plain", "--json").json["evaluation"]
+    result = kelbo(*train, "--cache", "--out", run, "--json")
+    (cache,) = (tmp_path / "caches" / "images").iterdir()
+    assert "24 images are decoded once: there is no cache of them" in result.err
+    assert str(cache) in result.err and "MB" in result.err
+    assert result.json["evaluation"]["elbo"] == plain["elbo"]
+    assert config(run)["data"]["cache"] is True
+    evaluate = ("evaluate", run, "--samples", 2, "--json")
+    again = kelbo(*evaluate)
+    assert "decoded" not in again.err and str(cache) in again.err
+    shutil.rmtree(cache)
+    anew = kelbo(*evaluate)
+    assert "decoded once: there is no cache" in anew.err
+    for figures in (again, anew):
+        assert figures.json["evaluation"]["elbo"] == pytest.approx(plain["elbo"], rel=1e-6)
+
+
 # What is refused, before anything is written.
 
 
@@ -232,6 +280,8 @@ def test_bad_arrays_are_refused(tmp_path, change, message):
         (["--beta", "nan"], "finite number >= 0"),
         (["--model", "ae", "--beta", "2"], "an autoencoder has no KL"),
         (["--model", "article", "--beta", "2"], "its own constant"),
+        (["--model", "iwae", "--beta", "2"], "no KL term to weigh"),
+        (["--importance-samples", "5"], "'vae' takes no importance_samples.*--model iwae"),
         (["--epochs", "0"], "epochs >= 1, received 0"),
         (["--seed", "4294967296"], "seed <= 4294967295"),
         (["--learning-rate", "nan"], "learning_rate > 0, received nan"),

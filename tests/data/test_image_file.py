@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from kelbo.data.image_file import UNREADABLE, decode, inspect
+from kelbo.data import image_file
+from kelbo.data.image_file import UNREADABLE, in_unit_range, inspect
+
+
+def decode(path, channels, size):
+    return in_unit_range(image_file.decode(path, channels, size))
 
 
 def noise(height, width, channels=3, seed=0):

@@ -1,5 +1,6 @@
 import math
 import threading
+import weakref
 
 import keras
 import numpy as np
@@ -140,6 +141,71 @@ def test_batches_ahead_are_prepared_in_other_threads():
     batches[2]
     assert {0, 1, 2} <= data.train.done <= {0, 1, 2, 3, 4}
     assert threading.current_thread() not in data.train.threads
+
+
+class Counted(Stored):
+    """Counts the decoded images that are alive."""
+
+    def __init__(self, count):
+        super().__init__(count)
+        self.lock = threading.Lock()
+        self.alive = self.most = self.reads = 0
+
+    def change(self, images):
+        with self.lock:
+            self.alive += images
+            self.reads += max(images, 0)
+            self.most = max(self.most, self.alive)
+
+    def read(self, indices):
+        images = np.array(super().read(indices))
+        self.change(len(images))
+        weakref.finalize(images, self.change, -len(images))
+        return images
+
+
+@pytest.mark.parametrize("count", [60, 600])
+@pytest.mark.parametrize("ahead", [0, 2, 5])
+def test_no_more_images_are_held_than_the_batches_ahead(count, ahead):
+    images = Counted(count)
+    batches = Batches(Dataset("counted", images, Stored(7)), "train", 4, True, ahead=ahead)
+    for _ in range(2):
+        for index in range(len(batches)):
+            batch = batches[index]
+        batches.on_epoch_end()
+    del batch
+    # Those ahead, the one that is asked for, and the one before it, which the caller still has.
+    assert images.most <= (ahead + 2) * 4
+    assert images.reads == 2 * count and images.alive == 0
+
+
+def test_a_training_holds_as_many_images_whatever_the_size_of_the_folder():
+    most = []
+    for count in (400, 1600):
+        images = Counted(count)
+        data = Dataset("counted", images, Stored(7))
+        model = Mean()
+        model.compile("sgd")
+        model.fit(data.batches("train", 4, shuffle=True), shuffle=False, verbose=0)
+        most.append(images.most)
+    # Each backend has a buffer of a few batches of its own.
+    assert max(most) <= 100
+
+
+def test_batches_that_are_not_wanted_any_more_are_not_begun():
+    class Blocked(Stored):
+        def read(self, indices):
+            reads.append(int(indices[0]))
+            assert go_on.wait(60)
+            return super().read(indices)
+
+    go_on, reads = threading.Event(), []
+    batches = Batches(Dataset("blocked", Blocked(40), Stored(7)), "train", 4, ahead=1)
+    batches._keep({index: batches._prepare(index) for index in range(5)})  # for one thread
+    batches.on_epoch_end()
+    go_on.set()
+    batches._threads.shutdown()
+    assert len(reads) <= 1
 
 
 def test_indices_end_where_the_part_ends():

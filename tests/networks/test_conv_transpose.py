@@ -186,3 +186,15 @@ def test_a_keras_file_gives_the_layer_back(tmp_path):
     assert set(first.get_config()) == set(theirs.get_config())
     x = data(2, (3, 2, 2))
     np.testing.assert_array_equal(to_numpy(model(x)), to_numpy(loaded(x)))
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_in_bfloat16_the_bias_gets_its_whole_gradient(stride):
+    inputs = keras.Input((64, 64, 1))
+    layer = Conv2DTranspose(1, 3, stride, padding="same", dtype="mixed_bfloat16")
+    model = keras.Model(inputs, layer(inputs))
+    model.compile(Gradient(), loss=lambda y, outputs: ops.sum(ops.cast(outputs, "float32")))
+    x = data(2, (64, 64, 1))
+    model.train_on_batch(x, x)
+    # One for every pixel; added up in bfloat16 it is 256.
+    assert to_numpy(layer.bias)[0] == 2 * (64 * stride) ** 2

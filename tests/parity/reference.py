@@ -47,7 +47,8 @@ def mlp(weights, x, epsilon, outputs):
     mu, log_var = dense(weights, "mu", h), dense(weights, "log_var", h)
     h = np.tanh(dense(weights, "dec_dense_1", mu + np.exp(0.5 * log_var) * epsilon))
     names = ["dec_output"] if outputs == 1 else ["dec_output_1", "dec_output_2"]
-    return mu, log_var, [dense(weights, name, h).reshape(x.shape) for name in names]
+    shape = (*epsilon.shape[:-1], *x.shape[1:])
+    return mu, log_var, [dense(weights, name, h).reshape(shape) for name in names]
 
 
 def conv(weights, x, epsilon, outputs):
@@ -89,7 +90,13 @@ def loss(network, likelihood, objective, weights, x, epsilon):
     """The mean loss of a batch."""
     outputs = 2 if likelihood == "gaussian-per-pixel" else 1
     mu, log_var, parameters = network(weights, x, epsilon, outputs)
-    log_px_z = LOG_PX_Z[likelihood](weights, x, *parameters).reshape(len(x), -1)
+    log_px_z = LOG_PX_Z[likelihood](weights, x, *parameters)
+    log_px_z = log_px_z.reshape(*epsilon.shape[:-1], -1)
+    if objective == "iwae":
+        z = mu + np.exp(0.5 * log_var) * epsilon
+        log_weights = log_px_z.sum(axis=-1) + normal(z, 0.0, 1.0).sum(axis=-1)
+        log_weights -= normal(z, mu, np.exp(log_var)).sum(axis=-1)
+        return -np.mean(np.log(np.mean(np.exp(log_weights), axis=0)))
     kl = -0.5 * (1.0 + log_var - mu**2 - np.exp(log_var))
     if objective == "article":
         return np.mean(-log_px_z.mean(axis=1) + 0.01 * kl.mean(axis=1))

@@ -47,7 +47,8 @@ def of_kind(result, case, kind):
 def numpy_loss(case):
     network, *rest = case
     x = batch(network).astype("float64")
-    epsilon = noise((len(x), LATENT)).astype("float64")
+    samples = (3,) if case[-1] == "iwae" else ()
+    epsilon = noise((*samples, len(x), LATENT)).astype("float64")
     return lambda weights: reference.loss(getattr(reference, network), *rest, weights, x, epsilon)
 
 

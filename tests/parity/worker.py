@@ -25,6 +25,7 @@ CASES = [
     ("mlp", "bernoulli", "beta"),
     ("mlp", "bernoulli", "article"),
     ("mlp", "bernoulli", "warm-up"),
+    ("mlp", "gaussian-per-pixel", "iwae"),
     ("conv", "bernoulli", "elbo"),
 ]
 OBJECTIVES = {
@@ -32,6 +33,7 @@ OBJECTIVES = {
     "beta": lambda: kelbo.ELBO(2.5),
     "article": lambda: kelbo.ArticleObjective(0.01),
     "warm-up": lambda: kelbo.ELBO(kelbo.LinearWarmup(steps=4)),
+    "iwae": lambda: kelbo.IWAE(3),
 }
 
 

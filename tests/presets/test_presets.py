@@ -18,6 +18,7 @@ MNIST = (28, 28, 1)
         ("vae", {"beta": kelbo.LinearWarmup(100, 2.0)}, 2.0),
         ("beta-vae", {}, 4.0),
         ("beta-vae", {"beta": 10.0}, 10.0),
+        ("iwae", {}, 1.0),
         ("article", {}, 0.0049),
         ("article", {"weight": 1.0}, 49.0),
         ("article", {"weight": 16 / 784}, 1.0),
@@ -34,6 +35,13 @@ def test_the_article_s_model_has_its_network_and_its_metrics():
     assert model.count_params() == 492_577
     assert isinstance(model.likelihood, kelbo.BernoulliLikelihood)
     assert {"total_loss", "reco_loss", "kl_loss"} < set(model.objective.logged)
+
+
+@pytest.mark.parametrize(("arguments", "k"), [({}, 5), ({"importance_samples": 50}, 50)])
+def test_iwae_is_the_vae_on_another_bound(arguments, k):
+    model = kelbo.presets.iwae(MNIST, network="mlp", **arguments)
+    assert model.objective.num_samples == k
+    assert model.count_params() == kelbo.presets.vae(MNIST, network="mlp").count_params()
 
 
 def test_the_autoencoder_is_the_article_s_without_log_var():

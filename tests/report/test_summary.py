@@ -33,6 +33,8 @@ def test_the_line_below_it(config):
     assert summary.subtitle(config) == (
         "conv network · 4 latent dimensions · seed 0 · trained on jax"
     )
+    config["model"]["precision"] = "bf16"
+    assert "4 latent dimensions · bf16 precision · seed 0" in summary.subtitle(config)
     assert summary.subtitle({"model": {"latent_dim": 1}}) == "1 latent dimension"
     assert summary.subtitle({}) == ""
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kelbo.errors import UsageError
+from kelbo.precision import PRECISIONS
 from kelbo.training.configuration import Configuration
 
 text = st.text(st.characters(exclude_categories=["Cs"]))
@@ -23,10 +24,12 @@ configurations = st.builds(
     strict=st.booleans(),
     train_limit=st.none() | positive,
     test_limit=st.none() | positive,
+    cache=st.booleans(),
     preset=st.sampled_from(["vae", "beta-vae", "anything"]),
     network=text,
     latent_dim=positive,
     likelihood=text,
+    precision=st.sampled_from(sorted(PRECISIONS)),
     beta=st.none() | st.floats(allow_nan=False),
     warmup_epochs=numbers,
     epochs=positive,
@@ -57,8 +60,10 @@ def test_the_defaults_are_those_of_the_command_line():
         network="conv",
         latent_dim=16,
         likelihood="bernoulli",
+        precision="float32",
         beta=None,
         warmup_epochs=0.0,
+        importance_samples=None,
         epochs=3,
         batch_size=128,
         learning_rate=1e-3,
@@ -100,8 +105,13 @@ def test_a_whole_number_will_do_for_a_float():
         ({"training": {"epochs": 0}}, "epochs >= 1, received 0"),
         ({"training": {"learning_rate": float("inf")}}, "learning_rate > 0, received inf"),
         ({"model": {"warmup_epochs": -1}}, "warmup_epochs >= 0, received -1"),
+        ({"model": {"precision": "b16"}}, "no precision 'b16'. Did you mean 'bf16'"),
+        ({"model": {"precision": "fp16"}}, "does not train in float16"),
         ({"model": {"preset": "ae", "beta": 1}}, "an autoencoder has no KL"),
         ({"model": {"preset": "article", "warmup_epochs": 1}}, "its own constant"),
+        ({"model": {"preset": "iwae", "warmup_epochs": 1}}, "no KL term to weigh"),
+        ({"model": {"preset": "iwae", "importance_samples": 0}}, "samples >= 1, received 0"),
+        ({"model": {"importance_samples": 5}}, "'vae' takes no importance_samples"),
     ],
 )
 def test_what_is_wrong_is_named(tables, message):

@@ -66,6 +66,12 @@ def test_the_warm_up_counts_in_epochs(limit, expected):
     assert model.effective_beta == 3.0
 
 
+@pytest.mark.parametrize(("samples", "expected"), [(None, 5), (3, 3)])
+def test_the_importance_samples_are_the_configuration_s_or_the_preset_s(samples, expected):
+    configuration = SMALL.with_changes(preset="iwae", importance_samples=samples)
+    assert make_model(configuration, images()).objective.sample_shape == (expected,)
+
+
 @pytest.mark.parametrize("change", [{"preset": "x"}, {"network": "x"}, {"likelihood": "x"}])
 def test_unknown_names_are_refused(change):
     with pytest.raises(UsageError, match="There is no .* 'x'"):

@@ -58,9 +58,11 @@ def load_run(
     configuration = Configuration.from_toml(directory.read_config(), str(directory.file(CONFIG)))
     model = load_run_model(directory, backend)
 
+    from kelbo.cli.cache_progress import CacheProgress
     from kelbo.training.train import check_unchanged, load_data
 
-    data = load_data(configuration)
+    with CacheProgress() as watcher:
+        data = load_data(configuration, watcher)
     check_unchanged(directory, data)
     return model, data
 

@@ -16,6 +16,7 @@ def info(backend: BackendOption = None, json: JsonOption = False) -> None:
 
     from kelbo.data import BINARIZATIONS, NAMED
     from kelbo.networks import NETWORKS
+    from kelbo.precision import PRECISIONS
     from kelbo.presets import PRESETS
     from kelbo.presets.parts import LIKELIHOODS
     from kelbo.training.environment import describe_environment
@@ -26,6 +27,7 @@ def info(backend: BackendOption = None, json: JsonOption = False) -> None:
         "models": list(PRESETS),
         "networks": list(NETWORKS),
         "likelihoods": list(LIKELIHOODS),
+        "precisions": list(PRECISIONS),
         "binarizations": list(BINARIZATIONS),
         "data_sets": list(NAMED),
     }

@@ -87,11 +87,19 @@ def train(
             rich_help_panel=_DATA,
         ),
     ] = None,
+    cache: Annotated[
+        bool | None,
+        typer.Option(
+            "--cache",
+            help="Decode a folder of images once, into $KELBO_CACHE or the user's cache directory.",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="vae, beta-vae, article or ae.",
+            help="vae, beta-vae, iwae, article or ae.",
             show_default="vae",
             rich_help_panel=_MODEL,
         ),
@@ -118,6 +126,15 @@ def train(
             rich_help_panel=_MODEL,
         ),
     ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="float32, or bf16: the networks compute in bfloat16, all else in float32.",
+            show_default="float32",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
     beta: Annotated[
         float | None,
         typer.Option(
@@ -133,6 +150,16 @@ def train(
             metavar="E",
             help="Let beta rise from 0 over the first E epochs.",
             show_default="0",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    importance_samples: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            min=1,
+            help="Draws of z for each image in training; for iwae alone.",
+            show_default="5",
             rich_help_panel=_MODEL,
         ),
     ] = None,
@@ -198,12 +225,15 @@ def train(
         strict=strict,
         train_limit=train_limit,
         test_limit=test_limit,
+        cache=cache,
         preset=model,
         network=network,
         latent_dim=latent_dim,
         likelihood=likelihood,
+        precision=precision,
         beta=beta,
         warmup_epochs=warmup_epochs,
+        importance_samples=importance_samples,
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
@@ -213,6 +243,7 @@ def train(
     chosen = start_backend(configuration.backend)
     configuration = configuration.with_changes(backend=chosen)
 
+    from kelbo.cli.cache_progress import CacheProgress
     from kelbo.cli.evaluate import evaluate_and_report, print_result
     from kelbo.cli.interruption import HeedCtrlC
     from kelbo.cli.progress import ProgressBar
@@ -227,7 +258,8 @@ def train(
     RunDirectory.check_place(run_path, force)
     preset(configuration.preset)
     check_names(configuration.network, configuration.likelihood)
-    data_set = load_data(configuration)
+    with CacheProgress() as watcher:
+        data_set = load_data(configuration, watcher)
     with quiet_stderr():
         # Keras seeds every backend that is installed, and so imports them all.
         autoencoder = make_model(configuration, data_set)

@@ -9,9 +9,19 @@ needs it and with the data sets that Keras downloads.
 
 from kelbo.data.arrays import from_arrays
 from kelbo.data.binarization import BINARIZATIONS
+from kelbo.data.cache import CachedImages
 from kelbo.data.dataset import Dataset
 from kelbo.data.folder import ImageFiles
 from kelbo.data.load import NAMED, load
 from kelbo.data.mnist import mnist
 
-__all__ = ["BINARIZATIONS", "NAMED", "Dataset", "ImageFiles", "from_arrays", "load", "mnist"]
+__all__ = [
+    "BINARIZATIONS",
+    "NAMED",
+    "CachedImages",
+    "Dataset",
+    "ImageFiles",
+    "from_arrays",
+    "load",
+    "mnist",
+]

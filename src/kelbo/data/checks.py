@@ -56,6 +56,14 @@ def checked_labels(array: np.ndarray | None, count: int, name: str) -> np.ndarra
     return array.reshape(count).astype(np.int64)
 
 
+def from_bytes(pixels: np.ndarray) -> np.ndarray:
+    """Pixels 0..255 (uint8) -> float32 in [0, 1], k / 255 to the last digit; the same shape."""
+    # In place, and by a float32, so that no second copy of the set is made.
+    images = pixels.astype(np.float32)
+    images /= np.float32(255)
+    return images
+
+
 def over_white(images: np.ndarray) -> np.ndarray:
     """Lay RGBA images over white: (..., 4) -> (..., 3)."""
     opacity = images[..., 3:]
@@ -109,10 +117,7 @@ def _scaled(array: np.ndarray, name: str) -> np.ndarray:
                 f"{name} is uint8, which means 0..255, but its pixels are all 0 or 1. "
                 f"Save binary images as bool: {name}.astype(bool)"
             )
-        # In place, and by a float32, so that no second copy of the set is made.
-        images = array.astype(np.float32)
-        images /= np.float32(255)
-        return images
+        return from_bytes(array)
     if np.issubdtype(array.dtype, np.integer):
         raise DataError(
             f"Expected uint8, bool or float pixels, found {name} of {array.dtype} with values "

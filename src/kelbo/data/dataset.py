@@ -49,7 +49,7 @@ class Dataset:
     Attributes:
         name: a short name, for titles and folder names.
         train: the training images, float32 (n, height, width, channels) with pixels in [0, 1],
-            or images that stay on disk (`kelbo.data.ImageFiles`).
+            or images that stay on disk (`kelbo.data.ImageFiles`, `kelbo.data.CachedImages`).
         test: the test images, likewise.
         train_labels: int64 (n,), or None.
         test_labels: int64 (n,), or None.

@@ -1,31 +1,34 @@
 """A folder of images, nested as it may be, read from disk batch by batch.
 
-Every file is decoded once when the folder is loaded (`image_file.inspect`), so that a damaged one
-is found then and not in the middle of a training; no pixels are kept. The order within a part is
-a seeded permutation: the first images are a fair sample whatever the files are called.
+Every file is decoded once when the folder is loaded (`inspection.Inspection`), or was when its
+cache was written. The order within a part is a seeded permutation: the first images are a fair
+sample whatever the files are called.
 """
 
-import itertools
 import logging
 import os
-import warnings
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from kelbo.data.dataset import Dataset, Indices
-from kelbo.data.image_file import SUFFIXES, UNREADABLE, decode, inspect
+from kelbo.data.cache import FolderCache, Watcher
+from kelbo.data.dataset import Dataset, Indices, Part
+from kelbo.data.image_file import SUFFIXES, UNREADABLE, decode, in_unit_range
+from kelbo.data.inspection import Inspection
 from kelbo.data.split import split
 from kelbo.errors import DataError
 
 logger = logging.getLogger("kelbo")
 
-_CHUNK = 256  # files inspected between two looks at the limit
-_NAMED = 5  # damaged files named in one warning
+_CORES = os.cpu_count() or 1
+# Values decoded in one task, at least. A small image is mostly Python's work, which one thread can
+# do at a time: more threads only get in each other's way.
+_TASK = 2**17
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,10 +54,33 @@ class ImageFiles:
         Raises:
             DataError: a file was changed or removed since the folder was loaded.
         """
-        return np.stack([self._decode(index) for index in indices])
+        return self._decoded(indices, np.float32)
 
-    def _decode(self, index: int) -> np.ndarray:
-        path = self.paths[index]
+    def read_bytes(self, indices: Indices) -> np.ndarray:
+        """Decode the images at `indices`: uint8 (n, height, width, channels), 0..255.
+
+        Raises:
+            DataError: a file was changed or removed since the folder was loaded, or has 16 bits.
+        """
+        return self._decoded(indices, np.uint8)
+
+    def _decoded(self, indices: Indices, dtype: type) -> np.ndarray:
+        images: np.ndarray = np.empty((len(indices), *self.shape), dtype)
+
+        def fill(places: np.ndarray) -> None:
+            for place in places:
+                images[place] = self._pixels(self.paths[indices[place]], dtype)
+
+        tasks = _CORES if self.resize else min(_CORES, 1 + images.size // _TASK)
+        for _ in self._threads.map(fill, np.array_split(np.arange(len(images)), tasks)):
+            pass
+        return images
+
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(_CORES, thread_name_prefix="kelbo-decode")
+
+    def _pixels(self, path: str, dtype: type) -> np.ndarray:
         height, width, channels = self.shape
         try:
             image = decode(path, channels, (height, width) if self.resize else None)
@@ -68,6 +94,13 @@ class ImageFiles:
                 f"{path} has become {image.shape[0]} x {image.shape[1]} pixels since the folder "
                 f"was loaded; expected {height} x {width}. Restore it and repeat the training."
             )
+        if dtype == np.float32:
+            return in_unit_range(image)
+        if image.dtype != np.uint8:
+            raise DataError(
+                f"{path} is a 16-bit image, and a cache keeps 8 bits: its pixels would not be the "
+                "same. Do without the cache, or convert the images to 8 bits."
+            )
         return image
 
 
@@ -80,6 +113,8 @@ def load_folder(
     strict: bool = False,
     train_limit: int | None = None,
     test_limit: int | None = None,
+    cache: Path | None = None,
+    watcher: Watcher | None = None,
 ) -> Dataset:
     """Find, check and split the PNG and JPEG files under `root`.
 
@@ -96,33 +131,49 @@ def load_folder(
         strict: raise for a damaged file, which is otherwise left out with a warning.
         train_limit: keep this many training images.
         test_limit: keep this many test images.
+        cache: the folder of caches that the decoded images are kept in (`kelbo.data.cache`).
+        watcher: is told what happens to the cache.
 
     Raises:
         DataError: there are no images, they have several sizes and `image_size` is None, or a
-            file is damaged and `strict` is on.
+            file is damaged and `strict` is on. The cache cannot be written, or an image has 16
+            bits, which a cache does not keep.
     """
-    parts = _parts(root, seed)
+    paths, parts = _parts(root, seed)
     limits = {"train": train_limit, "test": test_limit}
-    sound = {part: _sound(paths, limits[part], strict) for part, (_, paths) in parts.items()}
-    if image_size is None:
-        image_size = _common_size([*sound["train"], *sound["test"]])
-        resize = False
+
+    def choose(inspection: Inspection) -> _Choice:
+        chosen = {
+            part: inspection.sound(positions, limits[part], strict)
+            for part, (_, positions) in parts.items()
+        }
+        everything = np.sort(np.concatenate(list(chosen.values())))
+        size = image_size or _common_size(inspection, everything)
+        shape = (*size, channels or _common_channels(inspection, everything))
+        resize = bool((inspection.shapes[everything, :2] != size).any())
+        return _Choice(chosen, everything, shape, resize)
+
+    def files(choice: _Choice, positions: np.ndarray) -> ImageFiles:
+        return ImageFiles(tuple(paths[i] for i in positions), choice.shape, choice.resize)
+
+    images: dict[str, Part]
+    if cache is None:
+        choice = choose(Inspection(paths))
+        images = {name: files(choice, part) for name, part in choice.parts.items()}
     else:
-        resize = True
-    if channels is None:
-        channels = _common_channels([*sound["train"], *sound["test"]])
-    shape = (*image_size, channels)
-    files = {
-        part: ImageFiles(tuple(str(image.path) for image in images), shape, resize)
-        for part, images in sound.items()
-    }
+        # Without limits every file is decoded, whatever the seed.
+        limited = (seed, train_limit, test_limit) if train_limit or test_limit else ()
+        choice, content = FolderCache(
+            cache, root, paths, (image_size, channels, *limited), watcher or Watcher()
+        ).content(choose, lambda choice: files(choice, choice.positions))
+        images = {name: content.images(part) for name, part in choice.parts.items()}
     labels, names = _labels(
-        {part: (parts[part][0], [image.path for image in sound[part]]) for part in parts}
+        {part: (parts[part][0], [paths[i] for i in choice.parts[part]]) for part in parts}
     )
     return Dataset(
         name=root.resolve().name,
-        train=files["train"],
-        test=files["test"],
+        train=images["train"],
+        test=images["test"],
         train_labels=labels["train"],
         test_labels=labels["test"],
         label_names=names,
@@ -130,15 +181,33 @@ def load_folder(
     )
 
 
-def find_images(root: Path) -> list[Path]:
+@dataclass(frozen=True, eq=False)
+class _Choice:
+    """The files that a data set is made of.
+
+    Attributes:
+        parts: the positions of the files of each part, in its order.
+        positions: of both parts, sorted.
+        shape: (height, width, channels) of every image once read.
+        resize: whether a file has another size.
+    """
+
+    parts: dict[str, np.ndarray]
+    positions: np.ndarray
+    shape: tuple[int, int, int]
+    resize: bool
+
+
+def find_images(root: Path) -> list[str]:
     """Every PNG and JPEG file under `root`, sorted by path; other files are counted in the log.
 
     Raises:
         DataError: there is none.
     """
     found, ignored = [], 0
-    for path in _walk(root, set()):
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file():
+    for path in _walk(str(root), set()):
+        name = os.path.basename(path)
+        if name.lower().endswith(SUFFIXES) and not name.startswith(".") and os.path.isfile(path):
             found.append(path)
         else:
             ignored += 1
@@ -149,11 +218,12 @@ def find_images(root: Path) -> list[Path]:
         )
     if ignored:
         logger.info("%s: %d files that are hidden or no images are ignored.", root, ignored)
-    return sorted(found)
+    # A folder before its longer namesakes: "a/c" before "a-b/c".
+    return sorted(found, key=lambda path: os.path.normcase(path).replace(os.sep, "\0"))
 
 
-def _walk(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
-    status = folder.stat()
+def _walk(folder: str, seen: set[tuple[int, int]]) -> Iterator[str]:
+    status = os.stat(folder)
     # A folder reached a second time is a link, perhaps to one of its own parents.
     if (status.st_dev, status.st_ino) in seen:
         return
@@ -162,111 +232,67 @@ def _walk(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
         ordered = sorted(entries, key=lambda entry: entry.name)
     for entry in ordered:
         if not entry.is_dir():
-            yield Path(entry.path)
+            yield entry.path
         elif not entry.name.startswith("."):
-            yield from _walk(Path(entry.path), seen)
+            yield from _walk(entry.path, seen)
 
 
-def _parts(root: Path, seed: int) -> dict[str, tuple[Path, list[Path]]]:
-    """Of each part the folder that its labels start from, and its files in their order."""
+def _parts(root: Path, seed: int) -> tuple[list[str], dict[str, tuple[Path, np.ndarray]]]:
+    """All files; and of each part the folder that its labels start from, and the positions."""
     if (root / "train").is_dir() and (root / "test").is_dir():
         generator = np.random.default_rng(seed)
+        all_paths: list[str] = []
         parts = {}
         for part in ("train", "test"):
             paths = find_images(root / part)
-            parts[part] = (root / part, [paths[i] for i in generator.permutation(len(paths))])
-        return parts
+            parts[part] = (root / part, len(all_paths) + generator.permutation(len(paths)))
+            all_paths += paths
+        return all_paths, parts
     paths = find_images(root)
     train, test = split(len(paths), seed)
-    return {
-        "train": (root, [paths[i] for i in train]),
-        "test": (root, [paths[i] for i in test]),
-    }
+    return paths, {"train": (root, train), "test": (root, test)}
 
 
-@dataclass(frozen=True)
-class _Image:
-    path: Path
-    height: int
-    width: int
-    channels: int
-
-
-def _sound(paths: Sequence[Path], limit: int | None, strict: bool) -> list[_Image]:
-    """The first `limit` images that can be decoded; damaged ones are named in one warning."""
-    sound: list[_Image] = []
-    damaged: list[str] = []
-    wanted = len(paths) if limit is None else limit
-    waiting = iter(paths)
-    with warnings.catch_warnings(), ThreadPoolExecutor() as threads:
-        # Pillow warns of images so large that `inspect` refuses them.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        while chunk := list(itertools.islice(waiting, min(_CHUNK, wanted - len(sound)))):
-            for path, result in zip(chunk, threads.map(_inspected, chunk), strict=True):
-                if isinstance(result, _Image):
-                    sound.append(result)
-                elif strict:
-                    raise DataError(f"{path} cannot be read: {result}. Repair it or remove it.")
-                else:
-                    damaged.append(f"{path} ({result})")
-    if not sound:
-        raise DataError(f"None of {len(damaged)} images can be read. The first: {damaged[0]}.")
-    if damaged:
-        more = f" and {len(damaged) - _NAMED} more" if len(damaged) > _NAMED else ""
-        logger.warning(
-            "%d of %d images cannot be read and are left out: %s%s.",
-            len(damaged),
-            len(damaged) + len(sound),
-            ", ".join(damaged[:_NAMED]),
-            more,
+def _common_size(inspection: Inspection, positions: np.ndarray) -> tuple[int, int]:
+    sizes = inspection.shapes[positions, :2]
+    height, width = (int(side) for side in sizes[0])
+    others = np.flatnonzero((sizes != sizes[0]).any(axis=1))
+    if others.size:
+        first, other = positions[0], positions[others[0]]
+        raise DataError(
+            "Expected images of one size (height x width), found "
+            f"{height} x {width} ({inspection.paths[first]}) and "
+            f"{' x '.join(map(str, sizes[others[0]]))} ({inspection.paths[other]}). Bring them to "
+            f"one size with --image-size {height} {width}, in Python "
+            f"image_size=({height}, {width})."
         )
-    return sound
+    return height, width
 
 
-def _inspected(path: Path) -> _Image | str:
-    try:
-        return _Image(path, *inspect(path))
-    except UNREADABLE as error:
-        return str(error) or type(error).__name__
-
-
-def _common_size(images: Sequence[_Image]) -> tuple[int, int]:
-    first = images[0]
-    for image in images:
-        if (image.height, image.width) != (first.height, first.width):
-            raise DataError(
-                "Expected images of one size (height x width), found "
-                f"{first.height} x {first.width} ({first.path}) and "
-                f"{image.height} x {image.width} ({image.path}). Bring them to one size with "
-                f"--image-size {first.height} {first.width}, in Python "
-                f"image_size=({first.height}, {first.width})."
-            )
-    return first.height, first.width
-
-
-def _common_channels(images: Sequence[_Image]) -> int:
-    colour = [image for image in images if image.channels == 3]
-    if colour and len(colour) < len(images):
+def _common_channels(inspection: Inspection, positions: np.ndarray) -> int:
+    colour = np.flatnonzero(inspection.shapes[positions, 2] == 3)
+    if 0 < len(colour) < len(positions):
         logger.warning(
             "%d of %d images are in colour, as %s, so the grey ones are read as colour too. "
             "For grey alone set channels to 1.",
             len(colour),
-            len(images),
-            colour[0].path,
+            len(positions),
+            inspection.paths[positions[colour[0]]],
         )
-    return 3 if colour else 1
+    return 3 if len(colour) else 1
 
 
 def _labels(
-    parts: Mapping[str, tuple[Path, Sequence[Path]]],
+    parts: Mapping[str, tuple[Path, Sequence[str]]],
 ) -> tuple[dict[str, np.ndarray | None], tuple[str, ...] | None]:
     """The labels of each part and their names, from the first level of subfolders."""
     classes: dict[str, list[str]] = {}
     for part, (root, paths) in parts.items():
-        below = [path.relative_to(root).parts for path in paths]
+        start = len(os.path.join(root, ""))
+        below = [path[start:].split(os.sep, 1) for path in paths]
         if any(len(steps) == 1 for steps in below):
             return dict.fromkeys(parts), None
-        classes[part] = [steps[0] for steps in below]
+        classes[part] = [sys.intern(steps[0]) for steps in below]
     names = sorted(set().union(*classes.values()))
     number = {name: i for i, name in enumerate(names)}
     labels = {part: np.array([number[name] for name in classes[part]]) for part in classes}

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
+from kelbo.data.checks import from_bytes
 from kelbo.data.resize import fit
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -54,7 +55,9 @@ def inspect(path: str | Path) -> tuple[int, int, int]:
 
 
 def decode(path: str | Path, channels: int, size: tuple[int, int] | None) -> np.ndarray:
-    """The pixels of an image as float32 (height, width, channels) in [0, 1].
+    """The pixels of an image, (height, width, channels).
+
+    They are uint8, 0..255; of a 16-bit grey image, which 8 bits would spoil, float32 in [0, 1].
 
     Args:
         path: the file.
@@ -72,11 +75,17 @@ def decode(path: str | Path, channels: int, size: tuple[int, int] | None) -> np.
         plain = _plain(image, channels)
     if size is not None:
         plain = fit(plain, size)
-    pixels = np.asarray(plain, dtype=np.float32)
-    pixels = pixels.clip(0, 1) if plain.mode == "F" else pixels / np.float32(255)
+    pixels = np.asarray(plain)
+    if plain.mode == "F":
+        pixels = pixels.clip(0, 1)
     if pixels.ndim == 2:
         pixels = pixels[..., None]
     return pixels if pixels.shape[-1] == channels else np.repeat(pixels, channels, axis=-1)
+
+
+def in_unit_range(pixels: np.ndarray) -> np.ndarray:
+    """What `decode` returns, as float32 in [0, 1]."""
+    return from_bytes(pixels) if pixels.dtype == np.uint8 else pixels
 
 
 def _opened(path: str | Path) -> Image.Image:

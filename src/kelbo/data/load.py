@@ -1,6 +1,7 @@
 """One entry to every data set: by name, from a file, from a folder."""
 
 import dataclasses
+import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 
 from kelbo.data.arrays import load_arrays
 from kelbo.data.binarization import check_binarization, check_seed
+from kelbo.data.cache import Watcher, default_place
 from kelbo.data.dataset import Dataset, Part
 from kelbo.data.folder import load_folder
 from kelbo.data.idx import is_idx_folder, load_idx
@@ -16,6 +18,8 @@ from kelbo.data.keras_datasets import KERAS_DATASETS, load_keras_dataset
 from kelbo.data.mnist import load_mnist
 from kelbo.data.resize import resized, with_channels
 from kelbo.errors import DataError, UsageError, unknown_name
+
+logger = logging.getLogger("kelbo")
 
 # Name -> what loads the data set.
 NAMED: dict[str, Callable[[], Dataset]] = {
@@ -34,6 +38,8 @@ def load(
     strict: bool = False,
     train_limit: int | None = None,
     test_limit: int | None = None,
+    cache: bool | str | Path = False,
+    watcher: Watcher | None = None,
 ) -> Dataset:
     """Load a data set.
 
@@ -47,10 +53,15 @@ def load(
         strict: raise for a damaged image file, which is otherwise left out with a warning.
         train_limit: keep only the first n training images, for a quick trial.
         test_limit: keep only the first n test images.
+        cache: decode a folder of images once, into a file that is mapped into memory from then on
+            (`kelbo.data.cache`): True for the user's cache directory, or the folder to keep it in.
+            What is held in memory anyway needs none.
+        watcher: is told what happens to the cache.
 
     Raises:
         UsageError: there is no such name, file or folder, or an argument is out of range.
-        DataError: the source does not hold images as they are expected.
+        DataError: the source does not hold images as they are expected, or the cache cannot be
+            written.
     """
     check_binarization(binarization)
     check_seed(seed)
@@ -72,7 +83,11 @@ def load(
                 strict=strict,
                 train_limit=train_limit,
                 test_limit=test_limit,
+                cache=_place(cache),
+                watcher=watcher,
             )
+    if cache and isinstance(data.train, np.ndarray):
+        logger.warning("%s is held in memory, where a cache has nothing to do.", data.name)
     data = dataclasses.replace(
         data,
         train=_prepared(data.train, image_size, channels, train_limit),
@@ -97,6 +112,12 @@ def _existing(source: str | Path) -> Path:
         )
     error = unknown_name("data set", source, NAMED)
     raise UsageError(f"{error} A file or folder of images must exist: no {path.absolute()}.")
+
+
+def _place(cache: bool | str | Path) -> Path | None:
+    if isinstance(cache, bool):
+        return default_place() if cache else None
+    return Path(cache).expanduser().absolute()
 
 
 def _load_file(path: Path, seed: int) -> Dataset:

@@ -6,6 +6,7 @@ the model from a first batch, they deliver the batches prefetched for the build 
 lose as many from the end of the epoch. The next batches are prepared here instead.
 """
 
+import functools
 import math
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -13,8 +14,10 @@ import keras
 import numpy as np
 
 from kelbo.data.binarization import bernoulli
+from kelbo.data.cache import CachedImages
 from kelbo.data.dataset import Dataset
 from kelbo.errors import DataError
+from kelbo.resident_jax import Bytes
 
 
 class Batches(keras.utils.PyDataset):
@@ -60,7 +63,7 @@ class Batches(keras.utils.PyDataset):
         in_order = index in (0, self._last + 1)
         self._last = index
         wanted = range(index, min(index + 1 + (self.ahead if in_order else 0), len(self)))
-        self._prepared = {i: self._prepared.get(i) or self._prepare(i) for i in wanted}
+        self._keep({i: self._prepared.get(i) or self._prepare(i) for i in wanted})
         try:
             return self._prepared.pop(index).result()
         except DataError as error:
@@ -75,17 +78,23 @@ class Batches(keras.utils.PyDataset):
         self.epoch += 1
         self._order = self._make_order()
         self._last = -1
-        self._prepared = {}
+        self._keep({})
 
     # What `fit` asks for when it takes the data to the device (kelbo.resident_jax.Source).
 
-    def arrays(self) -> tuple[np.ndarray, None, None] | None:
-        """The images before any draw, and no targets and weights; None if they are on disk."""
+    def arrays(self) -> tuple[np.ndarray | Bytes, None, None] | None:
+        """The images before any fresh draw, and no targets and weights; None if they are files."""
         images = self.dataset.train if self.part == "train" else self.dataset.test
-        # What a subclass does to batches cannot be known.
-        if not isinstance(images, np.ndarray) or type(self) is not Batches:
+        if type(self) is not Batches:  # what a subclass does to batches cannot be known
             return None
-        return images, None, None
+        if isinstance(images, CachedImages):
+            return Bytes(len(images), functools.partial(self._bytes, images)), None, None
+        return (images, None, None) if isinstance(images, np.ndarray) else None
+
+    def _bytes(self, images: CachedImages, places: range) -> np.ndarray:
+        if self.dataset.binarization == "none" or self.dataset.draws_afresh(self.part):
+            return images.read_bytes(places)
+        return (self.dataset.read(self.part, places) * 255).astype(np.uint8)  # of 0 or 1
 
     def order(self) -> np.ndarray:
         """The order of the images in this epoch."""
@@ -99,6 +108,12 @@ class Batches(keras.utils.PyDataset):
         if not self.dataset.draws_afresh(self.part):
             return None
         return np.random.SeedSequence((self.seed, 1, self.epoch)).generate_state(2)
+
+    def _keep(self, prepared: dict[int, Future[np.ndarray]]) -> None:
+        """Keep these batches; do not begin others that are waiting for a thread."""
+        for index in self._prepared.keys() - prepared.keys():
+            self._prepared[index].cancel()
+        self._prepared = prepared
 
     def _prepare(self, index: int) -> Future[np.ndarray]:
         indices = self._order[index * self.batch_size : (index + 1) * self.batch_size]

@@ -65,8 +65,7 @@ def cross_entropies(program: Program) -> Iterator[CrossEntropy]:
     for call in program.calls:
         if call.method == "compile":
             yield from _compiled(program, call)
-        for option in options(call.function):
-            yield from _computed(call, option)
+        yield from _computed(call, call.function)
 
 
 def _computed(call: Call, function: Value) -> Iterator[CrossEntropy]:
@@ -95,8 +94,10 @@ def _compiled(program: Program, call: Call) -> Iterator[CrossEntropy]:
 def _outputs(program: Program, model: Value) -> Value | None:
     if not isinstance(model, Instance) or not model.is_model:
         return None
-    if model.outputs is not None or not isinstance(model.of, Known):
-        return model.outputs or _sequential(model)
+    if model.outputs is not None:
+        return model.outputs
+    if isinstance(model.of, Known):
+        return _sequential(model)
     # Of a subclass: what its call returns.
     returned = [
         result
@@ -120,10 +121,8 @@ def _sequential(model: Instance) -> Value | None:
 
 
 def _pairs(loss: Value | None, outputs: Value | None) -> Iterator[tuple[Value, Value]]:
-    if isinstance(outputs, Tensor):
-        for one in options(loss):
-            inner = one.items[0] if isinstance(one, Items) and len(one.items) == 1 else one
-            yield inner, outputs
+    if isinstance(outputs, Tensor) and loss is not None:
+        yield loss.items[0] if isinstance(loss, Items) and len(loss.items) == 1 else loss, outputs
     elif isinstance(outputs, Items) and isinstance(loss, Items):
         if len(loss.items) == len(outputs.items):
             yield from zip(loss.items, outputs.items, strict=True)

@@ -94,6 +94,7 @@ class _Interpreter:
         self.runs: Counter[ast.AST] = Counter()
         self.returned: dict[ast.AST, Value] = {}
         self.instances: dict[Class, Instance] = {}
+        self.built: set[Instance] = set()
         self.tensors = Tensors()
 
     def run(self) -> None:
@@ -311,8 +312,10 @@ class _Interpreter:
                 self.name(value, target.attr)
                 owner.attributes[target.attr] = value
         elif isinstance(target, ast.Subscript):
-            self.evaluate(target.value)
+            changed = self.evaluate(target.value)
             self.evaluate(target.slice)
+            if pixel_range(changed) is not None:
+                self.bind(target.value, UNKNOWN)
 
     def name(self, value: Value, name: str) -> None:
         """Note what the script calls a tensor."""
@@ -670,23 +673,33 @@ class _Interpreter:
         """Follow what Keras would call of a class that the script does not use itself."""
         if not made.is_layer and "keras.losses.Loss" not in made.lineage:
             return
-        hooks = [made.body.get(name) for name in ("build", *_STEPS)]
+        hooks = [made.body.get(name) for name in _STEPS]
         waiting = [h for h in hooks if isinstance(h, Function) and not self.runs[h.node]]
         if not waiting:
             return
         instance = self.instances.get(made) or self.instantiate(made, Arguments(), None)
-        # Keras hands compute_loss what the model returned.
-        given = _as_outputs(self.tensors.outputs_of(instance.outputs or UNKNOWN, False))
+        self.build(instance)
         for hook in waiting:
-            if self.runs[hook.node]:
-                continue
-            method = self.bound(hook, instance)
-            if hook.name == "build":
-                self.follow(method, Arguments(), None)
-            else:
-                result = self.run_step(hook.name, method, given, None)
-            if hook.name == "call":
-                given = _as_outputs(self.tensors.outputs_of(result, False))
+            if not self.runs[hook.node]:
+                # Keras hands compute_loss what the model returned.
+                outputs = self.tensors.outputs_of(self.returns_of(instance), symbolic=False)
+                named = () if outputs is UNKNOWN else (("y_pred", outputs),)
+                arguments = Arguments(keywords=named if hook.name == "compute_loss" else ())
+                self.run_step(hook.name, self.bound(hook, instance), arguments, None)
+
+    def returns_of(self, model: Instance) -> Value:
+        """What a model returned when it was last called, or will by its outputs."""
+        call = model.of.find("call") if isinstance(model.of, Class) else None
+        if model.outputs is None and isinstance(call, Function):
+            return self.returned.get(call.node, UNKNOWN)
+        return model.outputs or UNKNOWN
+
+    def build(self, instance: Instance) -> None:
+        """Follow the build of a layer, once, as Keras does before its first call."""
+        build = instance.of.find("build") if isinstance(instance.of, Class) else None
+        if isinstance(build, Function) and instance.is_layer and instance not in self.built:
+            self.built.add(instance)
+            self.follow(self.bound(build, instance), Arguments(), None)
 
     def run_step(
         self, kind: str, function: Function, arguments: Arguments, node: ast.AST | None
@@ -709,6 +722,7 @@ class _Interpreter:
             build = instance.of.find("build")
             if isinstance(build, Function) and not self.runs[build.node]:
                 self.follow(self.bound(build, instance), Arguments(), None)
+            self.build(instance)
             method = self.bound(method, instance)
             if not instance.is_layer and "keras.losses.Loss" not in instance.of.lineage:
                 return self.follow(method, arguments, self.step)
@@ -739,7 +753,10 @@ class _Interpreter:
             if name == "add" and isinstance(owner.arguments.get(0, "layers") or Items(()), Items):
                 layers = owner.arguments.get(0, "layers")
                 before = layers.items if isinstance(layers, Items) else ()
-                if len(before) < 64:
+                if len(self.frame.layers) > 1:
+                    # In a branch: which layers there are is not known any more.
+                    owner.arguments = Arguments((UNKNOWN,))
+                elif len(before) < 64:
                     owner.arguments = Arguments((Items(before + arguments.positional[:1]),))
         if isinstance(owner, Tensor) and name in ("mean", "sum", "exp", "square", "log", "pow"):
             inside = Arguments((owner, *arguments.positional), arguments.keywords)
@@ -782,10 +799,6 @@ class _Interpreter:
         if library.is_dataset(name):
             return Items((Items((pixels(name), UNKNOWN)),) * 2)
         return self.tensors.compute(name, arguments, given)
-
-
-def _as_outputs(outputs: Value) -> Arguments:
-    return Arguments() if outputs is UNKNOWN else Arguments(keywords=(("y_pred", outputs),))
 
 
 def _known(spelled: str) -> Known:

@@ -95,6 +95,7 @@ _NOISE = {
 
 # The names that Keras gives its losses, as functions, as classes and as strings.
 _LOSSES = {
+    "bce": "binary_crossentropy",
     "binary_crossentropy": "binary_crossentropy",
     "binarycrossentropy": "binary_crossentropy",
     "mse": "squared_error",
@@ -184,6 +185,11 @@ def rearranges(name: str) -> bool:
     """Whether a function, or a method of an array, changes no number of it."""
     head, _, last = name.rpartition(".")
     return head in ("", "numpy") and last in ("astype", "copy", "expand_dims", "reshape", "squeeze")
+
+
+def joins(name: str) -> bool:
+    """Whether a function puts arrays behind one another."""
+    return name in ("numpy.concatenate", "numpy.vstack")
 
 
 def flattens_the_batch(name: str) -> bool:

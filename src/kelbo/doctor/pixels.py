@@ -2,7 +2,7 @@
 
 from kelbo.doctor import expressions
 from kelbo.doctor.expressions import Expression, Opaque
-from kelbo.doctor.values import Tensor, Value, options
+from kelbo.doctor.values import Items, Tensor, Value, options
 
 _PIXELS = "pixels"
 
@@ -22,6 +22,15 @@ def pixel_range(value: Value | None) -> tuple[float, float] | None:
         for option in options(value)
     }
     return ranges.pop() if len(ranges) == 1 else None
+
+
+def joined(arrays: Items) -> Tensor | None:
+    """Images behind one another; None if their ranges differ or are not known."""
+    first = arrays.items[0] if arrays.items else None
+    ranges = {pixel_range(array) for array in arrays.items}
+    if not isinstance(first, Tensor) or len(ranges) > 1 or None in ranges:
+        return None
+    return Tensor(first.expression)
 
 
 def is_within_unit(low: float, high: float) -> bool:

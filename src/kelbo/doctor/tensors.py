@@ -4,7 +4,7 @@ import itertools
 
 from kelbo.doctor import expressions, library
 from kelbo.doctor.expressions import Divergence, Expression, Opaque, Operation, Reduction
-from kelbo.doctor.pixels import pixel_range
+from kelbo.doctor.pixels import joined, pixel_range
 from kelbo.doctor.values import (
     UNKNOWN,
     VERSION,
@@ -119,6 +119,8 @@ class Tensors:
             return given
         if isinstance(given, Tensor) and pixel_range(given) and library.rearranges(name):
             return Tensor(given.expression)
+        if isinstance(given, Items) and library.joins(name) and (whole := joined(given)):
+            return whole
         if (sign := library.arithmetic(name)) is not None:
             second = arguments.get(1, "y", "x2", "other")
             return self.combine(sign, given, second) if second is not None else UNKNOWN

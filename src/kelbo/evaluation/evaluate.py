@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-import keras
 import numpy as np
 
-from kelbo.bounds import TraceStatistics, chunks, log_mean_exp
+from kelbo.bounds import statistics
 from kelbo.data import Dataset
 from kelbo.errors import DivergedError, UsageError
 from kelbo.evaluation.floors import independent_pixels, pixel_entropy
@@ -26,6 +25,7 @@ def evaluate(
     batch_size: int = 100,
     seed: int = 0,
     on_progress: Callable[[int], None] = lambda images: None,
+    rows_per_pass: int | None = None,
 ) -> dict[str, Any]:
     """Evaluate a model on the test part of a data set; everything in nats.
 
@@ -33,9 +33,11 @@ def evaluate(
         model: a VAE or an AE.
         data: whose test part is judged.
         num_samples: K of the importance-weighted bound; the same draws estimate the ELBO.
-        batch_size: images at a time. Memory is bounded by it, whatever K is.
-        seed: of the draws.
+        batch_size: images at a time.
+        seed: of the draws, which are a function of it and of the sizes.
         on_progress: called with the number of images done.
+        rows_per_pass: how many latent vectors are decoded at once, which bounds the memory,
+            whatever K is; None: as many as suit the device.
 
     Returns:
         What evaluation.json holds. A VAE has elbo, reconstruction = E_q[log p(x|z)], kl,
@@ -43,7 +45,7 @@ def evaluate(
         effective_beta; an AE has the reconstruction alone.
 
     Raises:
-        UsageError: num_samples or batch_size < 1.
+        UsageError: a size is < 1.
         DataError: the data have not the shape that the model was made for, or not its support.
         DivergedError: a figure is NaN or infinite.
     """
@@ -51,80 +53,55 @@ def evaluate(
         raise UsageError(f"Expected batch_size >= 1, received {batch_size}.")
     model.check_data(data.read("test", range(min(batch_size, data.count("test")))))
     figures: dict[str, Any] = {"images": data.count("test"), "unit": "nats"}
-    if model.prior is None:
-        figures |= _evaluate_autoencoder(model, data, batch_size, on_progress)
-    else:
-        figures |= _evaluate_bounds(model, data, num_samples, batch_size, seed, on_progress)
+    # An autoencoder draws nothing: one sample says everything.
+    samples = 1 if model.prior is None else num_samples
+    each = _statistics(model, data, samples, batch_size, seed, rows_per_pass, on_progress)
+    figures["reconstruction"] = float(each["reconstruction"].mean(dtype="float64"))
+    if model.prior is not None:
+        figures |= {"num_samples": num_samples, **_figures_of_bounds(each)}
     figures |= _effective_beta(model)
     _check_finite(figures)
     return figures | _context(model, data, batch_size, figures)
 
 
-def _evaluate_bounds(
+def _statistics(
     model: LatentVariableModel,
     data: Dataset,
     num_samples: int,
     batch_size: int,
     seed: int,
+    rows_per_pass: int | None,
     on_progress: Callable[[int], None],
-) -> dict[str, Any]:
-    sizes = chunks(num_samples, batch_size, model.data_dim)
-    noise = keras.random.SeedGenerator(seed)
-    statistics = {size: TraceStatistics(model, size, noise) for size in set(sizes)}
-    reconstruction, bound, kl, kl_per_dimension, mean = [], [], [], [], []
-    done = 0
-    for x in data.iterate("test", batch_size):
-        log_px_z, log_weights = [], []
-        for size in sizes:
-            outputs = statistics[size].predict_on_batch(x)
-            log_px_z.append(outputs["log_px_z"])
-            log_weights.append(outputs["log_weights"])
-        of_x, weights = np.concatenate(log_px_z, axis=1), np.concatenate(log_weights, axis=1)
-        reconstruction.append(of_x.mean(axis=1))
-        bound.append(log_mean_exp(weights))
-        if "kl" in outputs:
-            kl_per_dimension.append(outputs["kl"])
-            kl.append(outputs["kl"].sum(axis=1, dtype="float64"))
-        else:  # no closed form: log q(z|x) - log p(z), averaged over the same draws
-            kl.append((of_x - weights).mean(axis=1, dtype="float64"))
-        mean.append(outputs["mean"])
-        done += len(x)
+) -> dict[str, np.ndarray]:
+    """The statistics of every test image: see `kelbo.bounds.statistics`."""
+    parts, done = [], 0
+    batches = data.iterate("test", batch_size)
+    for part in statistics(model, batches, num_samples, batch_size, seed, rows_per_pass):
+        parts.append(part)
+        done += len(part["mean"])
         on_progress(done)
-    activity = np.concatenate(mean).var(axis=0, dtype="float64")
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _figures_of_bounds(each: dict[str, np.ndarray]) -> dict[str, Any]:
+    """The figures of a VAE's statistics, but for the reconstruction."""
+    figures = {}
+    if "kl_per_dimension" in each:
+        kl_per_dimension = each["kl_per_dimension"].mean(axis=0, dtype="float64")
+        figures["kl_per_dimension"] = kl_per_dimension.tolist()
+        kl = kl_per_dimension.sum()
+    else:
+        kl = each["kl"].mean(dtype="float64")
+    activity = each["mean"].var(axis=0, dtype="float64")
     active = np.flatnonzero(activity > ACTIVE_ABOVE)
-    mean_reconstruction = float(np.concatenate(reconstruction).mean(dtype="float64"))
-    mean_kl = float(np.concatenate(kl).mean())
-    figures = {
-        "elbo": mean_reconstruction - mean_kl,
-        "reconstruction": mean_reconstruction,
-        "kl": mean_kl,
-        "importance_weighted_bound": float(np.concatenate(bound).mean()),
-        "num_samples": num_samples,
+    return figures | {
+        "elbo": float(each["reconstruction"].mean(dtype="float64") - kl),
+        "kl": float(kl),
+        "importance_weighted_bound": float(each["bound"].mean()),
         "activity": activity.tolist(),
         "active_units": len(active),
         "active_dimensions": active.tolist(),
     }
-    if kl_per_dimension:
-        each = np.concatenate(kl_per_dimension).mean(axis=0, dtype="float64")
-        figures["kl_per_dimension"] = each.tolist()
-    return figures
-
-
-def _evaluate_autoencoder(
-    model: LatentVariableModel,
-    data: Dataset,
-    batch_size: int,
-    on_progress: Callable[[int], None],
-) -> dict[str, Any]:
-    total, done = 0.0, 0
-    for x in data.iterate("test", batch_size):
-        # An autoencoder draws nothing, so Keras's own test step is the evaluation.
-        metrics = model.test_on_batch(x, return_dict=True)
-        model.reset_metrics()
-        total += float(metrics["reconstruction"]) * len(x)
-        done += len(x)
-        on_progress(done)
-    return {"reconstruction": total / done}
 
 
 def _effective_beta(model: LatentVariableModel) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class GaussianLikelihood(Likelihood):
         """Make the shared log-variance, which starts at 0."""
         if self.variance == "shared":
             self.log_var = self.add_weight(
-                shape=(), initializer="zeros", dtype="float32", name="log_var"
+                shape=(), initializer="zeros", dtype="float32", autocast=False, name="log_var"
             )
         super().build(input_shape)
 

@@ -8,7 +8,7 @@ from kelbo.networks.conv import conv_decoder, conv_encoder
 from kelbo.networks.conv_transpose import Conv2DTranspose
 from kelbo.networks.mlp import mlp_decoder, mlp_encoder
 
-# Name -> (encoder of data_shape, decoder of data_shape, latent_dim, outputs).
+# Name -> (encoder of data_shape and dtype, decoder of data_shape, latent_dim, outputs, dtype).
 NETWORKS: dict[str, tuple[Callable[..., keras.Model], Callable[..., keras.Model]]] = {
     "conv": (conv_encoder, conv_decoder),
     "mlp": (mlp_encoder, mlp_decoder),

@@ -22,6 +22,7 @@ def conv_encoder(
     data_shape: Sequence[int],
     filters: Sequence[int] = (32, 64, 128),
     strides: Sequence[int] = (1, 2, 2),
+    dtype: str | None = None,
 ) -> keras.Model:
     """Images to features: (batch, height, width, channels) -> (batch, features).
 
@@ -29,6 +30,7 @@ def conv_encoder(
         data_shape: (height, width, channels) of one image.
         filters: channels after each convolution.
         strides: stride of each convolution.
+        dtype: a Keras dtype policy for every layer; Keras's global one where None.
 
     Raises:
         UsageError: `data_shape` is no image shape, or `filters` and `strides` differ in length.
@@ -36,9 +38,10 @@ def conv_encoder(
     _check(data_shape, filters, strides)
     inputs = x = keras.Input(tuple(data_shape), name="enc_input")
     for i, (channels, stride) in enumerate(zip(filters, strides, strict=True), start=1):
-        x = layers.Conv2D(channels, 3, stride, padding="same", name=f"enc_conv_{i}")(x)
-        x = layers.LeakyReLU(NEGATIVE_SLOPE, name=f"enc_leaky_{i}")(x)
-    return keras.Model(inputs, layers.Flatten(name="enc_flatten")(x), name="conv_encoder")
+        x = layers.Conv2D(channels, 3, stride, padding="same", dtype=dtype, name=f"enc_conv_{i}")(x)
+        x = layers.LeakyReLU(NEGATIVE_SLOPE, dtype=dtype, name=f"enc_leaky_{i}")(x)
+    x = layers.Flatten(dtype=dtype, name="enc_flatten")(x)
+    return keras.Model(inputs, x, name="conv_encoder")
 
 
 def conv_decoder(
@@ -47,6 +50,7 @@ def conv_decoder(
     outputs: int = 1,
     filters: Sequence[int] = (32, 64, 128),
     strides: Sequence[int] = (1, 2, 2),
+    dtype: str | None = None,
 ) -> keras.Model:
     """Latent vectors to the parameters of p(x|z): (batch, latent_dim) -> (batch, *data_shape).
 
@@ -60,6 +64,7 @@ def conv_decoder(
         outputs: how many parameters the likelihood has: each gets a last layer of its own.
         filters: the encoder's.
         strides: the encoder's.
+        dtype: as the encoder's.
 
     Raises:
         UsageError: `data_shape` is no image shape, or `filters` and `strides` differ in length.
@@ -72,25 +77,32 @@ def conv_decoder(
         sides.append((height, width))
 
     inputs = keras.Input((latent_dim,), name="dec_input")
-    x = layers.Dense(height * width * filters[-1], name="dec_dense")(inputs)
-    x = layers.Reshape((height, width, filters[-1]), name="dec_reshape")(x)
+    x = layers.Dense(height * width * filters[-1], dtype=dtype, name="dec_dense")(inputs)
+    x = layers.Reshape((height, width, filters[-1]), dtype=dtype, name="dec_reshape")(x)
     # The transposed convolution i undoes the convolution i, last one first.
     for i in range(len(filters) - 1, 0, -1):
-        x = _undo(x, filters[i - 1], strides[i], sides[i], suffix=str(i + 1))
+        x = _undo(x, filters[i - 1], strides[i], sides[i], dtype, suffix=str(i + 1))
     names = [""] if outputs == 1 else [f"_{output + 1}" for output in range(outputs)]
-    last = [_undo(x, channels, strides[0], sides[0], suffix=f"1{name}") for name in names]
+    last = [_undo(x, channels, strides[0], sides[0], dtype, suffix=f"1{name}") for name in names]
     return keras.Model(inputs, last[0] if outputs == 1 else last, name="conv_decoder")
 
 
 def _undo(
-    x: keras.KerasTensor, channels: int, stride: int, side: tuple[int, int], suffix: str
+    x: keras.KerasTensor,
+    channels: int,
+    stride: int,
+    side: tuple[int, int],
+    dtype: str | None,
+    suffix: str,
 ) -> keras.KerasTensor:
     """One transposed convolution with its LeakyReLU, cropped to `side`."""
-    x = Conv2DTranspose(channels, 3, stride, padding="same", name=f"dec_conv_{suffix}")(x)
+    x = Conv2DTranspose(
+        channels, 3, stride, padding="same", dtype=dtype, name=f"dec_conv_{suffix}"
+    )(x)
     surplus = tuple((0, x.shape[axis + 1] - side[axis]) for axis in (0, 1))
     if surplus != ((0, 0), (0, 0)):
-        x = layers.Cropping2D(surplus, name=f"dec_crop_{suffix}")(x)
-    return layers.LeakyReLU(NEGATIVE_SLOPE, name=f"dec_leaky_{suffix}")(x)
+        x = layers.Cropping2D(surplus, dtype=dtype, name=f"dec_crop_{suffix}")(x)
+    return layers.LeakyReLU(NEGATIVE_SLOPE, dtype=dtype, name=f"dec_leaky_{suffix}")(x)
 
 
 def _check(data_shape: Sequence[int], filters: Sequence[int], strides: Sequence[int]) -> None:

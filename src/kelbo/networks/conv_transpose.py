@@ -25,6 +25,14 @@ class Conv2DTranspose(layers.Conv2DTranspose):
     the other's. A .keras file calls it `kelbo>Conv2DTranspose` and needs kelbo imported.
     """
 
+    def add_weight(self, *args: Any, **kwargs: Any) -> Any:
+        """As Keras's, but the bias is added in float32 also where the layer computes in bfloat16.
+
+        Its gradient is a sum over the batch and all pixels. Added up one by one in bfloat16, as
+        TensorFlow and XLA do on a CPU, such a sum stops growing at 256 times its terms.
+        """
+        return super().add_weight(*args, autocast=kwargs.get("name") != "bias", **kwargs)
+
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """(batch, height, width, channels) -> (batch, s height, t width, filters).
 
@@ -33,11 +41,14 @@ class Conv2DTranspose(layers.Conv2DTranspose):
             training: False where no gradient will be asked for, as in `predict` and `evaluate`.
         """
         if training is False or not self._has_sub_pixel_form:
-            return super().call(inputs)
-        outputs = _sub_pixel(inputs, ops.convert_to_tensor(self.kernel), self.strides)
-        if self.use_bias:
-            outputs = ops.add(outputs, self.bias)
-        return outputs if self.activation is None else self.activation(outputs)
+            outputs = super().call(inputs)
+        else:
+            outputs = _sub_pixel(inputs, ops.convert_to_tensor(self.kernel), self.strides)
+            if self.use_bias:
+                outputs = ops.add(outputs, self.bias)
+            if self.activation is not None:
+                outputs = self.activation(outputs)
+        return ops.cast(outputs, self.compute_dtype)
 
     @property
     def _has_sub_pixel_form(self) -> bool:

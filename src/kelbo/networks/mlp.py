@@ -17,6 +17,7 @@ def mlp_encoder(
     data_shape: Sequence[int],
     hidden_units: Sequence[int] = (200, 200),
     activation: str = "tanh",
+    dtype: str | None = None,
 ) -> keras.Model:
     """Data of any shape to features: (batch, *data_shape) -> (batch, hidden_units[-1]).
 
@@ -24,15 +25,16 @@ def mlp_encoder(
         data_shape: the shape of one datum.
         hidden_units: the width of each hidden layer.
         activation: of every hidden layer.
+        dtype: a Keras dtype policy for every layer; Keras's global one where None.
 
     Raises:
         UsageError: `data_shape` or `hidden_units` is empty.
     """
     _check(data_shape, hidden_units)
     inputs = keras.Input(tuple(data_shape), name="enc_input")
-    x = layers.Flatten(name="enc_flatten")(inputs)
+    x = layers.Flatten(dtype=dtype, name="enc_flatten")(inputs)
     for i, units in enumerate(hidden_units, start=1):
-        x = layers.Dense(units, activation, name=f"enc_dense_{i}")(x)
+        x = layers.Dense(units, activation, dtype=dtype, name=f"enc_dense_{i}")(x)
     return keras.Model(inputs, x, name="mlp_encoder")
 
 
@@ -42,6 +44,7 @@ def mlp_decoder(
     outputs: int = 1,
     hidden_units: Sequence[int] = (200, 200),
     activation: str = "tanh",
+    dtype: str | None = None,
 ) -> keras.Model:
     """Latent vectors to the parameters of p(x|z): (batch, latent_dim) -> (batch, *data_shape).
 
@@ -51,6 +54,7 @@ def mlp_decoder(
         outputs: how many parameters the likelihood has: each gets a last layer of its own.
         hidden_units: the encoder's; the decoder mirrors them.
         activation: of every hidden layer; the last layer has none.
+        dtype: as the encoder's.
 
     Raises:
         UsageError: `data_shape` or `hidden_units` is empty.
@@ -58,12 +62,13 @@ def mlp_decoder(
     _check(data_shape, hidden_units)
     inputs = x = keras.Input((latent_dim,), name="dec_input")
     for i, units in reversed(list(enumerate(hidden_units, start=1))):
-        x = layers.Dense(units, activation, name=f"dec_dense_{i}")(x)
+        x = layers.Dense(units, activation, dtype=dtype, name=f"dec_dense_{i}")(x)
     last = []
     for i in range(1, outputs + 1):
         suffix = "" if outputs == 1 else f"_{i}"
-        flat = layers.Dense(math.prod(data_shape), name=f"dec_output{suffix}")(x)
-        last.append(layers.Reshape(tuple(data_shape), name=f"dec_reshape{suffix}")(flat))
+        flat = layers.Dense(math.prod(data_shape), dtype=dtype, name=f"dec_output{suffix}")(x)
+        reshape = layers.Reshape(tuple(data_shape), dtype=dtype, name=f"dec_reshape{suffix}")
+        last.append(reshape(flat))
     return keras.Model(inputs, last[0] if outputs == 1 else last, name="mlp_decoder")
 
 

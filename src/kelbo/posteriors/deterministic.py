@@ -62,7 +62,9 @@ class DeterministicPosterior(Posterior):
                 f"received {len(network.outputs)} outputs and latent_dim={latent_dim}."
             )
         self.latent_dim = latent_dim
-        self.z = layers.Dense(latent_dim, name="enc_out_z", trainable=self.trainable)
+        self.z = layers.Dense(
+            latent_dim, dtype="float32", name="enc_out_z", trainable=self.trainable
+        )
 
     @property
     def event_shape(self) -> tuple[int, ...]:

@@ -62,8 +62,9 @@ class GaussianPosterior(Posterior):
                     f"{latent_dim}."
                 )
             # A posterior that was frozen when it was saved is made frozen, its heads too.
-            self.mu = layers.Dense(latent_dim, name="mu", trainable=self.trainable)
-            self.log_var = layers.Dense(latent_dim, name="log_var", trainable=self.trainable)
+            kwargs = {"dtype": "float32", "trainable": self.trainable}
+            self.mu = layers.Dense(latent_dim, name="mu", **kwargs)
+            self.log_var = layers.Dense(latent_dim, name="log_var", **kwargs)
             self.latent_dim = latent_dim
         elif len(shapes) != 2 or shapes[0] != shapes[1] or len(shapes[0]) != 1:
             raise UsageError(
@@ -110,7 +111,7 @@ class GaussianPosterior(Posterior):
 
     def sampling(self, parameters: dict[str, keras.KerasTensor]) -> keras.KerasTensor:
         """The sampled point, as the layer `enc_out_z`."""
-        layer = GaussianSampling(name="enc_out_z")
+        layer = GaussianSampling(dtype="float32", name="enc_out_z")
         return layer([parameters["mu"], parameters["log_var"]])
 
     def get_config(self) -> dict[str, Any]:

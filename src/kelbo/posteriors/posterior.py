@@ -16,7 +16,7 @@ class Posterior(Conditional):
 
     def __init__(self, network: keras.Model, **kwargs: Any):
         super().__init__(network, **kwargs)
-        self.flatten_layer = layers.Flatten(name="flatten_features")
+        self.flatten_layer = layers.Flatten(dtype="float32", name="flatten_features")
 
     def build(self, input_shape: Any = None) -> None:
         """Build every layer: with one left, Keras would trace the model anew in each `fit`."""

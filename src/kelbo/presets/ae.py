@@ -13,10 +13,11 @@ def ae(
     network: str = "conv",
     likelihood: str = "bernoulli",
     seed: int | None = None,
+    precision: str | None = None,
 ) -> AE:
     """A plain autoencoder: one Dense(latent_dim) on the encoder's features, binary cross-entropy.
 
     Arguments and errors are those of `kelbo.presets.vae`; there is no beta.
     """
-    encoder, p_of_x = encoder_and_likelihood(data_shape, latent_dim, network, likelihood)
+    encoder, p_of_x = encoder_and_likelihood(data_shape, latent_dim, network, likelihood, precision)
     return AE(DeterministicPosterior(encoder, latent_dim, name="posterior"), p_of_x, seed=seed)

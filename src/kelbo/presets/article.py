@@ -15,6 +15,7 @@ def article(
     likelihood: str = "bernoulli",
     weight: float = 1e-4,
     seed: int | None = None,
+    precision: str | None = None,
 ) -> VAE:
     """The VAE of Anracom's article (2022): mean BCE + weight * mean KL.
 
@@ -27,10 +28,12 @@ def article(
         likelihood: a name in `kelbo.presets.parts.LIKELIHOODS`.
         weight: in front of the mean KL; the article's constant -0.5e-4 is 1e-4.
         seed: of the noise.
+        precision: of the networks, a name in `kelbo.precision.PRECISIONS`; where None, Keras's
+            global dtype policy. All that is a probability is float32 always.
 
     Raises:
         UsageError: an unknown name or an impossible size.
     """
-    encoder, p_of_x = encoder_and_likelihood(data_shape, latent_dim, network, likelihood)
+    encoder, p_of_x = encoder_and_likelihood(data_shape, latent_dim, network, likelihood, precision)
     q_of_z = GaussianPosterior(encoder, latent_dim, name="posterior")
     return VAE(q_of_z, p_of_x, objective=ArticleObjective(weight), seed=seed)

@@ -15,9 +15,10 @@ def beta_vae(
     likelihood: str = "bernoulli",
     beta: float | LearningRateSchedule = 4.0,
     seed: int | None = None,
+    precision: str | None = None,
 ) -> VAE:
     """A beta-VAE with beta 4 by default (Higgins et al., "beta-VAE", 2017, section 4).
 
     Arguments and errors are those of `kelbo.presets.vae`.
     """
-    return vae(data_shape, latent_dim, network, likelihood, beta, seed)
+    return vae(data_shape, latent_dim, network, likelihood, beta, seed, precision)

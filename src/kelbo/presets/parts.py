@@ -13,6 +13,7 @@ from kelbo.likelihoods import (
     Likelihood,
 )
 from kelbo.networks import NETWORKS
+from kelbo.precision import dtype_policy
 
 # Name -> (likelihood of a network, how many outputs the network must have).
 LIKELIHOODS: dict[str, tuple[Callable[..., Likelihood], int]] = {
@@ -37,7 +38,7 @@ def check_names(network: str, likelihood: str) -> None:
 
 
 def encoder_and_likelihood(
-    data_shape: Sequence[int], latent_dim: int, network: str, likelihood: str
+    data_shape: Sequence[int], latent_dim: int, network: str, likelihood: str, precision: str | None
 ) -> tuple[keras.Model, Likelihood]:
     """The encoder network for the data, and p(x|z) on the decoder network that mirrors it.
 
@@ -47,7 +48,8 @@ def encoder_and_likelihood(
     check_names(network, likelihood)
     if latent_dim < 1:
         raise UsageError(f"Expected latent_dim >= 1, received {latent_dim}.")
+    dtype = None if precision is None else dtype_policy(precision)
     make_encoder, make_decoder = NETWORKS[network]
     make_likelihood, outputs = LIKELIHOODS[likelihood]
-    decoder = make_decoder(data_shape, latent_dim, outputs=outputs)
-    return make_encoder(data_shape), make_likelihood(decoder, name="likelihood")
+    decoder = make_decoder(data_shape, latent_dim, outputs=outputs, dtype=dtype)
+    return make_encoder(data_shape, dtype=dtype), make_likelihood(decoder, name="likelihood")

@@ -17,6 +17,7 @@ def vae(
     likelihood: str = "bernoulli",
     beta: float | LearningRateSchedule = 1.0,
     seed: int | None = None,
+    precision: str | None = None,
 ) -> VAE:
     """A VAE (Kingma and Welling 2014) with the article's convolutional networks by default.
 
@@ -27,10 +28,12 @@ def vae(
         likelihood: a name in `kelbo.presets.parts.LIKELIHOODS`.
         beta: weight of the KL, or a schedule.
         seed: of the noise.
+        precision: of the networks, a name in `kelbo.precision.PRECISIONS`; where None, Keras's
+            global dtype policy. All that is a probability is float32 always.
 
     Raises:
         UsageError: an unknown name or an impossible size.
     """
-    encoder, p_of_x = encoder_and_likelihood(data_shape, latent_dim, network, likelihood)
+    encoder, p_of_x = encoder_and_likelihood(data_shape, latent_dim, network, likelihood, precision)
     q_of_z = GaussianPosterior(encoder, latent_dim, name="posterior")
     return VAE(q_of_z, p_of_x, objective=ELBO(beta), seed=seed)

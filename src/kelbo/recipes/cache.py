@@ -16,14 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import filelock
-import platformdirs
 
 from kelbo.errors import LabError
+from kelbo.places import cache_directory
 from kelbo.recipes.environments import Environment
 from kelbo.runs import write_text
-
-# An environment variable: where the cache is, if not where the system has such things.
-_PLACE = "KELBO_CACHE"
 
 _WHOLE = "kelbo.json"
 _LOCK = ".lock"
@@ -31,8 +28,7 @@ _LOCK = ".lock"
 
 def default_cache() -> Path:
     """The cache directory: $KELBO_CACHE/recipes, or the user's cache directory of the system."""
-    place = os.environ.get(_PLACE)
-    return (Path(place) if place else Path(platformdirs.user_cache_dir("kelbo"))) / "recipes"
+    return cache_directory("recipes")
 
 
 class Cache:

@@ -58,6 +58,7 @@ class Curve:
 
 _TITLES = {
     "elbo": "ELBO, nats (higher is better)",
+    "iwae": "Importance-weighted bound, nats (higher is better)",
     "reconstruction": "Reconstruction, nats",
     "kl": "KL divergence, nats",
     "loss": "Loss, as minimised",

@@ -87,6 +87,7 @@ def subtitle(config: Mapping[str, Any]) -> str:
         ("{} network", _choice(config, "model", "network")),
         ("{} latent dimension" if latent == "1" else "{} latent dimensions", latent),
         ("{} likelihood", _choice(config, "model", "likelihood")),
+        ("{} precision", _choice(config, "model", "precision")),
         ("seed {}", _choice(config, "training", "seed")),
         ("trained on {}", _choice(config, "training", "backend")),
     )

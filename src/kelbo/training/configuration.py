@@ -9,6 +9,7 @@ from typing import Any, Self, get_args, get_origin
 
 import kelbo
 from kelbo.errors import UsageError, unknown_name
+from kelbo.precision import dtype_policy
 
 _LARGEST_SEED = 2**32 - 1  # NumPy's and Keras's
 
@@ -29,12 +30,15 @@ class Configuration:
         strict: whether a damaged image file is an error.
         train_limit: how many training images to use at most, or None.
         test_limit: how many test images to use at most, or None.
+        cache: whether a folder of images is decoded once, into the user's cache directory.
         preset: the model's name.
         network: the networks' name.
         latent_dim: size of z.
         likelihood: the likelihood's name.
+        precision: what the networks compute in, a name in `kelbo.precision.PRECISIONS`.
         beta: weight of the KL, or None for the preset's own.
         warmup_epochs: over how many epochs beta rises from 0.
+        importance_samples: draws of z for each image in training, or None for the preset's own.
         epochs: passes over the data.
         batch_size: images in a training step.
         learning_rate: of Adam.
@@ -49,12 +53,15 @@ class Configuration:
     strict: bool = _field("data", False)
     train_limit: int | None = _field("data", None)
     test_limit: int | None = _field("data", None)
+    cache: bool = _field("data", False)
     preset: str = _field("model", "vae")
     network: str = _field("model", "conv")
     latent_dim: int = _field("model", 16)
     likelihood: str = _field("model", "bernoulli")
+    precision: str = _field("model", "float32")
     beta: float | None = _field("model", None)
     warmup_epochs: float = _field("model", 0.0)
+    importance_samples: int | None = _field("model", None)
     epochs: int = _field("training", 3)
     batch_size: int = _field("training", 128)
     learning_rate: float = _field("training", 1e-3)
@@ -65,21 +72,34 @@ class Configuration:
         for name, smallest in (("latent_dim", 1), ("epochs", 1), ("batch_size", 1), ("seed", 0)):
             if getattr(self, name) < smallest:
                 raise UsageError(f"Expected {name} >= {smallest}, received {getattr(self, name)}.")
+        dtype_policy(self.precision)
         if self.seed > _LARGEST_SEED:
             raise UsageError(f"Expected seed <= {_LARGEST_SEED}, received {self.seed}.")
         if not 0.0 < self.learning_rate < float("inf"):
             raise UsageError(f"Expected learning_rate > 0, received {self.learning_rate}.")
         if not 0.0 <= self.warmup_epochs < float("inf"):
             raise UsageError(f"Expected warmup_epochs >= 0, received {self.warmup_epochs}.")
-        if self.preset in ("ae", "article") and (self.beta is not None or self.warmup_epochs):
-            why = {
-                "ae": "an autoencoder has no KL",
-                "article": "the article's weighting has its own constant",
-            }[self.preset]
+        without_beta = {
+            "ae": "an autoencoder has no KL",
+            "article": "the article's weighting has its own constant",
+            "iwae": "the importance-weighted bound has no KL term to weigh",
+        }
+        why = without_beta.get(self.preset)
+        if why and (self.beta is not None or self.warmup_epochs):
             raise UsageError(
                 f"The model {self.preset!r} takes neither beta nor a warm-up: {why}. "
                 "Use --model vae or --model beta-vae."
             )
+        if self.importance_samples is not None:
+            if self.preset != "iwae":
+                raise UsageError(
+                    f"The model {self.preset!r} takes no importance_samples: it draws one z for "
+                    "each image. Use --model iwae."
+                )
+            if self.importance_samples < 1:
+                raise UsageError(
+                    f"Expected importance_samples >= 1, received {self.importance_samples}."
+                )
 
     def with_changes(self, **changes: Any) -> Self:
         """This configuration with every change that is not None."""

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-import keras
-
 import kelbo
 
 
 def describe_environment() -> dict[str, Any]:
     """Versions, backend and device, for environment.json."""
+    import keras
+
     backend = keras.backend.backend()
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -25,6 +25,13 @@ def describe_environment() -> dict[str, Any]:
         "backend_version": sys.modules[backend].__version__,
         "numpy": version("numpy"),
         "device": str(keras.ops.zeros(()).device),
+        **describe_machine(),
+    }
+
+
+def describe_machine() -> dict[str, Any]:
+    """The machine without an accelerator; needs no backend."""
+    return {
         "processor": _processor(),
         "cpu_count": os.cpu_count(),
         "platform": platform.platform(),

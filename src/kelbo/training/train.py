@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from kelbo.data import NAMED, Dataset, load
+from kelbo.data.cache import Watcher
 from kelbo.errors import DataError
 from kelbo.model import LatentVariableModel
 from kelbo.objectives import LinearWarmup
@@ -20,8 +21,8 @@ from kelbo.training.configuration import Configuration
 from kelbo.training.environment import describe_environment
 
 
-def load_data(configuration: Configuration) -> Dataset:
-    """The data set that the configuration names.
+def load_data(configuration: Configuration, watcher: Watcher | None = None) -> Dataset:
+    """The data set that the configuration names; `watcher` is told what happens to its cache.
 
     Raises:
         UsageError: there is none of that name.
@@ -36,6 +37,8 @@ def load_data(configuration: Configuration) -> Dataset:
         strict=configuration.strict,
         train_limit=configuration.train_limit,
         test_limit=configuration.test_limit,
+        cache=configuration.cache,
+        watcher=watcher,
     )
 
 
@@ -53,7 +56,9 @@ def make_model(configuration: Configuration, data: Dataset) -> LatentVariableMod
         network=configuration.network,
         likelihood=configuration.likelihood,
         seed=configuration.seed,
+        precision=configuration.precision,
         **_beta(configuration, make, data.count("train")),
+        **_importance_samples(configuration),
     )
     model.compile(keras.optimizers.Adam(configuration.learning_rate))
     return model
@@ -70,6 +75,12 @@ def _beta(
         goal = inspect.signature(make).parameters["beta"].default if beta is None else beta
         return {"beta": LinearWarmup(steps, goal)}
     return {} if beta is None else {"beta": beta}
+
+
+def _importance_samples(configuration: Configuration) -> dict[str, int]:
+    """The argument importance_samples of the preset, where the configuration names it."""
+    samples = configuration.importance_samples
+    return {} if samples is None else {"importance_samples": samples}
 
 
 def train(

@@ -43,8 +43,8 @@ class DataRange(Rule):
     title = "The cross-entropy gets data outside [0, 1]"
     severity = Severity.ERROR
     why = (
-        "Every Keras trains it silently. The loss is below 0 and has no minimum, because a target "
-        "outside [0, 1] is no probability."
+        "Every Keras trains it silently. The loss has no minimum and falls below 0, because a "
+        "target outside [0, 1] is no probability."
     )
 
     def check(self, program: Program) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from kelbo.doctor.values import (
     Constant,
     Instance,
     Known,
+    Tensor,
     Unknown,
     Value,
     is_symbolic,
@@ -109,7 +110,7 @@ def _adds_a_loss(program: Program) -> bool:
         ):
             return True
     return any(
-        isinstance(option, Unknown | Attribute)
+        isinstance(option, Unknown | Attribute | Tensor)
         for call in program.calls
         if is_symbolic(call.arguments.all)
         for option in options(call.function)

@@ -48,11 +48,11 @@ class NoisyCode(Rule):
         for call in program.method_calls("predict"):
             given = call.arguments.get(0, "x")
             if _is_code(given, origins):
-                name = dotted(call.node.args[0] if call.node.args else None, "its input")
+                name = dotted(call.node.args[0] if call.node.args else None, "z")
                 yield self.finding(
                     call.node,
                     f"{dotted(call.node.func)} is given {name}, which the encoder draws at random.",
-                    f"Give it the mean, which the encoder returns beside {name}.",
+                    f"Give it the mean instead, an output of the encoder beside {name}.",
                 )
             elif any(_is_encoder(owner, origins) for owner in call.owners):
                 model = dotted(call.node.func).rpartition(".")[0] or "The encoder"

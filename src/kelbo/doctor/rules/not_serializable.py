@@ -47,7 +47,7 @@ class NotSerializable(Rule):
     title = "A class of a saved model cannot be loaded"
     severity = Severity.WARNING
     generations = (
-        ("Keras 2", "ValueError: Unknown layer, unless custom_objects has the class"),
+        ("Keras 2", "Unknown layer, or Cannot deserialize, unless custom_objects has the class"),
         ("Keras 3", "TypeError: Could not locate class, unless custom_objects has it"),
     )
     explanation = "unknown-class"

@@ -1,6 +1,5 @@
 """KLB313."""
 
-import ast
 from collections.abc import Iterator
 
 from kelbo.doctor.expressions import Opaque
@@ -53,8 +52,8 @@ class PosteriorActivation(Rule):
     title = "mu or log_var has an activation"
     severity = Severity.WARNING
     why = (
-        "Every Keras trains it silently, with a posterior that is narrower in its choice than "
-        "the KL term takes it to be: mu and log_var may be any number."
+        "Every Keras trains it silently. mu and log_var of a Gaussian may be any number, and this "
+        "posterior cannot reach most of them."
     )
     recipe = "6-encoder-layer"
 
@@ -81,11 +80,5 @@ class PosteriorActivation(Rule):
                 yield self.finding(
                     call.node,
                     f"{name} ends in {activation}, so that {bad[activation]}.",
-                    f"Leave the activation of {_layer(call.node)} out.",
+                    f"Make {name} with a layer that has no activation.",
                 )
-
-
-def _layer(call: ast.Call) -> str:
-    """The layer that is called, where it has a name or is made on the spot."""
-    made = call.func.func if isinstance(call.func, ast.Call) else call.func
-    return ast.unparse(made) if isinstance(made, ast.Name | ast.Attribute) else "this layer"

@@ -49,6 +49,6 @@ class SigmoidAndLogits(Rule):
                     entropy.node,
                     f"The cross-entropy takes {entropy.name} for logits, and it is the output of "
                     "a sigmoid.",
-                    f"Leave one of the two out: the activation behind {entropy.name}, which is "
-                    "the better way in float32, or from_logits=True.",
+                    "Leave the sigmoid out, and apply it where you look at images; or take the "
+                    "cross-entropy of probabilities, without from_logits=True.",
                 )

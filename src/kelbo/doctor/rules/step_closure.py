@@ -15,9 +15,8 @@ class StepClosure(Rule):
     `tf.function`, and reports the symbolic tensors in them.
 
     ## Why is this bad
-    A symbolic tensor has no numbers and no gradient. On Keras 2 the step stops with "You are
-    passing KerasTensor", on Keras 3 with "'KerasTensor' object has no attribute '_id'" or "A
-    KerasTensor cannot be used as input".
+    A symbolic tensor has no numbers and no gradient. On Keras 2 the step stops with "'KerasTensor'
+    object has no attribute '_id'", on Keras 3 with "A KerasTensor cannot be used as input".
 
     ## Example
     ```python
@@ -43,9 +42,9 @@ class StepClosure(Rule):
     title = "A training step reads symbolic tensors from outside"
     severity = Severity.ERROR
     generations = (
-        ("Keras 2, eager", "TypeError: You are passing KerasTensor ..."),
+        ("Keras 2, eager", "AttributeError: 'KerasTensor' object has no attribute '_id'"),
         ("Keras 2, graph mode", "the step is not run at all"),
-        ("Keras 3", "AttributeError or ValueError about a KerasTensor"),
+        ("Keras 3", "ValueError: A KerasTensor cannot be used as input, or the AttributeError"),
     )
     why = "They are placeholders from the time when the model was described, without numbers."
     recipe = "5-train-step"

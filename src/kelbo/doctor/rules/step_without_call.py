@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 from kelbo.doctor.program import Call, Program
 from kelbo.doctor.rule import Finding, Rule, Severity
-from kelbo.doctor.values import Class, Constant, Function, Instance
+from kelbo.doctor.values import Class, Constant, Function, Instance, Known
+from kelbo.doctor.words import dotted
 
 _VALIDATES = ("validation_data", "validation_split")
 _WITHOUT_LOSS = (None, Constant(None))
@@ -65,18 +66,28 @@ class StepWithoutCall(Rule):
             for owner in call.owners
         ]
         for call in program.method_calls("fit", "evaluate", "predict"):
-            for model in call.owners:
-                if not isinstance(model, Instance) or not isinstance(model.of, Class):
-                    continue
-                made = model.of
-                if made.is_model and isinstance(made.find("train_step"), Function):
-                    lacking = _lacking(call, model, made, model in compiled)
-                    if lacking:
-                        yield self.finding(
-                            call.node,
-                            f"{_use(call)} needs {lacking}, and {made.name} has none.",
-                            f"Write {made.name}.{lacking}{_content(lacking)}",
-                        )
+            model = call.owners[0] if len(call.owners) == 1 else None
+            if not isinstance(model, Instance) or not isinstance(model.of, Class):
+                continue
+            made = model.of
+            if _is_known(made) and isinstance(made.find("train_step"), Function):
+                lacking = _lacking(call, model, made, model in compiled)
+                if lacking:
+                    yield self.finding(
+                        call.node,
+                        f"{_use(call)} needs {lacking}, and {made.name} has none.",
+                        f"Write {made.name}.{lacking}{_content(lacking)}",
+                    )
+
+
+def _is_known(made: Class) -> bool:
+    """Whether a class has all that it has from this script and from keras.Model."""
+    return made.is_model and all(
+        _is_known(base)
+        if isinstance(base, Class)
+        else isinstance(base, Known) and base.name.endswith(".Model")
+        for base in made.bases
+    )
 
 
 def _lacking(call: Call, model: Instance, made: Class, has_loss: bool) -> str | None:
@@ -116,7 +127,8 @@ def _adds_losses(made: Class) -> bool:
 
 
 def _use(call: Call) -> str:
-    return "Validation in fit" if call.method == "fit" else f"{call.method}"
+    name = dotted(call.node.func)
+    return f"Validation in {name}" if call.method == "fit" else name
 
 
 def _content(method: str) -> str:

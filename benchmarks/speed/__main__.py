@@ -1,0 +1,131 @@
+"""Time kelbo and its peers on the same work, and write docs/speed.md.
+
+    python -m benchmarks.speed                       # on a CPU: about 25 minutes on two cores
+    python -m benchmarks.speed --device gpu
+    python -m benchmarks.speed --batch 128 --only kelbo --rounds 3
+    python -m benchmarks.speed --page                # only the page, from what is stored
+
+Peers that are not installed are listed as absent; `pip install 'kelbo[all,peers]'` brings them.
+"""
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.speed.contestants import ENTRIES
+from benchmarks.speed.page import page
+from benchmarks.speed.race import race
+from benchmarks.speed.work import Work
+from kelbo import runs
+from kelbo.training.environment import describe_machine
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "benchmarks" / "results" / "speed.json"
+PAGE = ROOT / "docs" / "speed.md"
+
+# Images in an epoch: some seconds' worth.
+MAIN = {
+    "cpu": {128: 2_560, 1024: 4_096, 4096: 4_096},
+    "gpu": dict.fromkeys((128, 1024, 4096), 60_000),
+}
+IWAE = {
+    "cpu": Work(64, 32, importance_samples=50),
+    "gpu": Work(20_000, 128, importance_samples=50),
+}
+COLOUR = {
+    "cpu": Work(256, 64, side=96, channels=3),
+    "gpu": Work(20_000, 128, side=96, channels=3),
+}
+SIDES = (28, 64, 96, 128)
+LATENTS = (2, 16, 128, 512)
+ROWS = (10_000, 100_000, 1_000_000)
+PARTS = ("main", "iwae", "colour", "growth")
+
+
+def growth(device: str) -> dict[str, list[Work]]:
+    """The works of each curve."""
+    rows = {"cpu": 512, "gpu": 20_000}[device]
+    # On a CPU an epoch of the convolutional network on a million images takes ten minutes.
+    network = {"cpu": "mlp", "gpu": "conv"}[device]
+    return {
+        "side": [Work(max(128, rows * 28**2 // side**2), 64, side=side) for side in SIDES],
+        "latent_dim": [Work(4 * rows, 128, latent_dim=size) for size in LATENTS],
+        "rows": [Work(count, 4096, network=network) for count in ROWS],
+    }
+
+
+def measure(device: str, parts: list[str], batches: list[int], names: list[str], rounds: int):
+    """Run the parts one after the other, handing over each when it is done."""
+    precision = {"cpu": "float32", "gpu": "bfloat16"}[device]
+    heats: dict[str, Work] = {}
+    if "main" in parts:
+        for batch in batches:
+            heats[f"batch {batch}"] = Work(MAIN[device].get(batch, max(2_560, batch)), batch)
+    if "iwae" in parts:
+        heats["IWAE, K = 50"] = IWAE[device]
+    if "colour" in parts:
+        heats["96x96x3"] = COLOUR[device]
+    for title, work in heats.items():
+        print(title, file=sys.stderr)
+        yield "heats", title, race(replace(work, precision=precision), names, device, rounds)
+    if "growth" in parts:
+        kelbos = [name for name in names if name.startswith("kelbo")]
+        for curve, works in growth(device).items():
+            points = []
+            for work in works:
+                print(f"growth with {curve}: {getattr(work, curve)}", file=sys.stderr)
+                # One after the other: memory is what one process takes on an idle machine.
+                done = [race(replace(work, precision=precision), [n], device, 2) for n in kelbos]
+                points.append(merged(done))
+            yield "growth", curve, points
+
+
+def merged(races: list[dict]) -> dict:
+    """Several races on one work as one."""
+    whole = {"work": races[0]["work"], "contestants": {}, "absent": {}}
+    for one in races:
+        whole["contestants"] |= one["contestants"]
+        whole["absent"] |= one["absent"]
+    return whole
+
+
+def main() -> None:
+    """Measure, store, and make the page."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--device", choices=list(MAIN), default="cpu")
+    parser.add_argument("--batch", type=int, nargs="+", help="default: 128 (GPU: 1024 4096 too)")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--only", nargs="+", default=[""], help="contestants, by part of the name")
+    parser.add_argument("--rounds", type=int, default=7, help="timed epochs of each contestant")
+    parser.add_argument("--page", action="store_true", help="only make the page again")
+    arguments = parser.parse_args()
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    if not arguments.page:
+        names = [
+            name
+            for name, entry in ENTRIES.items()
+            if arguments.device in entry.devices and any(part in name for part in arguments.only)
+        ]
+        if not names:
+            parser.error(f"no contestant is called {arguments.only}: {', '.join(ENTRIES)}")
+        if arguments.rounds < 1:
+            parser.error("at least one round")
+        batches = arguments.batch or ([128] if arguments.device == "cpu" else [128, 1024, 4096])
+        started = time.perf_counter()
+        mine = results.setdefault(arguments.device, {"heats": {}, "growth": {}})
+        for kind, title, outcome in measure(
+            arguments.device, arguments.parts, batches, names, arguments.rounds
+        ):
+            date = datetime.now(UTC).isoformat(timespec="seconds")
+            mine[kind][title] = {"date": date, "machine": describe_machine(), "result": outcome}
+            runs.write_text(RESULTS, json.dumps(results, indent=1) + "\n")
+        print(f"{(time.perf_counter() - started) / 60:.1f} minutes", file=sys.stderr)
+    runs.write_text(PAGE, page(results))
+
+
+if __name__ == "__main__":
+    main()

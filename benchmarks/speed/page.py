@@ -1,0 +1,192 @@
+"""docs/speed.md from what was measured."""
+
+import statistics
+from typing import Any
+
+INTRODUCTION = """# Speed
+
+Training images a second of kelbo and of its peers on the same work: the article's network
+(492,577 parameters on 28x28x1), MNIST, Adam. Every contestant starts from the same weights and
+minimises the same loss. In each round every one trains an epoch, in turn; the figure is the median
+of the timed rounds, after an epoch to warm up, with the slowest and the fastest. *vs kelbo* is the
+median, over the rounds, of its speed divided by that of kelbo's fastest backend here; *CPU* is the
+processor time of an image, which other programs on the machine disturb less. *Loss* is the last
+epoch's in nats: nobody wins by doing less.
+
+kelbo is `compile("adam")` and `fit`, with no option set. PyTorch's rows keep the data on the device
+and use no DataLoader. Made by `python -m benchmarks.speed` from benchmarks/results/speed.json.
+"""
+KINDS = {"cpu": "On a CPU", "gpu": "On a GPU"}
+CURVES = {"side": "Image side", "latent_dim": "Size of z", "rows": "Images in the data set"}
+
+
+def page(results: dict[str, Any]) -> str:
+    """The whole page."""
+    parts = [INTRODUCTION]
+    for kind, heading in KINDS.items():
+        parts.append(f"## {heading}\n")
+        if kind not in results:
+            parts.append(f"Not measured yet: `python -m benchmarks.speed --device {kind}`.\n")
+            continue
+        heats, growth = results[kind]["heats"], results[kind]["growth"]
+        parts.append(targets(kind, heats))
+        parts += [heat(title, entry) for title, entry in heats.items()]
+        if growth:
+            parts.append(
+                "### Growth\n\nkelbo alone, one backend after the other: images a second; seconds "
+                "from the start of Python to the end of the first epoch, of which compiling; "
+                "the most memory that the process took"
+                f"{', of the device in brackets' if kind == 'gpu' else ''}.\n"
+            )
+            parts += [curve(name, entry) for name, entry in growth.items()]
+    return "\n".join(parts)
+
+
+def speed_ratio(result: dict[str, Any], name: str, other: str) -> float:
+    """The median over the rounds of the speed of one divided by that of another."""
+    one, two = (result["contestants"][n]["seconds"] for n in (name, other))
+    return statistics.median(b / a for a, b in zip(one, two, strict=True))
+
+
+def fastest(result: dict[str, Any], ours: bool, containing: str = "") -> str | None:
+    """kelbo's fastest contestant, or the fastest of the others."""
+    names = [
+        name
+        for name in result["contestants"]
+        if name.startswith("kelbo") is ours and containing in name
+    ]
+    return max(names, key=lambda n: result["contestants"][n]["samples_per_second"], default=None)
+
+
+def targets(kind: str, heats: dict[str, Any]) -> str:
+    """What was aimed at and what was reached."""
+    rows: list[tuple[str, float, float | None]] = []
+
+    def aim(words: str, goal: float, title: str, ours: str = "", theirs: str = "") -> None:
+        reached = None
+        if title in heats:
+            result = heats[title]["result"]
+            pair = fastest(result, True, ours), fastest(result, False, theirs)
+            if None not in pair:
+                words = f"{words}: {pair[0]} against {pair[1]}"
+                reached = speed_ratio(result, *pair)
+        rows.append((words, goal, reached))
+
+    if kind == "cpu":
+        aim("TensorFlow backend, the best peer", 1.0, "batch 128", ours="tensorflow")
+        aim("JAX backend, stock Keras", 2.0, "batch 128", "jax", "Keras fit, jax")
+    else:
+        for batch in (128, 1024, 4096):
+            aim(f"batch {batch}, by hand", 1.0, f"batch {batch}", theirs="by hand")
+        aim("batch 128, pythae", 10.0, "batch 128", theirs="pythae")
+        aim("batch 128, Keras's own fit", 3.0, "batch 128", theirs="Keras fit")
+    aim("IWAE with 50 samples, the best peer", 1.0, "IWAE, K = 50")
+    aim("96x96x3, the best peer", 1.0, "96x96x3")
+    lines = ["| aim | at least | reached |", "|---|---|---|"]
+    for words, goal, reached in rows:
+        verdict = "not measured"
+        if reached is not None:
+            verdict = f"**{reached:.2f}**" if reached >= goal else f"{reached:.2f}, missed"
+        lines.append(f"| {words} | {goal:.1f} | {verdict} |")
+    if kind == "gpu":
+        lines += ["", *absolute_targets(heats)]
+    return "\n".join(lines) + "\n"
+
+
+def absolute_targets(heats: dict[str, Any]) -> list[str]:
+    """The two aims that are no ratios."""
+    lines = []
+    for title, words, figure, met in (
+        ("batch 4096", "1,000,000 images a second", lambda s: f"{s:,.0f}", lambda s: s >= 1e6),
+        (
+            "batch 128",
+            "three epochs of MNIST in 0.5 s",
+            lambda s: f"{180_000 / s:.2f} s",
+            lambda s: 180_000 / s <= 0.5,
+        ),
+    ):
+        if title not in heats or (name := fastest(heats[title]["result"], True)) is None:
+            lines.append(f"- {words}: not measured.")
+            continue
+        speed = heats[title]["result"]["contestants"][name]["samples_per_second"]
+        lines.append(f"- {words}: {figure(speed)}, {'reached' if met(speed) else 'missed'}.")
+    return lines
+
+
+def heat(title: str, entry: dict[str, Any]) -> str:
+    """One race as a table, the fastest first."""
+    result, work = entry["result"], entry["result"]["work"]
+    contestants = result["contestants"]
+    best = fastest(result, ours=True)
+    device = next((d for one in contestants.values() if (d := one["device"]) != "cpu"), "")
+    machine = entry["machine"]
+    lines = [
+        f"### {title[0].upper()}{title[1:]}",
+        "",
+        f"{work['rows']:,} images of {work['side']}x{work['side']}x{work['channels']} an epoch, "
+        f"batch {work['batch_size']}, {work['precision']}"
+        + (f", {work['importance_samples']} samples" if work["importance_samples"] > 1 else "")
+        + f". {entry['date'][:10]}, {device + ', ' if device else ''}{machine['cpu_count']} cores "
+        f"of {machine['processor']}. At the common weights every loss is "
+        f"{result['loss_at_start']:.2f} nats, to {result['loss_deviation']:.0e}.",
+        "",
+        "| | images/s | vs kelbo | CPU, ms/image | loss | first epoch after | memory |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    order = sorted(contestants, key=lambda n: -contestants[n]["samples_per_second"])
+    for name in order:
+        one = contestants[name]
+        speeds = [work["rows"] / seconds for seconds in one["seconds"]]
+        ratio = "" if best is None else f"{speed_ratio(result, name, best):.2f}"
+        processor = statistics.median(one["processor_seconds"]) / work["rows"] * 1e3
+        shown = f"**{name}**" if name == best else name
+        lines.append(
+            f"| {shown} | {one['samples_per_second']:,.0f} "
+            f"({min(speeds):,.0f} to {max(speeds):,.0f}) | {ratio} | {processor:.2f} "
+            f"| {one['losses'][-1]:.1f} | {first_epoch(one)} | {memory(one)} |"
+        )
+    lines += [f"| {name} | absent: {why} | | | | | |" for name, why in result["absent"].items()]
+    versions = {k: v for one in contestants.values() for k, v in one["versions"].items()}
+    lines += ["", ", ".join(f"{name} {version}" for name, version in sorted(versions.items())), ""]
+    return "\n".join(lines)
+
+
+def curve(name: str, entry: dict[str, Any]) -> str:
+    """One growth curve as a table."""
+    backends = list(dict.fromkeys(n for point in entry["result"] for n in point["contestants"]))
+    network = entry["result"][0]["work"]["network"]
+    lines = [
+        f"| {CURVES[name]}{'' if network == 'conv' else ', network mlp'} "
+        f"| {' | '.join(backends)} |",
+        f"|---|{'---|' * len(backends)}",
+    ]
+    for point in entry["result"]:
+        cells = []
+        for backend in backends:
+            one = point["contestants"].get(backend)
+            cells.append(
+                f"failed: {point['absent'].get(backend)}"
+                if one is None
+                else f"{one['samples_per_second']:,.0f}/s, {first_epoch(one)}, {memory(one)}"
+            )
+        lines.append(f"| {point['work'][name]:,} | {' | '.join(cells)} |")
+    machine = entry["machine"]
+    lines += [
+        "",
+        f"{entry['date'][:10]}, {machine['cpu_count']} cores of {machine['processor']}.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def first_epoch(one: dict[str, Any]) -> str:
+    """When the first epoch was finished, and how much of that was compiling."""
+    return f"{one['seconds_to_first_epoch']:.1f} s ({one['compile_seconds']:.1f} s)"
+
+
+def memory(one: dict[str, Any]) -> str:
+    """Gigabytes of the process, and of the device."""
+    text = f"{one['peak_memory'] / 1e9:.1f} GB"
+    if one["peak_device_memory"]:
+        text += f" ({one['peak_device_memory'] / 1e9:.1f} GB)"
+    return text

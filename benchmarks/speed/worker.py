@@ -1,0 +1,79 @@
+"""One contestant in a process of its own: it says its loss, then trains when it is told to.
+
+Lines of JSON go out on standard output, one line for each epoch comes in on standard input.
+"""
+
+import json
+import os
+import sys
+import time
+from typing import Any
+
+import numpy as np
+
+from benchmarks.device import device_name, peak_device_memory, peak_memory
+from benchmarks.speed import work as common
+from benchmarks.speed.contestants import ENTRIES
+
+STARTED = time.perf_counter()
+
+
+class PipeGate:
+    """A gate that waits for a line and answers with what the epoch took."""
+
+    def __init__(self, epochs: int, say: Any):
+        self.epochs = epochs
+        self.say = say
+        self.waited = 0.0
+
+    def begin(self) -> None:
+        """Wait for a line."""
+        asked = time.perf_counter()
+        if not sys.stdin.readline():
+            sys.exit(1)  # the race was broken off
+        self.start = time.perf_counter(), time.process_time()
+        self.waited += self.start[0] - asked
+
+    def end(self, loss: float) -> None:
+        """Say the seconds, the processor's seconds, and the loss."""
+        seconds = time.perf_counter() - self.start[0]
+        processor = time.process_time() - self.start[1]
+        since_start = time.perf_counter() - STARTED - self.waited
+        self.say(
+            seconds=seconds, processor_seconds=processor, since_start=since_start, loss=float(loss)
+        )
+
+
+def main(name: str, device: str, work: common.Work, epochs: int) -> None:
+    """Take part."""
+    # Whatever a library prints goes to standard error.
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+
+    def say(**values: Any) -> None:
+        print(json.dumps(values), file=out, flush=True)
+
+    images = common.images(work)
+    weights = common.weights(work) if work.network == "conv" else {}
+    contestant = ENTRIES[name].load()(work, weights, device)
+    compared = None
+    if weights:
+        # MNIST's first images, in whatever size, as many as there is noise for.
+        first = images[np.arange(common.COMPARED) % len(images)]
+        compared = contestant.loss(first, common.noise(work))
+    backend = ENTRIES[name].backend or "torch"
+    say(loss=compared, versions=versions(), device=device_name(backend))
+    contestant.train(images, PipeGate(epochs, say))
+    say(peak_memory=peak_memory(), peak_device_memory=peak_device_memory(backend))
+
+
+def versions() -> dict[str, str]:
+    """Of the libraries that take part in this process."""
+    names = ("kelbo", "keras", "tensorflow", "jax", "torch", "pythae", "numpy")
+    loaded = {name: sys.modules[name] for name in names if name in sys.modules}
+    return {name: getattr(module, "__version__", "unknown") for name, module in loaded.items()}
+
+
+if __name__ == "__main__":
+    task = json.loads(sys.argv[1])
+    main(task["name"], task["device"], common.Work(**task["work"]), task["epochs"])

@@ -1,0 +1,56 @@
+"""What happens to the cache of a folder of images, on stderr."""
+
+from pathlib import Path
+from typing import Self
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from kelbo.cli.console import say, stderr
+from kelbo.data.cache import Watcher
+
+
+class CacheProgress(Watcher):
+    """Says why images are decoded, draws a bar while they are, and says where the cache is.
+
+    Use it as a context around the loading, so that the bar goes also when that fails.
+    """
+
+    def __init__(self) -> None:
+        self.progress = Progress(
+            TextColumn("Decoding"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(compact=True),
+            console=stderr,
+            expand=True,
+            transient=True,
+            disable=not stderr.is_terminal,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.progress.stop()
+
+    def waiting(self, path: Path) -> None:
+        """Say whom this process waits for."""
+        say(f"Cache: another process is writing {path}; waiting for it.")
+
+    def writing(self, images: int, reason: str) -> None:
+        """Say why, and show the bar."""
+        say(f"Cache: {images:,} images are decoded once: {reason}.")
+        self.task = self.progress.add_task("", total=images)
+        self.progress.start()
+
+    def decoded(self, images: int) -> None:
+        """Move the bar."""
+        self.progress.update(self.task, completed=images)
+
+    def ready(self, path: Path, images: int, size: int) -> None:
+        """Say what there is, and how it goes away."""
+        self.progress.stop()
+        say(
+            f"Cache: {images:,} images, {size / 1e6:,.1f} MB in {path}. "
+            "Delete that folder to have the room back."
+        )

@@ -1,0 +1,52 @@
+"""How many rows go through a network in one pass, so that memory is bounded and the device busy."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kelbo.errors import UsageError
+
+# For the article's network on MNIST, whose widest activation takes 100 kB a row. A CPU gains
+# little from more than some hundreds of rows; these hold some hundreds of megabytes.
+ROWS_ON_CPU = 2048
+# An accelerator is busy only with many rows; these hold 1.6 GB for each such activation that is
+# alive at once, so that they fit a small GPU too. Reckoned so, not measured yet.
+ROWS_ON_ACCELERATOR = 16_384
+MNIST_PIXELS = 784
+
+
+def rows_in_one_pass(data_dim: int) -> int:
+    """How many data of so many dimensions are encoded or decoded at once on Keras's device.
+
+    Of data larger than MNIST's images they are fewer, in proportion.
+    """
+    # Every backend's tensors name their device, as "/job:localhost/.../device:GPU:0" or "cuda:0".
+    on_cpu = "cpu" in str(ops.zeros(()).device).lower()
+    rows = ROWS_ON_CPU if on_cpu else ROWS_ON_ACCELERATOR
+    return max(1, rows * MNIST_PIXELS // max(data_dim, MNIST_PIXELS))
+
+
+def predict_in_passes(network: keras.Model, x: Any, batch_size: int | None, data_dim: int) -> Any:
+    """`network.predict(x)`, in passes of bounded memory and compiled for one size.
+
+    `keras.Model.predict` takes 32 rows at a time, and on TensorFlow it holds the results of all
+    batches on the device until the last is done; here each goes to the host at once.
+
+    Args:
+        network: a model whose outputs are batch first.
+        x: an array, or what else `predict` takes, which has its batches already.
+        batch_size: rows in one pass; None: as many as suit the device.
+        data_dim: size of one datum.
+
+    Raises:
+        UsageError: batch_size < 1.
+    """
+    if batch_size is not None and batch_size < 1:
+        raise UsageError(f"Expected batch_size >= 1, received {batch_size}.")
+    if not hasattr(x, "shape"):
+        return network.predict(x, verbose=0)
+    rows = rows_in_one_pass(data_dim) if batch_size is None else batch_size
+    passes = [network.predict_on_batch(x[i : i + rows]) for i in range(0, len(x), rows)]
+    return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *passes)
