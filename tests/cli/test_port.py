@@ -46,7 +46,7 @@ def test_nothing_to_port_writes_nothing(tmp_path):
 
 
 def test_what_is_left_is_listed_and_exits_1(tmp_path):
-    result = kelbo("port", UNPORTABLE[1], "-o", tmp_path / "new.py")
+    result = kelbo("port", UNPORTABLE[0], "-o", tmp_path / "new.py")
     assert result.code == 1
     assert re.search(r"2-attributes\.py:14: left as it was: the layer that adds", result.err)
     assert "# kelbo port: left as it was" in (tmp_path / "new.py").read_text()

@@ -22,11 +22,14 @@ def ported(text):
         ("import numpy as np\nimport tensorflow as tf\nnp, keras, ops\n",
          "import keras\nfrom keras import ops\nimport numpy as np\nnp, keras, ops\n"),
         ("import tensorflow as tf\ntf.data\n", "import tensorflow as tf\ntf.data\n"),
+        ("from keras import layers\n", "from keras import layers\n"),  # used or not
+        ("from __future__ import division\nops\n",
+         "from __future__ import division\nfrom keras import ops\nops\n"),
         ("import os, tensorflow as tf  # both\nos\n", "import os  # both\nos\n"),
     ],
 )  # fmt: skip
 def test_imports(before, after):
-    assert port_imports(before) == after
+    assert port_imports(before, before) == after
 
 
 HEAD = "import tensorflow as tf\nfrom tensorflow.keras import backend as K\n"

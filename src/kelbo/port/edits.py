@@ -50,11 +50,6 @@ class Edits:
         """Forget the changes since."""
         vars(self).update(plans)
 
-    @property
-    def changed(self) -> bool:
-        """Whether any change is planned."""
-        return any(self.saved().values())
-
     def _place(self, line: int, offset: int) -> Place:
         # Python's offsets are bytes of UTF-8, those of libcst are characters.
         return line, len(self._lines[line - 1][:offset].decode(errors="replace"))

@@ -12,6 +12,7 @@ _OTHERS = {
     "divide": "divide",
     "gather": "take",
     "int_shape": "shape",
+    "matmul": "matmul",
     "multiply": "multiply",
     "permute_dimensions": "transpose",
     "pow": "power",

@@ -47,9 +47,7 @@ def port(source: Source) -> Ported:
     port_added_losses(script)
     port_loss_layers(script)
     port_closures(script)
-    if not (script.edits.changed or script.left):
-        return Ported(source.text, False)
-    text = port_imports(script.edits.apply())
+    text = port_imports(source.text, script.edits.apply())
     formula = script.formulas[0] if len(script.formulas) == 1 else None
     left = tuple(sorted(script.left, key=lambda one: one.line))
     found = read_script(source.path, text.encode())

@@ -1,6 +1,7 @@
 """Imports and names: `tensorflow.keras` is `keras`, `K.square` and `tf.square` are `ops.square`."""
 
 import ast
+import itertools
 
 import libcst as cst
 
@@ -161,29 +162,33 @@ def _rename_keyword(script: Script, call: Call, before: str, after: str) -> None
     script.edits.change(call.node, change)
 
 
-def port_imports(code: str) -> str:
+def port_imports(before: str, code: str) -> str:
     """Import from `keras` what was imported from TensorFlow's, and drop what is used no longer.
 
     Args:
-        code: a script whose other lines are ported.
+        before: the script as it was.
+        code: the script whose other lines are ported.
     """
     tree = ast.parse(code)
-    loaded = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]
-    used = {node.id for node in loaded}
+    used = _loaded(tree)
     bound = _assigned(tree) | {
         (alias.asname or alias.name).partition(".")[0]
         for node in ast.walk(tree)
         if isinstance(node, ast.Import | ast.ImportFrom)
         for alias in node.names
     }
-    imports = _Imports(used, {"ops"} & used - bound)
+    imports = _Imports(used, _loaded(ast.parse(before)), {"ops"} & used - bound)
     module = cst.parse_module(code).visit(imports)
     wanted = []
-    if "keras" in used and "keras" not in imports.bound:
+    if "keras" in used - _assigned(tree) - imports.bound:
         wanted.append("import keras")
     if imports.missing:
         wanted.append("from keras import ops")
     return module.visit(_Adding(wanted)).code if wanted else module.code
+
+
+def _loaded(tree: ast.Module) -> set[str]:
+    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
 
 
 def _assigned(tree: ast.Module) -> set[str]:
@@ -199,16 +204,20 @@ def _moves(module: str) -> bool:
 class _Imports(cst.CSTTransformer):
     """Rewrites imports; `bound` are the names that they bind afterwards."""
 
-    def __init__(self, used: set[str], missing: set[str]):
+    def __init__(self, used: set[str], before: set[str], missing: set[str]):
         super().__init__()
-        self.used, self.missing = used, missing
+        self.used, self.before, self.missing = used, before, missing
         self.bound: set[str] = set()
+
+    def _is_gone(self, name: str, module: str) -> bool:
+        """Whether nothing uses a name any longer; what was never used of Keras 3 stays."""
+        return name not in self.used and (name in self.before or not module.startswith("keras"))
 
     def leave_SimpleStatementLine(self, original_node, updated_node):  # type: ignore[no-untyped-def]
         if len(updated_node.body) != 1:
             return updated_node
         (small,) = updated_node.body
-        if _names_backend(small, self.used):
+        if _names_backend(small, self.used, self.before):
             return cst.RemoveFromParent()
         if isinstance(small, cst.Import):
             kept = self._import(small)
@@ -227,7 +236,7 @@ class _Imports(cst.CSTTransformer):
             name = code_of(alias.asname.name) if alias.asname else module.partition(".")[0]
             if _moves(module):
                 keras = library.canonical(module)
-                if name not in self.used or (keras != module and not alias.asname):
+                if self._is_gone(name, module) or (keras != module and not alias.asname):
                     continue
                 alias = alias.with_changes(name=cst.parse_expression(keras))
                 alias = alias.with_changes(asname=None) if keras == name else alias
@@ -246,7 +255,7 @@ class _Imports(cst.CSTTransformer):
             node = node.with_changes(module=cst.parse_expression(target))
         if isinstance(node.names, cst.ImportStar):
             return [node]
-        aliases = [alias for alias in node.names if _bound_by(alias) in self.used]
+        aliases = [a for a in node.names if not self._is_gone(_bound_by(a), module)]
         if target == "keras" and aliases and "ops" in self.missing:
             self.missing.discard("ops")
             comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
@@ -261,12 +270,12 @@ class _Imports(cst.CSTTransformer):
         return [*_with_names(node, own), *_with_names(cst.Import(moved), moved)]
 
 
-def _names_backend(small: cst.BaseSmallStatement, used: set[str]) -> bool:
-    """Whether a line says `K = keras.backend` and nothing uses K."""
+def _names_backend(small: cst.BaseSmallStatement, used: set[str], before: set[str]) -> bool:
+    """Whether a line says `K = keras.backend` and nothing uses K any longer."""
     if not isinstance(small, cst.Assign) or len(small.targets) != 1:
         return False
     name, value = code_of(small.targets[0].target), code_of(small.value)
-    return value in ("keras.backend", "tf.keras.backend") and name not in used
+    return value in ("keras.backend", "tf.keras.backend") and name in before - used
 
 
 def _bound_by(alias: cst.ImportAlias) -> str:
@@ -308,15 +317,18 @@ class _Adding(cst.CSTTransformer):
             if whole is not None:
                 body.insert(whole + 1, line)
                 continue
-            place = next((p for p, one in enumerate(body) if _imports(one)), None)
-            place = place if first is None else first
-            if place is None:
-                place = 1 if updated_node.get_docstring() is not None else 0
+            head = list(itertools.takewhile(_comes_first, body))
+            place = len(head) if first is None else first
             if place < len(body):
                 line = line.with_changes(leading_lines=body[place].leading_lines)
                 body[place] = body[place].with_changes(leading_lines=[])
             body.insert(place, line)
         return updated_node.with_changes(body=body)
+
+
+def _comes_first(line: cst.CSTNode) -> bool:
+    """Whether nothing may stand above a line: a docstring, `from __future__ import ...`."""
+    return code_of(line).strip().startswith(("from __future__", '"""', "'''"))
 
 
 def _says(line: cst.CSTNode, code: str) -> bool:
