@@ -59,7 +59,7 @@ def check(
         script.write_text(text, encoding="utf-8")
         content = {"script": str(script), "formula": formula and formula.as_json()}
         job.write_text(json.dumps(content), encoding="utf-8")
-        command = [sys.executable, "-m", "kelbo.port.trial", job, results]
+        command: list[str | Path] = [sys.executable, "-m", "kelbo.port.trial", job, results]
         try:
             ended = processes.run(command, seconds, _variables(backend), beside)
         except TimeoutExpired:

@@ -113,7 +113,7 @@ class _Changing(cst.CSTTransformer):
         self.edits = edits
 
     def on_leave(self, original_node, updated_node):  # type: ignore[no-untyped-def]
-        updated = super().on_leave(original_node, updated_node)
+        updated: Any = super().on_leave(original_node, updated_node)
         if isinstance(original_node, cst.BaseExpression):
             where = self.get_metadata(PositionProvider, original_node)
             span = ((where.start.line, where.start.column), (where.end.line, where.end.column))
@@ -183,14 +183,14 @@ class _Inserting(cst.CSTTransformer):
             codes = self.names.get(code_of(statement).strip())
             for code in codes or ():
                 made = statements(code())
-                found += [_apart(made[0], blank if found else 0), *made[1:]]
+                found += [apart(made[0], blank if found else 0), *made[1:]]
             if codes is None:
-                found.append(_apart(statement, blank) if gap else statement)
+                found.append(apart(statement, blank) if gap else statement)
             gap = codes is not None
         return found
 
 
-def _apart(statement: Statement, blank: int) -> Statement:
+def apart(statement: Statement, blank: int) -> Statement:
     """A statement with at least so many blank lines above it."""
     lines = list(statement.leading_lines)
     there = next((n for n, line in enumerate(lines) if line.comment is not None), len(lines))

@@ -107,11 +107,17 @@ class Model:
         scopes = {self.script.function_around(self.made), None}
         scopes |= {f for f in self.script.above(self.made) if isinstance(f, ast.FunctionDef)}
         for node in ast.walk(self.script.source.tree):
-            named = getattr(node, "id", getattr(node, "arg", None)) == name
-            binds = isinstance(node, ast.arg) or isinstance(getattr(node, "ctx", None), ast.Store)
-            if named and binds and self.script.function_around(node) in scopes:
-                if isinstance(node, ast.arg) or node.lineno < self.made.lineno:
-                    return True
+            if isinstance(node, ast.arg):
+                found = node.arg == name
+            else:
+                found = (
+                    isinstance(node, ast.Name)
+                    and isinstance(node.ctx, ast.Store)
+                    and node.id == name
+                    and node.lineno < self.made.lineno
+                )
+            if found and self.script.function_around(node) in scopes:
+                return True
         return False
 
     def settle_name(self, name: str = "") -> None:

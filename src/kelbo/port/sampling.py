@@ -2,6 +2,7 @@
 
 import ast
 import textwrap
+from typing import Any
 
 import libcst as cst
 
@@ -9,7 +10,7 @@ from kelbo.doctor import library
 from kelbo.doctor.program import Call
 from kelbo.doctor.values import Class, Function, Known, options
 from kelbo.doctor.words import in_words
-from kelbo.port.edits import code_of, indented, keyword, statements, with_argument, without
+from kelbo.port.edits import apart, code_of, indented, keyword, statements, with_argument, without
 from kelbo.port.script import Script, Unportable, function_of
 
 REGISTERED = '@keras.saving.register_keras_serializable(package="vae")\n'
@@ -173,7 +174,7 @@ def _layer_gets_generator(script: Script, written: Class, noises: list[Call]) ->
         (made,) = statements(code)
         definition = cst.ensure_type(made, cst.ClassDef)
         block = cst.ensure_type(definition.body, cst.IndentedBlock)
-        body = list(block.body)
+        body: list[Any] = list(block.body)
         if isinstance(start, Function):
             for place, method in enumerate(body):
                 if isinstance(method, cst.FunctionDef) and method.name.value == "__init__":
@@ -185,10 +186,7 @@ def _layer_gets_generator(script: Script, written: Class, noises: list[Call]) ->
             above = [cst.EmptyLine(indent=False)] * first
             body[first:first] = statements(_START.format(seed=seeds[0]), above)
             if len(body) > first + 1:
-                gap = cst.EmptyLine(indent=False)
-                rest = body[first + 1]
-                lines = [line for line in rest.leading_lines if line.comment is not None]
-                body[first + 1] = rest.with_changes(leading_lines=[gap, *lines])
+                body[first + 1] = apart(body[first + 1], 1)
         made = definition.with_changes(body=block.with_changes(body=body), leading_lines=[])
         return ("" if registered else REGISTERED) + code_of(made)
 

@@ -57,7 +57,7 @@ class Script:
         self.parents = {
             child: node for node in ast.walk(source.tree) for child in ast.iter_child_nodes(node)
         }
-        self.bound = _bound(source.tree)
+        self.bound = assigned_names(source.tree) | imported_names(source.tree)
         self.ops = "keras.ops" if self._is_other("ops", "keras.ops") else "ops"
 
     def _is_other(self, name: str, library: str) -> bool:
@@ -192,7 +192,8 @@ def same(first: Value | None, second: Value | None) -> bool:
     )
 
 
-def _bound(tree: ast.Module) -> set[str]:
+def assigned_names(tree: ast.Module) -> set[str]:
+    """The names that a script gives to something of its own: variables, functions, arguments."""
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -201,6 +202,14 @@ def _bound(tree: ast.Module) -> set[str]:
             names.add(node.name)
         elif isinstance(node, ast.arg):
             names.add(node.arg)
-        elif isinstance(node, ast.alias):
-            names.add((node.asname or node.name).partition(".")[0])
     return names
+
+
+def imported_names(tree: ast.Module) -> set[str]:
+    """The names that a script binds by imports."""
+    return {
+        (alias.asname or alias.name).partition(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }

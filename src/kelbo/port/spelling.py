@@ -11,7 +11,7 @@ from kelbo.doctor.rules.backend_functions import STILL_THERE
 from kelbo.doctor.values import Known, is_model_name, is_symbolic
 from kelbo.port.edits import code_of, keyword, with_argument, with_arguments, without
 from kelbo.port.names import EAGER, today
-from kelbo.port.script import Script
+from kelbo.port.script import Script, assigned_names, imported_names
 
 
 def respell(script: Script) -> None:
@@ -171,16 +171,13 @@ def port_imports(before: str, code: str) -> str:
     """
     tree = ast.parse(code)
     used = _loaded(tree)
-    bound = _assigned(tree) | {
-        (alias.asname or alias.name).partition(".")[0]
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for alias in node.names
-    }
-    imports = _Imports(used, _loaded(ast.parse(before)), {"ops"} & used - bound)
+    own = assigned_names(tree)
+    imports = _Imports(
+        used, _loaded(ast.parse(before)), {"ops"} & used - own - imported_names(tree)
+    )
     module = cst.parse_module(code).visit(imports)
     wanted = []
-    if "keras" in used - _assigned(tree) - imports.bound:
+    if "keras" in used - own - imports.bound:
         wanted.append("import keras")
     if imports.missing:
         wanted.append("from keras import ops")
@@ -189,12 +186,6 @@ def port_imports(before: str, code: str) -> str:
 
 def _loaded(tree: ast.Module) -> set[str]:
     return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-
-
-def _assigned(tree: ast.Module) -> set[str]:
-    return {
-        n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-    }
 
 
 def _moves(module: str) -> bool:
