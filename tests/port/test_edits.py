@@ -1,10 +1,11 @@
 import ast
 
 import libcst as cst
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kelbo.port.edits import Edits, indented, with_argument, without
+from kelbo.port.edits import Edits, Unportable, indented, with_argument, without
 
 
 def call(code):
@@ -57,3 +58,11 @@ def test_arguments_keep_their_lines():
     text = "f(\n    a,\n    b=1,\n)"
     assert code(with_argument(call(text), "c=2")) == "f(\n    a,\n    b=1,\n    c=2,\n)"
     assert code(without(call(text), 1, "b")) == "f(\n    a,\n)"
+
+
+def test_statements_that_share_a_line_are_left():
+    text = "x = 1; y = 2\nif x: y = 3\n"
+    tree = ast.parse(text)
+    for statement in (tree.body[1], tree.body[2].body[0]):
+        with pytest.raises(Unportable, match="shares its line"):
+            Edits(text).move(statement)

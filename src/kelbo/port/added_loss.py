@@ -5,10 +5,10 @@ import ast
 from kelbo.doctor import library
 from kelbo.doctor.program import Call
 from kelbo.doctor.values import Function, Instance, Known, options
-from kelbo.port.edits import Code
+from kelbo.port.edits import Code, Unportable
 from kelbo.port.lines import last_line, metric_of, one_number, track
 from kelbo.port.model import Model
-from kelbo.port.script import Script, Unportable, argument
+from kelbo.port.script import Script, argument
 from kelbo.port.slice import Slice
 
 _LOSSES = {"squared_error": "mean_squared_error", "absolute_error": "mean_absolute_error"}

@@ -23,6 +23,19 @@ _Change = Callable[[cst.BaseExpression], cst.BaseExpression]
 _MARK = "kelbo port: "
 
 
+class Unportable(Exception):
+    """Something that the port leaves as it is.
+
+    Args:
+        node: where.
+        reason: why, in one sentence.
+    """
+
+    def __init__(self, node: ast.AST, reason: str):
+        super().__init__(reason)
+        self.node, self.reason = node, reason
+
+
 class Edits:
     """The changes of one script; they are made all at once.
 
@@ -32,7 +45,13 @@ class Edits:
 
     def __init__(self, text: str):
         self._lines = [line.encode() for line in re.split(r"\r\n|\r|\n", text)]
-        self.module = cst.parse_module(text)
+        self._wrapper = MetadataWrapper(cst.parse_module(text))
+        places = self._wrapper.resolve(PositionProvider)
+        self._alone = {
+            (place.start.line, place.start.column)
+            for node, place in places.items()
+            if isinstance(node, Statement)
+        }
         self.expressions: dict[tuple[Place, Place], list[_Change]] = {}
         self.removed: dict[Place, str] = {}
         self.moved: dict[Place, str] = {}
@@ -43,7 +62,7 @@ class Edits:
 
     def saved(self) -> dict[str, Any]:
         """The changes so far."""
-        plans = {k: v for k, v in vars(self).items() if isinstance(v, dict | set)}
+        plans = {k: v for k, v in vars(self).items() if isinstance(v, dict)}
         return copy.deepcopy(plans)
 
     def restore(self, plans: dict[str, Any]) -> None:
@@ -54,13 +73,19 @@ class Edits:
         # Python's offsets are bytes of UTF-8, those of libcst are characters.
         return line, len(self._lines[line - 1][:offset].decode(errors="replace"))
 
-    def start(self, node: ast.AST) -> Place:
-        """Where a statement begins."""
+    def _start(self, node: ast.AST) -> Place:
         return self._place(node.lineno, node.col_offset)  # type: ignore[attr-defined]
+
+    def _whole(self, node: ast.stmt) -> Place:
+        """Where a statement begins that has its lines for itself."""
+        place = self._start(node)
+        if place not in self._alone:
+            raise Unportable(node, "it shares its line with another statement.")
+        return place
 
     def _span(self, node: ast.expr) -> tuple[Place, Place]:
         end = self._place(node.end_lineno or node.lineno, node.end_col_offset or 0)
-        return self.start(node), end
+        return self._start(node), end
 
     def change(self, node: ast.expr, change: _Change) -> None:
         """Change an expression, after what is inside of it."""
@@ -72,36 +97,35 @@ class Edits:
 
     def remove(self, node: ast.stmt) -> Code:
         """Remove a statement; the comments above it and beside it are there afterwards."""
-        place = self.start(node)
+        place = self._whole(node)
         self.removed[place] = ""
         return lambda: self.removed[place]
 
     def move(self, node: ast.stmt) -> Code:
         """Remove a statement; its code, comments and changes included, is there afterwards."""
-        place = self.start(node)
+        place = self._whole(node)
         self.moved[place] = ""
         return lambda: self.moved[place]
 
     def replace(self, node: ast.stmt, code: Callable[[str], str]) -> None:
         """Put other code in the place of a statement, made of what it became."""
-        self.replaced[self.start(node)] = code
+        self.replaced[self._whole(node)] = code
 
     def adapt(self, node: ast.stmt, change: Callable[[Statement], Statement]) -> None:
         """Change a statement, after what is inside of it."""
-        self.adapted.setdefault(self.start(node), []).append(change)
+        self.adapted.setdefault(self._whole(node), []).append(change)
 
     def insert(self, node: ast.stmt, code: Code) -> None:
         """Put code before a statement; it is made when all else is done."""
-        self.placed.setdefault(self.start(node), []).append(code)
+        self.placed.setdefault(self._whole(node), []).append(code)
 
     def mark(self, node: ast.stmt, remark: str) -> None:
         """Write a comment above a statement."""
-        self.marked.setdefault(self.start(node), []).append(remark)
+        self.marked.setdefault(self._start(node), []).append(remark)
 
     def apply(self) -> str:
         """The script with all changes made."""
-        wrapper = MetadataWrapper(self.module)
-        changed = wrapper.visit(_Changing(self))
+        changed = self._wrapper.visit(_Changing(self))
         return changed.visit(_Inserting(self)).code
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from kelbo.doctor import library
 from kelbo.doctor.program import Call
 from kelbo.doctor.values import Tensor
-from kelbo.port.edits import Code
+from kelbo.port.edits import Code, Unportable
 from kelbo.port.model import Model
-from kelbo.port.script import Script, Unportable, argument
+from kelbo.port.script import Script, argument
 from kelbo.port.slice import kept
 
 

@@ -5,9 +5,10 @@ import ast
 from kelbo.doctor.program import Call
 from kelbo.doctor.values import Instance, is_symbolic
 from kelbo.doctor.words import dotted
+from kelbo.port.edits import Unportable
 from kelbo.port.model import Model
 from kelbo.port.passing import pass_on
-from kelbo.port.script import Script, Unportable, argument, function_of
+from kelbo.port.script import Script, argument, function_of
 from kelbo.port.slice import Slice
 
 

@@ -5,11 +5,11 @@ import ast
 from kelbo.doctor.program import Call, SymbolicRead
 from kelbo.doctor.values import Class, Function, Instance, options
 from kelbo.doctor.words import dotted
-from kelbo.port.edits import Code
+from kelbo.port.edits import Code, Unportable
 from kelbo.port.lines import last_line, one_number, track
 from kelbo.port.model import Model, alone
 from kelbo.port.passing import pass_on
-from kelbo.port.script import Script, Unportable, argument, model_of, same
+from kelbo.port.script import Script, argument, model_of, same
 from kelbo.port.slice import assigned, kept, local_names
 
 

@@ -11,10 +11,10 @@ from kelbo.doctor.objective import balances
 from kelbo.doctor.program import Call
 from kelbo.doctor.values import Constant, Instance, Items, Known, Tensor, Value
 from kelbo.doctor.words import dotted
-from kelbo.port.edits import Code, code_of, indented, without
+from kelbo.port.edits import Code, Unportable, code_of, indented, without
 from kelbo.port.formula import formula
 from kelbo.port.sampling import REGISTERED
-from kelbo.port.script import Script, Unportable, argument, same
+from kelbo.port.script import Script, argument, same
 
 # The arguments of compute_loss.
 _RESERVED = {"self", "x", "y", "y_pred", "sample_weight"}

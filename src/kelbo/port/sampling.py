@@ -10,8 +10,17 @@ from kelbo.doctor import library
 from kelbo.doctor.program import Call
 from kelbo.doctor.values import Class, Function, Known, options
 from kelbo.doctor.words import in_words
-from kelbo.port.edits import apart, code_of, indented, keyword, statements, with_argument, without
-from kelbo.port.script import Script, Unportable, function_of
+from kelbo.port.edits import (
+    Unportable,
+    apart,
+    code_of,
+    indented,
+    keyword,
+    statements,
+    with_argument,
+    without,
+)
+from kelbo.port.script import Script, function_of
 
 REGISTERED = '@keras.saving.register_keras_serializable(package="vae")\n'
 _NAMES = ("Sampling", "SamplingLayer")
@@ -26,18 +35,17 @@ def port_sampling(script: Script) -> None:
         if function is None or not _noise(script, function.node):
             continue
         inside.add(function.node)
-        try:
+        with script.attempt(call.node):
             if function.node not in made:
                 made[function.node] = _lambda_becomes_layer(script, call, function, len(made))
             _respell_call(script, call, made[function.node])
-        except Unportable as problem:
-            script.leave(problem.node, problem.reason)
     for written in script.program.classes:
         noises = [noise for noise in _noise(script, written.node) if noise.step is not None]
         noises = noises if written.is_layer and not written.is_model else []
         if noises:
             inside.add(written.node)
-            _layer_gets_generator(script, written, noises)
+            with script.attempt(written.node):
+                _layer_gets_generator(script, written, noises)
     for call in _noise(script, script.source.tree):
         if (
             not inside & {*script.above(call.node)}

@@ -9,7 +9,7 @@ from kelbo.doctor.interpreter import read
 from kelbo.doctor.program import Call
 from kelbo.doctor.source import Source
 from kelbo.doctor.values import Function, Instance, Tensor, Value, known_names, options
-from kelbo.port.edits import Edits
+from kelbo.port.edits import Edits, Unportable
 from kelbo.port.formula import Formula
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -26,19 +26,6 @@ class Left:
 
     line: int
     reason: str
-
-
-class Unportable(Exception):
-    """Something that the port leaves as it is.
-
-    Args:
-        node: where.
-        reason: why, in one sentence.
-    """
-
-    def __init__(self, node: ast.AST, reason: str):
-        super().__init__(reason)
-        self.node, self.reason = node, reason
 
 
 class Script:

@@ -8,9 +8,9 @@ from kelbo.doctor import library
 from kelbo.doctor.program import Call
 from kelbo.doctor.values import Class, Function, Instance, Tensor, is_symbolic, options
 from kelbo.doctor.words import dotted
-from kelbo.port.edits import Code, code_of
+from kelbo.port.edits import Code, Unportable, code_of
 from kelbo.port.model import Model
-from kelbo.port.script import Script, Unportable
+from kelbo.port.script import Script
 
 
 class Slice:

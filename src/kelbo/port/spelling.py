@@ -49,7 +49,8 @@ def respell(script: Script) -> None:
             script.leave(node, f"{script.code(node)} is TensorFlow's alone.")
     for call in program.calls:
         if call.names & EAGER:
-            script.edits.remove(script.statement(call.node))
+            with script.attempt(call.node):
+                script.edits.remove(script.statement(call.node))
     _respell_options(script)
 
 
