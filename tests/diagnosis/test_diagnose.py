@@ -12,32 +12,7 @@ from kelbo.objectives import ELBO
 from tests.diagnosis import models
 from tests.diagnosis.models import DIM, LATENT, SHAPE, foreign_vae, images, make_decoder
 
-ADAM = 0.01
-
-
-def vae(objective=None, likelihood=kelbo.BernoulliLikelihood):
-    encoder = kelbo.networks.mlp_encoder(SHAPE, (12,))
-    decoder = kelbo.networks.mlp_decoder(SHAPE, LATENT, hidden_units=(12,))
-    posterior = kelbo.GaussianPosterior(encoder, LATENT)
-    model = kelbo.VAE(posterior, likelihood(decoder), objective=objective, seed=0)
-    model.compile(keras.optimizers.Adam(ADAM))
-    return model
-
-
-@pytest.fixture(scope="module")
-def trained():
-    """The weights of a model that has learnt; every test breaks a copy."""
-    keras.utils.set_random_seed(0)
-    model = vae()
-    model.fit(images(400), batch_size=20, epochs=20, verbose=0)
-    return model.get_weights()
-
-
-@pytest.fixture
-def model(trained):
-    model = vae()
-    model.set_weights(trained)
-    return model
+model = pytest.fixture(models.healthy_vae, name="model")
 
 
 def names(diagnosis):
@@ -63,54 +38,55 @@ def test_a_healthy_model_has_no_finding(model):
     assert figures["elbo"] == pytest.approx(figures["reconstruction"] - figures["kl"])
     assert figures["nats_from_z"] > 1.0
     assert figures["active_units"] == len(figures["active_dimensions"]) >= 2
-    logged = model.evaluate(images(), batch_size=200, verbose=0, return_dict=True)
+    logged = model.evaluate(images(), batch_size=120, verbose=0, return_dict=True)
     assert figures["kl"] == pytest.approx(logged["kl"], rel=1e-4)
     assert figures["reconstruction"] == pytest.approx(logged["reconstruction"], abs=0.5)
 
 
 def test_a_healthy_autoencoder_has_no_finding():
-    encoder = kelbo.networks.mlp_encoder(SHAPE, (12,))
-    decoder = kelbo.networks.mlp_decoder(SHAPE, LATENT, hidden_units=(12,))
-    posterior = kelbo.DeterministicPosterior(encoder, LATENT)
-    model = kelbo.AE(posterior, kelbo.BernoulliLikelihood(decoder))
-    model.compile(keras.optimizers.Adam(ADAM))
-    model.fit(images(400), batch_size=20, epochs=10, verbose=0)
+    posterior = kelbo.DeterministicPosterior(models.linear_encoder(), LATENT)
+    model = kelbo.AE(posterior, kelbo.BernoulliLikelihood(models.linear_decoder()))
+    identity, mu, _, decoder = models.healthy_weights()
+    model.posterior.network.get_layer("enc_dense").set_weights(identity)
+    model.posterior.z.set_weights(mu)
+    model.likelihood.network.get_layer("dec_dense").set_weights(decoder)
+    model.compile("adam")
     diagnosis = kelbo.diagnose(model, images())
     assert names(diagnosis) == [] and diagnosis.unmeasured == {}
     assert "kl" not in diagnosis.figures
 
 
-def test_a_healthy_model_that_is_not_kelbos_has_no_finding(trained):
-    model = foreign_vae()
-    for layer, kernel, bias in zip(
-        ("dense", "mu", "log_var"), trained[0:6:2], trained[1:6:2], strict=True
-    ):
-        place = next(one for one in model.encoder.layers if one.name.startswith(layer))
-        place.set_weights([kernel, bias])
-    dense = [layer for layer in model.decoder.layers if layer.weights]
-    for layer, kernel, bias in zip(dense, trained[6:10:2], trained[7:10:2], strict=True):
-        layer.set_weights([kernel, bias])
+def test_a_healthy_model_that_is_not_kelbos_has_no_finding():
+    model = foreign_vae(decoder=models.linear_decoder("sigmoid"))
+    identity, mu, log_var, decoder = models.healthy_weights()
+    x = keras.Input(SHAPE)
+    dense = [
+        keras.layers.Dense(len(bias), name=name)
+        for name, (_, bias) in zip(
+            ("hidden", "mu", "log_var"), (identity, mu, log_var), strict=True
+        )
+    ]
+    hidden = dense[0](keras.layers.Flatten()(x))
+    q = [dense[1](hidden), dense[2](hidden)]
+    model.encoder = keras.Model(x, [*q, models.Sampling()(q)])
+    for layer, weights in zip(dense, (identity, mu, log_var), strict=True):
+        layer.set_weights(weights)
+    model.decoder.get_layer("dec_dense").set_weights(decoder)
+    model.compile("adam")
     diagnosis = kelbo.diagnose(model, images())
-    assert names(diagnosis) == []
+    assert names(diagnosis) == [] and diagnosis.unmeasured == {}
     assert diagnosis.figures["likelihood"] == "Bernoulli from probabilities"
-    assert diagnosis.figures["kl"] > 1.0
+    assert diagnosis.figures["kl"] == pytest.approx(3.0, rel=0.3)
 
 
 def test_a_constant_encoder_is_a_collapse(model):
-    for head in (model.posterior.mu, model.posterior.log_var):
-        head.kernel.assign(np.zeros(head.kernel.shape))
-        head.bias.assign(np.zeros(LATENT))
-    last = model.likelihood.network.layers[-2]
-    last.kernel.assign(np.zeros(last.kernel.shape))
-    mean = np.clip(images().mean(axis=0).ravel(), 0.01, 0.99)
-    last.bias.assign(np.log(mean / (1 - mean)) * 0.999)
-    found = finding_of(kelbo.diagnose(model, images()), "posterior-collapse")
-    assert found.severity == "error"
+    models.collapse(model)
+    found = finding(model)
+    assert (found.name, found.severity) == ("posterior-collapse", "error")
     assert found.figures["inactive_dimensions"] == [0, 1, 2]
     assert "since" not in found.meaning
     metrics = {"kl": [3.0, 0.001, 2.0, 0.02, 0.01]}
-    found = finding_of(kelbo.diagnose(model, images(), metrics=metrics), "posterior-collapse")
-    assert "since epoch 4 of 5" in found.meaning
+    assert "since epoch 4 of 5" in finding(model, metrics=metrics).meaning
 
 
 def finding_of(diagnosis, name):
@@ -129,21 +105,33 @@ def test_a_dimension_that_is_not_used_is_named_and_is_no_fault(model):
 
 
 def test_a_decoder_that_ignores_z(model):
-    first, last = (layer for layer in model.likelihood.network.layers if layer.weights)
-    first.kernel.assign(np.zeros(first.kernel.shape))
-    last.kernel.assign(np.zeros(last.kernel.shape))
-    mean = images().mean(axis=0).ravel()
-    last.bias.assign(np.log((mean + 1e-3) / (1 - mean + 1e-3)))
-    found = finding_of(kelbo.diagnose(model, images()), "decoder-ignores-z")
+    models.show_mean(model)
+    found = finding(model)
+    assert found.name == "decoder-ignores-z"
     assert found.figures["nats_from_z"] == pytest.approx(0.0, abs=1e-5)
 
 
 def test_log_var_of_30(model):
-    model.posterior.log_var.kernel.assign(np.zeros((12, LATENT)))
-    model.posterior.log_var.bias.assign([0.0, 30.0, 0.0])
-    found = finding_of(kelbo.diagnose(model, images()), "log-var-out-of-range")
+    # The decoder does not look at the dimension: only its log_var is wrong.
+    kernel, bias = models.healthy_weights()[3]
+    kernel[1] = 0.0
+    model.likelihood.network.get_layer("dec_dense").set_weights([kernel, bias])
+    model.posterior.log_var.bias.assign([-2.4, 30.0, -2.4])
+    found = finding(model)
+    assert found.name == "log-var-out-of-range"
     assert found.figures["largest_log_var"] == pytest.approx(30.0)
     assert "dimensions 1 " in found.meaning
+
+
+def test_a_reconstruction_below_independent_pixels(model):
+    models.collapse(model)
+    model.posterior.mu.bias.assign([0.0, 0.0, 0.0])
+    decoder = model.likelihood.network.get_layer("dec_dense")
+    decoder.bias.assign(np.full(DIM, 1.0))
+    found = finding_of(kelbo.diagnose(model, images()), "below-independent-pixels")
+    # Half of the pixels are on, nearly: log 2 nats a pixel.
+    assert found.figures["independent_pixels"] == pytest.approx(-DIM * np.log(2), rel=0.01)
+    assert found.figures["reconstruction"] == pytest.approx(-DIM * (1.3133 - 0.5), rel=0.05)
 
 
 @pytest.mark.parametrize(
@@ -173,11 +161,12 @@ def test_a_beta_that_was_chosen_is_stated(model):
 
 
 def test_certain_and_wrong(model):
-    last = model.likelihood.network.layers[-2]
-    last.bias.assign(np.array(last.bias) + np.eye(DIM)[5] * 60.0)
+    decoder = model.likelihood.network.get_layer("dec_dense")
+    decoder.bias.assign(np.where(np.arange(DIM) == 5, 60.0, 0.0))
     found = finding_of(kelbo.diagnose(model, images()), "saturated-output")
-    wrong = (images()[:, 1, 1, 0] == 0).mean()
-    assert found.figures["saturated_nats"] == pytest.approx(wrong * 60.0, rel=0.2)
+    off = (images().reshape(-1, DIM)[:, 5] == 0).mean()
+    assert found.figures["saturated_share"] == pytest.approx(1 / DIM, rel=0.05)
+    assert found.figures["saturated_nats"] == pytest.approx(off * 56.0, rel=0.05)
 
 
 @pytest.mark.parametrize("scale", [255.0, np.nan])
@@ -187,27 +176,23 @@ def test_data_that_are_none(model, scale):
 
 
 def test_a_nan_weight_and_the_layer_after_it(model):
-    network = model.posterior.network
-    network.get_layer("enc_dense_1").bias.assign(np.full(12, np.nan))
+    model.posterior.network.get_layer("enc_dense").bias.assign(np.full(DIM, np.nan))
     found = finding(model)
     assert found.name == "not-finite"
-    assert found.title.endswith("enc_dense_1/bias is not finite")
-    assert "with NaN or infinity is enc_dense_1." in found.meaning
+    assert found.title.endswith("enc_dense/bias is not finite")
+    assert "with NaN or infinity is enc_dense." in found.meaning
 
 
 def test_the_first_layer_that_overflows(model):
-    first = model.likelihood.network.get_layer("dec_output")
-    first.bias.assign(np.full(DIM, 3e38))
-    first.kernel.assign(np.full(first.kernel.shape, 3e38))
-    assert "The layer dec_output is the first" in finding(model).title
-    assert "call" not in vars(first)
+    layer = model.likelihood.network.get_layer("dec_dense")
+    layer.set_weights([np.full((LATENT, DIM), 3e38), np.full(DIM, 3e38)])
+    assert "The layer dec_dense is the first" in finding(model).title
+    assert "call" not in vars(layer)
 
 
 def test_a_model_that_is_not_compiled_is_diagnosed_as_far_as_it_goes(model):
-    bare = vae()
-    bare.set_weights(model.get_weights())
-    bare.compiled = False
-    diagnosis = kelbo.diagnose(bare, images())
+    model.compiled = False
+    diagnosis = kelbo.diagnose(model, images())
     assert names(diagnosis) == []
     assert "not compiled" in diagnosis.unmeasured["effective_beta"]
     assert diagnosis.figures["effective_beta"] == 1.0
