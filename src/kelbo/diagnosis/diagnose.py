@@ -18,6 +18,7 @@ from kelbo.diagnosis.observation import Observation, observe
 from kelbo.diagnosis.saturation import check_saturation
 from kelbo.diagnosis.subject import Subject, subject_of
 from kelbo.diagnosis.support import check_support
+from kelbo.diagnosis.unchanged import unchanged
 from kelbo.errors import DataError
 
 Check = Callable[[Observation], Finding | None]
@@ -71,6 +72,18 @@ def diagnose(
     """
     subject = subject_of(model, encoder, decoder)
     x, y = _rows(subject, x), None if y is None else _rows(None, y)
+    kl_of_epochs = tuple((metrics or {}).get("kl", ()))
+    with unchanged(subject):
+        return _diagnose(subject, x, y, kl_of_epochs, seed)
+
+
+def _diagnose(
+    subject: Subject,
+    x: np.ndarray,
+    y: np.ndarray | None,
+    kl_of_epochs: tuple[float, ...],
+    seed: int,
+) -> Diagnosis:
     name = _in_words(subject, x)
     # What is not finite leaves nothing else to measure.
     finding = check_support(x, "model", (-np.inf, np.inf)) or check_finite(subject, x)
@@ -90,7 +103,6 @@ def diagnose(
         finding = check_support(target, likelihood, subject.supports[likelihood])
         if finding is not None:
             return Diagnosis(name, (finding,), {}, unmeasured)
-    kl_of_epochs = tuple((metrics or {}).get("kl", ()))
     observation = observe(subject, x, target, likelihood, weights, kl_of_epochs, seed)
     findings = [found for check in CHECKS if (found := check(observation)) is not None]
     return Diagnosis(name, gravest_first(findings), observation.figures, unmeasured)

@@ -26,8 +26,9 @@ _ROWS = 64
 _LEVELS = (-60.0, -30.0, -20.0)
 # Of the length of a weight: a step of the difference quotient.
 _STEP = 2.0**-8
-# A reconstruction fits if it explains all but this part of the decoder's gradient.
-_TOLERANCE = 0.02
+# A reconstruction fits if it explains all but this part of the decoder's gradient. In float32 the
+# right one leaves 1e-4 at most, and Gaussian and Bernoulli, which are most alike, differ by 1e-2.
+_TOLERANCE = 0.002
 
 # A weight, and the gradient that arrives at it.
 Slope = tuple[keras.Variable, np.ndarray]
@@ -74,31 +75,23 @@ def measure_loss_weights(
     if not subject.model.compiled:
         raise UnmeasuredError("the model is not compiled; compile it as for training")
     x, y, target = x[:_ROWS], None if y is None else y[:_ROWS], target[:_ROWS]
-    with unchanged(subject.model, subject.weights):
+    with unchanged(subject):
         bias = _find_log_var_bias(subject, x)
-        weights = [w for layer in subject.layers for w in layer.trainable_weights]
+        weights = [weight for part in subject.parts for weight in part.trainable_weights]
         before, gradient = _gradient(subject.model, [bias, *weights], x, y)
         for weight, value in zip(weights, before[1:], strict=True):
             weight.assign(value)
         of_decoder = {id(weight) for weight in subject.decoder.trainable_weights}
         slopes = [
-            (weight, slope)
+            half
             for weight, slope in zip(weights, gradient[1:], strict=True)
-            if id(weight) in of_decoder and np.any(slope)
+            if id(weight) in of_decoder
+            for half in _halves(weight, slope)
         ]
         if not slopes:
             raise UnmeasuredError("no gradient arrives at the decoder")
-        # A model whose call does not pass `training` on trains its layers as in inference.
-        for training in (True, False):
-            z, _ = subject.encode(x, training)
-            reconstruction = _fit_reconstruction(subject, slopes, z, target, training)
-            if reconstruction is not None:
-                kl = -2.0 * float(np.mean(gradient[0]))
-                return LossWeights(*reconstruction, kl)
-    raise UnmeasuredError(
-        "the decoder's gradient is not that of a cross-entropy or a squared error alone; dropout, "
-        "regularisers and other losses are reasons"
-    )
+        likelihood, reconstruction = _fit_reconstruction(subject, slopes, x, target)
+    return LossWeights(likelihood, reconstruction, kl=-2.0 * float(np.mean(gradient[0])))
 
 
 def _find_log_var_bias(subject: Subject, x: np.ndarray) -> keras.Variable:
@@ -150,32 +143,48 @@ def _gradient(
     return before, [(a - b) / _LEARNING_RATE for a, b in zip(before, after, strict=True)]
 
 
+def _halves(weight: keras.Variable, gradient: np.ndarray) -> list[Slope]:
+    """The gradient in one half of a weight's entries, drawn at random, and in the other."""
+    chosen = np.random.default_rng(0).random(gradient.shape) < 0.5
+    halves = np.where(chosen, gradient, 0.0), np.where(chosen, 0.0, gradient)
+    return [(weight, half) for half in halves if np.any(half)]
+
+
 def _fit_reconstruction(
-    subject: Subject, slopes: list[Slope], z: np.ndarray, target: np.ndarray, training: bool
-) -> tuple[str, float] | None:
+    subject: Subject, slopes: list[Slope], x: np.ndarray, target: np.ndarray
+) -> tuple[str, float]:
     """The likelihood that explains the decoder's gradient, and the weight of its logarithm.
 
-    Along its own gradient in one weight the loss rises by the gradient's length. Of the right
-    reconstruction the rise is in the same proportion in every weight.
+    Along a part of its own gradient the loss rises by the length of that part. Of the right
+    reconstruction the rise is in the same proportion along every part.
     """
     rises = np.array([np.linalg.norm(slope) for _, slope in slopes])
-    derivatives = [_derivatives(subject, slope, z, target, training) for slope in slopes]
     best, smallest = None, _TOLERANCE
-    for name in subject.likelihoods:
-        derivative = np.array([of_weight[name] for of_weight in derivatives])
-        if not np.isfinite(derivative).all() or not derivative.any():
-            continue
-        weight = float(rises @ derivative / (derivative @ derivative))
-        error = float(np.linalg.norm(rises - weight * derivative) / np.linalg.norm(rises))
-        if error < smallest:
-            best, smallest = (name, weight), error
+    # A model whose call does not pass `training` on trains its layers as in inference. This comes
+    # first: the other way moves the means of a batch normalisation.
+    for training in (False, True):
+        z, _ = subject.encode(x, training)
+        derivatives = [_derivatives(subject, slope, z, target, training) for slope in slopes]
+        for name in subject.likelihoods:
+            derivative = np.array([along_slope[name] for along_slope in derivatives])
+            if not np.isfinite(derivative).all() or not derivative.any():
+                continue
+            weight = float(rises @ derivative / (derivative @ derivative))
+            error = float(np.linalg.norm(rises - weight * derivative) / np.linalg.norm(rises))
+            if error < smallest:
+                best, smallest = (name, weight), error
+    if best is None:
+        raise UnmeasuredError(
+            "the decoder's gradient is not that of a cross-entropy or a squared error alone; "
+            "dropout, regularisers and other losses are reasons"
+        )
     return best
 
 
 def _derivatives(
     subject: Subject, slope: Slope, z: np.ndarray, target: np.ndarray, training: bool
 ) -> dict[str, float]:
-    """The derivative of -log p(x|z) along a slope in one weight, for each likelihood."""
+    """The derivative of -log p(x|z) along a slope, for each likelihood."""
     weight, gradient = slope
     value = np.array(ops.convert_to_numpy(weight), copy=True)
     direction = gradient / np.linalg.norm(gradient)

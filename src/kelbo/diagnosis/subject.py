@@ -37,7 +37,7 @@ class Subject:
         likelihoods: name -> the decoder's outputs to p(x|z). Of a model that is not kelbo's these
             are those that it may mean; `loss_weights` measures which.
         prior: p(z), or None for an autoencoder.
-        layers: of encoder and decoder, in order.
+        heads: layers between the encoder's outputs and mu and log_var.
         supports: name of the likelihood -> the smallest and the largest value that x may have.
         declared_beta: the effective beta that the model itself states, or None.
     """
@@ -48,15 +48,24 @@ class Subject:
     posterior: Callable[[Any], tuple[Tensor, Tensor | None]]
     likelihoods: dict[str, Callable[[Any], Distribution]]
     prior: Distribution | None
-    layers: list[keras.Layer]
     supports: dict[str, tuple[float, float]]
+    heads: tuple[keras.Layer, ...] = ()
     declared_beta: float | None = None
 
     @property
+    def parts(self) -> tuple[keras.Layer, ...]:
+        """Encoder, heads and decoder, in the order in which data pass them."""
+        return (self.encoder, *self.heads, self.decoder)
+
+    @property
+    def layers(self) -> list[keras.Layer]:
+        """Their layers, in order."""
+        return [layer for part in self.parts for layer in _layers(part)]
+
+    @property
     def weights(self) -> list[keras.Variable]:
-        """Of the encoder with its heads and of the decoder, each once, in order."""
-        found = [weight for layer in self.layers for weight in layer.weights]
-        return list({id(weight): weight for weight in found}.values())
+        """Their weights, in order."""
+        return [weight for part in self.parts for weight in part.weights]
 
     @property
     def only_likelihood(self) -> str | None:
@@ -128,12 +137,8 @@ def _of_kelbo(model: Any, posterior: Posterior, likelihood: Likelihood) -> Subje
         posterior=parameters_of_q,
         likelihoods={name: p_of_x},
         prior=None if model.prior is None else model.prior.distribution(posterior),
-        layers=[
-            *_layers(posterior.network),
-            *(head for head in heads if head is not None),
-            *_layers(likelihood.network),
-        ],
         supports={name: likelihood.support},
+        heads=tuple(head for head in heads if head is not None),
         declared_beta=model.current_beta,
     )
 
@@ -149,7 +154,6 @@ def _of_keras(model: keras.Model, encoder: keras.Layer, decoder: keras.Layer) ->
         posterior=lambda outputs: _mu_and_log_var(encoder, outputs),
         likelihoods=_LIKELIHOODS,
         prior=Normal(0.0, 0.0),
-        layers=[*_layers(encoder), *_layers(decoder)],
         supports={PROBABILITIES: (0.0, 1.0), LOGITS: (0.0, 1.0), GAUSSIAN: squared},
     )
 
