@@ -123,6 +123,16 @@ def test_log_var_of_30(model):
     assert "dimensions 1 " in found.meaning
 
 
+@pytest.mark.parametrize(
+    ("head", "value", "title"),
+    [("log_var", 100.0, "log_var is as large as 100"), ("mu", 1e30, "The KL is not finite")],
+)
+def test_an_overflow_outside_of_the_layers(model, head, value, title):
+    getattr(model.posterior, head).bias.assign(np.full(LATENT, value))
+    found = finding(model)
+    assert (found.title, found.severity) == (title, "error")
+
+
 def test_a_reconstruction_below_independent_pixels(model):
     models.collapse(model)
     model.posterior.mu.bias.assign([0.0, 0.0, 0.0])

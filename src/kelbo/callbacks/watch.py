@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kelbo.diagnosis.diagnose import LEARNING_CHECKS, Check
+from kelbo.diagnosis.diagnose import LEARNING_CHECKS, examine
 from kelbo.diagnosis.finding import Finding
 from kelbo.diagnosis.finite import check_finite
 from kelbo.diagnosis.log_var import check_log_var
@@ -65,11 +65,8 @@ class Watch(keras.callbacks.Callback):
         observation = observe(
             self.subject, self.x, self.x, likelihood, kl_of_epochs=self.kl_of_epochs
         )
-        checks: tuple[Check, ...] = (check_log_var,)
-        if not observation.is_finite:
-            not_finite = check_finite(self.subject, self.x)
-            if not_finite is not None:
-                return [not_finite]
-        elif int(self.model.optimizer.iterations) >= self.settling_steps:
-            checks += LEARNING_CHECKS
-        return [found for check in checks if (found := check(observation)) is not None]
+        not_finite = None if observation.is_finite else check_finite(self.subject, self.x)
+        if not_finite is not None:
+            return [not_finite]
+        settled = int(self.model.optimizer.iterations) >= self.settling_steps
+        return examine(observation, (check_log_var, *(LEARNING_CHECKS if settled else ())))

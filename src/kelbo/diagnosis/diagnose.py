@@ -1,14 +1,14 @@
 """What is wrong with a model, as its own numbers show."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import keras
 import numpy as np
 
 from kelbo.diagnosis.collapse import check_collapse
 from kelbo.diagnosis.finding import Diagnosis, Finding, gravest_first
-from kelbo.diagnosis.finite import check_finite
+from kelbo.diagnosis.finite import check_finite, overflow
 from kelbo.diagnosis.floor import check_floor
 from kelbo.diagnosis.ignored_z import check_ignored_z
 from kelbo.diagnosis.kl_weight import check_kl_weight
@@ -104,8 +104,15 @@ def _diagnose(
         if finding is not None:
             return Diagnosis(name, (finding,), {}, unmeasured)
     observation = observe(subject, x, target, likelihood, weights, kl_of_epochs, seed)
-    findings = [found for check in CHECKS if (found := check(observation)) is not None]
-    return Diagnosis(name, gravest_first(findings), observation.figures, unmeasured)
+    findings = gravest_first(examine(observation, CHECKS))
+    return Diagnosis(name, findings, observation.figures, unmeasured)
+
+
+def examine(observation: Observation, checks: Iterable[Check]) -> list[Finding]:
+    """What the checks find; of figures that are not finite, why they are not."""
+    if not observation.is_finite:
+        return [check_log_var(observation) or overflow(observation)]
+    return [found for check in checks if (found := check(observation)) is not None]
 
 
 def _rows(subject: Subject | None, data: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from kelbo.diagnosis.finding import Finding
+from kelbo.diagnosis.observation import Observation
 from kelbo.diagnosis.subject import Subject
 
 _LEARNING_RATE = (
@@ -45,6 +46,19 @@ def check_finite(subject: Subject, x: np.ndarray) -> Finding | None:
         meaning="Data and weights are finite; what this layer makes of them is not.",
         cure=f"Bound what enters it, as log_var by keras.ops.clip(log_var, -20, 10). "
         f"{_LEARNING_RATE}.",
+    )
+
+
+def overflow(observation: Observation) -> Finding:
+    """The finding of an observation that is not finite though every layer's output is."""
+    kl = observation.kl
+    what = "log p(x|z)" if kl is None or np.isfinite(kl).all() else "The KL"
+    return Finding(
+        name="not-finite",
+        severity="error",
+        title=f"{what} is not finite",
+        meaning="Every layer's output is finite, but too large: mu^2 or the loss overflows.",
+        cure=f"{_LEARNING_RATE}.",
     )
 
 

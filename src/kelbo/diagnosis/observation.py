@@ -72,9 +72,9 @@ class Observation:
 
     @property
     def figures(self) -> dict[str, Any]:
-        """The figures of a diagnosis, under the names of evaluation.json; what is None is left out.
+        """The figures of a diagnosis, under the names of evaluation.json.
 
-        `reconstruction` is of one draw of z for each datum.
+        What is not known or not finite is left out. `reconstruction` is of one draw of z a datum.
         """
         reconstruction = None if self.log_px_z is None else float(self.log_px_z.mean())
         kl = None if self.kl is None else float(self.kl.sum())
@@ -93,7 +93,11 @@ class Observation:
             "reconstruction_weight": None if weights is None else weights.reconstruction,
             "kl_weight": None if weights is None else weights.kl,
         }
-        return {name: value for name, value in figures.items() if value is not None}
+        return {
+            name: value
+            for name, value in figures.items()
+            if value is not None and (isinstance(value, str) or np.isfinite(value).all())
+        }
 
 
 def observe(
