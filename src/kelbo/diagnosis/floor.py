@@ -11,9 +11,12 @@ from kelbo.distributions.distribution import Distribution
 
 
 def check_floor(observation: Observation) -> Finding | None:
-    """Find a reconstruction below that of independent pixels with the data's own means."""
+    """Find a reconstruction below that of independent pixels with the data's own means.
+
+    A collapsed model comes no further than there, which is said already.
+    """
     floor = independent_pixels(observation)
-    if floor is None or observation.log_px_z is None:
+    if floor is None or observation.log_px_z is None or not len(observation.active):
         return None
     reconstruction = float(observation.log_px_z.mean())
     if reconstruction >= floor:
