@@ -91,6 +91,13 @@ def _diagnose(
         return Diagnosis(name, (finding,), {}, {})
     target = _as_decoded(subject, x, y)
     weights, unmeasured = None, {}
+    # Where every likelihood that the model may mean has one support, it is known before training.
+    supports = set(subject.supports.values())
+    if len(supports) == 1:
+        likelihood = subject.only_likelihood or "decoder that ends in a sigmoid"
+        finding = check_support(target, likelihood, supports.pop())
+        if finding is not None:
+            return Diagnosis(name, (finding,), {}, {})
     if subject.prior is not None:
         try:
             weights = measure_loss_weights(subject, x, y, target)

@@ -9,6 +9,9 @@ from kelbo.diagnosis.observation import Observation
 from kelbo.distributions import Bernoulli, ContinuousBernoulli, Normal
 from kelbo.distributions.distribution import Distribution
 
+# Nats: a decoder that gives the mean image is as good as independent pixels, not worse.
+_ROUNDING = 0.01
+
 
 def check_floor(observation: Observation) -> Finding | None:
     """Find a reconstruction below that of independent pixels with the data's own means.
@@ -19,7 +22,7 @@ def check_floor(observation: Observation) -> Finding | None:
     if floor is None or observation.log_px_z is None or not len(observation.active):
         return None
     reconstruction = float(observation.log_px_z.mean())
-    if reconstruction >= floor:
+    if reconstruction >= floor - _ROUNDING:
         return None
     return Finding(
         name="below-independent-pixels",
