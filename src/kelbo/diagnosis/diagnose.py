@@ -94,8 +94,8 @@ def _diagnose(
     # Where every likelihood that the model may mean has one support, it is known before training.
     supports = set(subject.supports.values())
     if len(supports) == 1:
-        likelihood = subject.only_likelihood or "decoder that ends in a sigmoid"
-        finding = check_support(target, likelihood, supports.pop())
+        owner = subject.only_likelihood or "decoder that ends in a sigmoid"
+        finding = check_support(target, owner, supports.pop())
         if finding is not None:
             return Diagnosis(name, (finding,), {}, {})
     if subject.prior is not None:
