@@ -48,6 +48,7 @@ docs: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.streaming --page
 	$(BIN)/kelbo recipes table --out docs/recipes.md
 	$(BIN)/kelbo recipes table --format html --out docs/recipes.html
+	$(BIN)/python -m kelbo.doctor.page docs/doctor.md
 
 $(BIN)/python:
 	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -43,6 +43,7 @@ def test_an_answer_has_all_its_parts():
         "Repaired:",
         "def compute_loss(",
         "kelbo recipes show 8-compute-loss",
+        "kelbo doctor YOUR_SCRIPT.py  # KLB108 shows the place",
         "keras-io 1112",
     ):
         assert part in result.out
@@ -84,6 +85,7 @@ def test_json_is_one_object():
     assert found["family"] == "B"
     assert found["family_title"] == FAMILIES["B"]
     assert found["see"] == ["kelbo recipes show 8-compute-loss"]
+    assert found["rules"] == ["KLB108"]
     assert all(isinstance(found[key], str) and found[key] for key in ("why", "rule", "repair"))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kelbo.objectives.beta import beta_from_mean_weights, format_beta
+from kelbo.beta import beta_from_mean_weights, format_beta
 
 ROOT = Path(__file__).parents[2]
 COMMENT = r"^<!-- (.*) -->$"

@@ -10,6 +10,7 @@ import typer
 
 import kelbo
 from kelbo.cli.console import say
+from kelbo.cli.doctor import doctor
 from kelbo.cli.evaluate import evaluate
 from kelbo.cli.explain import explain
 from kelbo.cli.info import info
@@ -58,7 +59,7 @@ def _root(
     pass
 
 
-for command in (train, evaluate, sample, reconstruct, report, explain, info):
+for command in (train, evaluate, sample, reconstruct, report, explain, doctor, info):
     app.command()(command)
 app.add_typer(recipes, name="recipes")
 

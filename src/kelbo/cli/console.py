@@ -84,6 +84,20 @@ def print_facts(rows: list[tuple[str, str]]) -> None:
         print(f"{name:<{names}}  {value}")
 
 
+def show_code(code: str, console: Console) -> None:
+    """Print Python, indented: in colours on a terminal, plain elsewhere."""
+    code = textwrap.indent(code, " " * 4)
+    if not console.is_terminal:
+        console.print(Text(code), soft_wrap=True)
+        return
+    from rich.syntax import Syntax
+
+    syntax = Syntax(code, "python", theme="ansi_dark", background_color="default")
+    highlighted = syntax.highlight(code)
+    highlighted.rstrip()
+    console.print(highlighted, soft_wrap=True)
+
+
 def start_backend(name: str | None) -> str:
     """Choose the Keras backend, import Keras quietly, and say which backend it is.
 

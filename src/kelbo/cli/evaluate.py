@@ -145,7 +145,7 @@ def print_result(directory: RunDirectory, figures: dict[str, Any], as_json: bool
 
 def _rows(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Name, value and remark of every figure that there is."""
-    from kelbo.objectives.beta import format_beta
+    from kelbo.beta import format_beta
 
     rows = [("Test images", f"{figures['images']:,}", "")]
     floors = figures.get("floors", {})

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from kelbo.cli.console import JsonOption, print_json
+from kelbo.cli.console import JsonOption, print_json, show_code
 from kelbo.errors import UnexplainedError, UsageError
 
 if TYPE_CHECKING:
@@ -110,10 +110,18 @@ def _as_json(explanation: "Explanation") -> dict[str, Any]:
         "repaired": explanation.repaired,
         "recipe": explanation.recipe,
         "see": explanation.commands,
+        "rules": _rules(explanation),
         "symptom": explanation.symptom.message,
         "printed_by": explanation.symptom.printed_by,
         "sources": list(explanation.sources),
     }
+
+
+def _rules(explanation: "Explanation") -> list[str]:
+    """The codes of the doctor's rules that find the same in a script."""
+    from kelbo.doctor import all_rules
+
+    return [rule.code for rule in all_rules() if rule.explanation == explanation.name]
 
 
 def _show(explanation: "Explanation", console: Console) -> None:
@@ -153,24 +161,15 @@ def _show(explanation: "Explanation", console: Console) -> None:
         if code:
             console.print()
             print_text(f"{label}:", 2, "dim")
-            _show_code(code, console)
-    if explanation.commands:
+            show_code(code, console)
+    codes = _rules(explanation)
+    if explanation.commands or codes:
         head("See")
         for command in explanation.commands:
             console.print(Text(f"  {command}"), soft_wrap=True)
+        if codes:
+            line = f"  kelbo doctor YOUR_SCRIPT.py  # {', '.join(codes)} shows the place"
+            console.print(Text(line), soft_wrap=True)
     if explanation.sources:
         console.print()
         print_text(f"Reported as: {', '.join(explanation.sources)}", 0, "dim")
-
-
-def _show_code(code: str, console: Console) -> None:
-    code = textwrap.indent(code, " " * 4)
-    if not console.is_terminal:
-        console.print(Text(code), soft_wrap=True)
-        return
-    from rich.syntax import Syntax
-
-    syntax = Syntax(code, "python", theme="ansi_dark", background_color="default")
-    highlighted = syntax.highlight(code)
-    highlighted.rstrip()
-    console.print(highlighted, soft_wrap=True)

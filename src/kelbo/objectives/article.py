@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from kelbo.beta import beta_from_mean_weights
 from kelbo.distributions.distribution import Tensor
 from kelbo.errors import UsageError
-from kelbo.objectives.beta import beta_from_mean_weights
 from kelbo.objectives.objective import Objective, elbo_terms
 from kelbo.trace import Trace
 

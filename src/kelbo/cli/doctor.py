@@ -1,0 +1,221 @@
+"""`kelbo doctor`: what is wrong with a VAE script, and the way out."""
+
+import enum
+import os
+import sys
+import textwrap
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from kelbo.cli.console import print_json, say, show_code
+from kelbo.errors import UsageError
+
+if TYPE_CHECKING:
+    from kelbo.doctor import Finding, Rule, Skipped, Source
+
+_WIDTH = 88
+_STDIN = "-"
+
+
+class Format(enum.StrEnum):
+    """How findings are written."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+    SARIF = "sarif"
+
+
+PathsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="PATH...",
+        help="Scripts, notebooks and folders; - to read a script from stdin.",
+        show_default=False,
+    ),
+]
+ExplainOption = Annotated[
+    str | None,
+    typer.Option(metavar="CODE", help="Explain a rule, as KLB101, or every rule: all."),
+]
+SelectOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="CODES", help="Only these rules: codes or their beginnings, as KLB1,KLB204."
+    ),
+]
+IgnoreOption = Annotated[
+    list[str] | None, typer.Option(metavar="CODES", help="All rules but these.")
+]
+FormatOption = Annotated[Format, typer.Option("--format", help="How findings are written.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
+
+
+def doctor(
+    paths: PathsArgument = None,
+    explain: ExplainOption = None,
+    select: SelectOption = None,
+    ignore: IgnoreOption = None,
+    format: FormatOption = Format.TEXT,
+    json: JsonOption = False,
+) -> None:
+    """Read VAE scripts and say what is wrong with them; nothing of them is run.
+
+    Exits with 1 when there is an error, and with 0 when there are only warnings, or nothing.
+    A comment [bold]# noqa: KLB101[/bold] turns a rule off on its line.
+
+    Example: [bold]kelbo doctor train.py notebooks/[/bold], or
+    [bold]kelbo doctor --explain KLB101[/bold]
+    """
+    from kelbo import doctor as reader
+
+    rules = reader.select(_codes(select), _codes(ignore))
+    if explain is not None:
+        wanted = reader.select(() if explain.lower() == "all" else (explain,))
+        console = Console(highlight=False)
+        for number, rule in enumerate(wanted):
+            if number:
+                console.print()
+            _explain(rule, console)
+        return
+    if not paths:
+        raise UsageError(
+            "Expected a script, a notebook or a folder, received none: kelbo doctor train.py"
+        )
+    findings: list[tuple[str, Finding]] = []
+    skipped: list[Skipped] = []
+    files = 0
+    console = Console(highlight=False)
+    format = Format.JSON if json else format
+    for source in _sources(paths):
+        not_read = [source] if isinstance(source, reader.Skipped) else source.skipped
+        for skip in not_read:
+            say(f"{skip.path} is skipped: {skip.reason}", style="yellow")
+        skipped += not_read
+        if isinstance(source, reader.Skipped):
+            continue
+        files += 1
+        for finding in reader.examine(source, rules):
+            findings.append((source.path, finding))
+            if format is Format.TEXT:
+                _show(source, finding, console)
+            elif format is Format.GITHUB:
+                from kelbo.doctor.formats import as_github
+
+                print(as_github(source.path, finding))
+    if format is Format.TEXT:
+        _sum_up(findings, files, console)
+    elif format is Format.JSON:
+        from kelbo.doctor.formats import as_json
+
+        print_json(as_json(findings, skipped, files))
+    elif format is Format.SARIF:
+        from kelbo.doctor.formats import as_sarif
+
+        print_json(as_sarif(findings, skipped, rules))
+    errors = any(finding.rule.severity is reader.Severity.ERROR for _, finding in findings)
+    if errors or (skipped and not files):
+        raise typer.Exit(1)
+
+
+def _codes(given: list[str] | None) -> list[str]:
+    """Codes that are given one by one, or with commas between them."""
+    return [code for text in given or () for code in text.replace(",", " ").split()]
+
+
+def _sources(paths: list[str]) -> Iterator["Source | Skipped"]:
+    """What can be read of the paths, and what not, one after the other."""
+    from kelbo import doctor as reader
+
+    for path in paths:
+        if path != _STDIN and not os.path.lexists(path):
+            raise UsageError(f"There is no file or folder {path}.")
+    for found in reader.find(path for path in paths if path != _STDIN):
+        yield reader.load(found) if isinstance(found, str) else found
+    if _STDIN in paths:
+        if sys.stdin is None or sys.stdin.isatty():
+            raise UsageError("Expected a script from stdin, as in: kelbo doctor - < train.py")
+        yield reader.read_stream(getattr(sys.stdin, "buffer", sys.stdin))
+
+
+def _show(source: "Source", finding: "Finding", console: Console) -> None:
+    """Print one finding: where, what, the line itself, the paragraph, and where there is more."""
+    from kelbo.doctor.formats import location
+
+    place, rule = finding.place, finding.rule
+    colour = "red" if rule.severity == "error" else "yellow"
+    head = Text.assemble(
+        (location(source.path, finding), "bold"),
+        " ",
+        (rule.code, f"bold {colour}"),
+        " ",
+        (rule.title, "bold"),
+        ("" if rule.severity == "error" else " (warning)", "dim"),
+    )
+    console.print(head, soft_wrap=True)
+    if console.is_terminal and place is not None:
+        line = source.line(finding.node)
+        console.print(Text.assemble(("  │ ", "dim"), line), soft_wrap=True)
+        length = place.end_column - place.column if place.end_line == place.line else 1
+        marks = " " * (place.column - 1) + "^" * max(1, min(length, len(line)))
+        console.print(Text.assemble(("  │ ", "dim"), (marks, colour)), soft_wrap=True)
+    width = min(console.width, _WIDTH)
+    _print_filled(finding.text, width, console)
+    _print_filled("See: " + "; ".join(rule.see), width, console, "dim")
+    console.print()
+
+
+def _print_filled(text: str, width: int, console: Console, style: str = "") -> None:
+    lines = textwrap.fill(
+        text,
+        width,
+        initial_indent="  ",
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    console.print(Text(lines, style), soft_wrap=True)
+
+
+def _sum_up(findings: "list[tuple[str, Finding]]", files: int, console: Console) -> None:
+    errors = sum(finding.rule.severity == "error" for _, finding in findings)
+    warnings = len(findings) - errors
+    read = _count(files, "file")
+    if not findings:
+        console.print(Text(f"Nothing found in {read}.", "green"))
+        return
+    counts = [_count(n, kind) for n, kind in ((errors, "error"), (warnings, "warning")) if n]
+    damaged = len({path for path, _ in findings})
+    console.print(Text(f"{' and '.join(counts)} in {damaged} of {read}.", "bold"))
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def _explain(rule: "Rule", console: Console) -> None:
+    """Print the docstring of a rule: in colours on a terminal, plain elsewhere."""
+    console.print(Text.assemble((rule.code, "bold cyan"), " ", (rule.title, "bold")))
+    console.print(Text(str(rule.severity), "dim"))
+    for head, text in rule.sections().items():
+        console.print()
+        console.print(Text(head, "bold cyan"))
+        if text.startswith("```"):
+            code = "\n".join(text.splitlines()[1:-1])
+            show_code(code, console)
+        else:
+            for paragraph in text.split("\n\n"):
+                _print_filled(" ".join(paragraph.split()), min(console.width, _WIDTH), console)
+    if rule.generations:
+        console.print()
+        console.print(Text("On which Keras", "bold cyan"))
+        for keras, what in rule.generations:
+            _print_filled(f"{keras}: {what}", min(console.width, _WIDTH), console)
+    console.print()
+    console.print(Text("See", "bold cyan"))
+    for place in rule.see[1:] or ["docs/doctor.md"]:
+        console.print(Text(f"  {place}"), soft_wrap=True)

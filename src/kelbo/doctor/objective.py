@@ -1,0 +1,295 @@
+"""The two terms of the ELBO in a script's arithmetic, and what each of them weighs.
+
+The KL divergence of N(mu, sigma^2) from N(0, 1), with L = log sigma^2, is in each latent dimension
+
+    KL_j = -0.5 (1 + L - mu^2 - e^L)
+
+(Kingma and Welling, 2014, appendix B). It is looked for in this form, whatever its order, its
+reductions and the factors in front of it are.
+"""
+
+import ast
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kelbo.doctor import library
+from kelbo.doctor.expressions import Atom, Divergence, Expression, Operation, Reduction
+from kelbo.doctor.program import Program
+from kelbo.doctor.values import Instance, Items, Shape, Step, Table, Tensor, Value, options
+
+
+@dataclass(frozen=True)
+class KL:
+    """1 + L - mu^2 - e^L, times a number.
+
+    Args:
+        mean: mu.
+        log_var: L.
+        factor: the number; None where the formula is not quite this.
+        mistake: what is wrong with it; empty where nothing is.
+    """
+
+    mean: Expression
+    log_var: Expression
+    factor: float | None
+    mistake: str = ""
+
+
+@dataclass(frozen=True)
+class Term:
+    """A part of a loss.
+
+    Args:
+        content: what it is.
+        factor: the number in front of it.
+        weights: other factors, of which the value is not known.
+        reductions: what it is summed or averaged over, the innermost last.
+    """
+
+    content: KL | Divergence
+    factor: float = 1.0
+    weights: tuple[Atom, ...] = ()
+    reductions: tuple[Reduction, ...] = ()
+
+    @property
+    def shape(self) -> Shape | None:
+        """Of the tensor that is reduced first; None if it cannot be told."""
+        return self.reductions[-1].shape if self.reductions else None
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss that the script hands to Keras or differentiates.
+
+    Args:
+        node: where.
+        value: what it is.
+        step: the training step that it is computed in.
+        by_layer: whether it is given to add_loss.
+    """
+
+    node: ast.AST
+    value: Tensor
+    step: Step | None
+    by_layer: bool = False
+
+    @property
+    def terms(self) -> list[Term]:
+        """Its parts that are KL terms and reconstruction losses."""
+        return list(terms(self.value.expression))
+
+
+def terms(
+    expression: Expression,
+    factor: float = 1.0,
+    weights: tuple[Atom, ...] = (),
+    reductions: tuple[Reduction, ...] = (),
+) -> Iterator[Term]:
+    """The KL terms and the reconstruction losses in an expression."""
+    found = match_kl(expression)
+    if found is not None:
+        yield Term(found, factor, weights, reductions)
+        return
+    for coefficient, atoms in expression.terms:
+        whole = factor * coefficient
+        reduced = [atom for atom in atoms if isinstance(atom, Reduction)]
+        contents = [atom for atom in map(_divergence, atoms) if atom is not None]
+        if len(reduced) == 1 and not contents:
+            (one,) = reduced
+            others = tuple(atom for atom in atoms if atom is not one)
+            yield from terms(one.argument, whole, weights + others, (*reductions, one))
+        elif len(contents) == 1 and not reduced:
+            others = tuple(atom for atom in atoms if _divergence(atom) is None)
+            yield Term(contents[0], whole, weights + others, reductions)
+
+
+def _divergence(atom: Atom) -> Divergence | None:
+    """A reconstruction loss, also one that is written out: the square of a difference."""
+    if isinstance(atom, Divergence):
+        return atom
+    if isinstance(atom, Operation) and atom.name == "square" and len(atom.argument.terms) == 2:
+        (one, left), (other, right) = atom.argument.terms
+        if one == -other and len(left) == len(right) == 1:
+            signs = {1.0: left[0], -1.0: right[0]} if one > 0 else {1.0: right[0], -1.0: left[0]}
+            return Divergence(
+                "squared_error",
+                Expression(((1.0, (signs[1.0],)),)),
+                Expression(((1.0, (signs[-1.0],)),)),
+            )
+    return None
+
+
+def match_kl(expression: Expression) -> KL | None:
+    """The KL term that an expression is, or None where it is something else."""
+    constant = 0.0
+    exponentials: list[tuple[float, Expression]] = []
+    squares: list[tuple[float, Expression]] = []
+    others: list[tuple[float, Atom]] = []
+    for coefficient, atoms in expression.terms:
+        if not atoms:
+            constant = coefficient
+        elif len(atoms) != 1:
+            return None
+        elif isinstance(atoms[0], Operation) and atoms[0].name in ("exp", "square"):
+            kind = exponentials if atoms[0].name == "exp" else squares
+            kind.append((coefficient, atoms[0].argument))
+        else:
+            others.append((coefficient, atoms[0]))
+    if len(exponentials) == 1 and len(squares) <= 1 and 1 <= len(others) <= 2:
+        return _of_log_var(constant, exponentials[0], squares, others)
+    if not exponentials and len(squares) == 2 and len(others) == 1:
+        return _of_sigma(constant, squares, others[0])
+    return None
+
+
+def _of_log_var(
+    constant: float,
+    exponential: tuple[float, Expression],
+    squares: list[tuple[float, Expression]],
+    others: list[tuple[float, Atom]],
+) -> KL | None:
+    factor, log_var = -exponential[0], exponential[1]
+    if len(log_var.terms) != 1:
+        return None
+    scale, source = log_var.terms[0]
+    linear = [coefficient for coefficient, atom in others if (atom,) == source]
+    if len(linear) != 1:
+        return None
+    rest = [(coefficient, atom) for coefficient, atom in others if (atom,) != source]
+    sizes = {abs(factor), abs(constant), abs(linear[0])}
+    if not squares and len(rest) == 1 and sizes == {abs(rest[0][0])}:
+        mean = Expression(((1.0, (rest[0][1],)),))
+        return KL(mean, log_var, None, "the mean is not squared")
+    if len(squares) != 1 or rest:
+        return None
+    return _judge(constant, factor, squares[0], log_var, linear[0], scale)
+
+
+def _of_sigma(
+    constant: float, squares: list[tuple[float, Expression]], other: tuple[float, Atom]
+) -> KL | None:
+    coefficient, atom = other
+    if not isinstance(atom, Operation) or atom.name != "log":
+        return None
+    sigmas = [square for square in squares if square[1] == atom.argument]
+    means = [square for square in squares if square[1] != atom.argument]
+    if len(sigmas) != 1 or len(means) != 1:
+        return None
+    log_var = Expression(((2.0, (atom,)),))
+    return _judge(constant, -sigmas[0][0], means[0], log_var, coefficient, 2.0)
+
+
+def _judge(
+    constant: float,
+    factor: float,
+    square: tuple[float, Expression],
+    log_var: Expression,
+    linear: float,
+    scale: float,
+) -> KL | None:
+    """Whether the parts fit together: factor (1 + L - mu^2 - e^L), L = scale * source."""
+    squared, mean = square
+
+    def kl(mistake: str = "") -> KL:
+        return KL(mean, log_var, None if mistake else factor, mistake)
+
+    if math.isclose(linear, factor * scale) and math.isclose(squared, -factor):
+        return kl()
+    if squared * factor > 0:
+        return kl("mu^2 has the wrong sign")
+    if linear * scale * factor < 0:
+        return kl("log_var has the wrong sign")
+    if math.isclose(squared, -factor) and math.isclose(constant, factor):
+        return kl("the variance in it is not the exponential of the log-variance in it")
+    return None  # of another prior, perhaps
+
+
+def losses(program: Program) -> Iterator[Loss]:
+    """Every loss that the script hands to Keras or differentiates."""
+
+    def each(
+        value: Value | None, node: ast.AST, step: Step | None, by_layer: bool = False
+    ) -> Iterator[Loss]:
+        for option in options(value):
+            if isinstance(option, Tensor):
+                yield Loss(program.origin(option, node), option, step, by_layer)
+
+    for step, result in program.results:
+        if step.kind in ("loss", "compute_loss"):
+            yield from each(result, step.function.node, step)
+    for call in program.calls:
+        if call.method == "add_loss":
+            yield from each(call.arguments.get(0, "losses", "loss"), call.node, call.step, True)
+        elif call.method == "gradient":
+            yield from each(call.arguments.get(0, "target"), call.node, call.step)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much one element of a term counts in the loss of one datum.
+
+    Args:
+        weight: of one pixel or one latent dimension.
+        elements: how many there are.
+        divided: by how much the reductions divide.
+    """
+
+    weight: float
+    elements: int
+    divided: float
+
+
+def scale(term: Term, shape: Shape | None = None) -> Scale | None:
+    """What an element of a term weighs; None if it cannot be told.
+
+    Args:
+        term: the part of a loss.
+        shape: of what is reduced first, where the script does not say.
+    """
+    shape = term.shape if term.shape is not None else shape
+    if shape is None or not shape or term.weights:
+        return None
+    elements = library.volume(shape)
+    if not elements:
+        return None
+    divided, left = 1.0, shape
+    for reduction in reversed(term.reductions):
+        axes = reduction.axes
+        if axes is not None and any(not -len(left) <= axis < len(left) for axis in axes):
+            return None
+        gone = set(range(len(left))) if axes is None else {axis % len(left) for axis in axes}
+        sizes = [left[place] for place in gone]
+        if any(map(library.has_batch, sizes)) and reduction.how == "sum":
+            return None  # over the batch too
+        if reduction.how == "mean":
+            divided *= library.volume(sizes) or 1
+        left = library.reduced(left, axes, reduction.keepdims) or ()
+    # What a loss function leaves beside the batch, Keras averages.
+    divided *= library.volume(left) or 1
+    return Scale(term.factor / divided, elements, divided)
+
+
+def compiled_reconstruction(value: Value | None, shape: Shape | None) -> Term | None:
+    """The reconstruction loss that compile is given by name, or as one of Keras's losses."""
+    for option in options(value):
+        name = library.text(option) or ""
+        if isinstance(option, Instance):
+            name = getattr(option.of, "name", "")
+        elif not name:
+            name = getattr(option, "name", "")
+        kind = library.loss_kind(str(name)) if not isinstance(option, Items | Table) else None
+        if kind is not None and shape:
+            whole = Reduction("mean", None, False, Expression(()), shape)
+            return Term(Divergence(kind, None, None, None), reductions=(whole,))
+    return None
+
+
+def images(program: Program) -> Shape | None:
+    """The shape of the data: of the largest Input there is."""
+    shapes = [
+        call.result.shape
+        for call in program.calls_of("keras.Input", "keras.layers.Input")
+        if isinstance(call.result, Tensor) and call.result.shape
+    ]
+    return max(shapes, key=lambda shape: library.volume(shape) or 0, default=None)

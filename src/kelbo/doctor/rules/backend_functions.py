@@ -1,0 +1,129 @@
+"""KLB401."""
+
+import ast
+from collections.abc import Iterator
+
+from kelbo.doctor.program import Program
+from kelbo.doctor.rule import Finding, Rule, Severity
+from kelbo.doctor.values import Known, options
+
+# What keras.backend still has in Keras 3.
+_STILL_THERE = {
+    "backend",
+    "clear_session",
+    "epsilon",
+    "floatx",
+    "get_uid",
+    "image_data_format",
+    "is_float_dtype",
+    "is_int_dtype",
+    "is_keras_tensor",
+    "result_type",
+    "set_epsilon",
+    "set_floatx",
+    "set_image_data_format",
+    "standardize_dtype",
+}
+# What keras.ops has under the same name.
+_SAME = frozenset(
+    """
+    abs all any arange argmax argmin batch_normalization binary_crossentropy cast
+    categorical_crossentropy clip concatenate cos ctc_decode cumprod cumsum dtype elu equal exp
+    expand_dims
+    eye greater greater_equal hard_sigmoid identity in_top_k less less_equal log logsumexp
+    max maximum mean min minimum ndim not_equal one_hot ones ones_like prod relu repeat
+    reshape round shape sigmoid sign sin softmax softplus softsign
+    sparse_categorical_crossentropy sqrt square squeeze stack std stop_gradient sum switch
+    tanh tile transpose var zeros zeros_like
+    """.split()
+)
+# What a function is called today, where it has another name.
+_TODAY = {
+    "random_normal": "keras.random.normal",
+    "random_uniform": "keras.random.uniform",
+    "truncated_normal": "keras.random.truncated_normal",
+    "dropout": "keras.random.dropout",
+    "pow": "keras.ops.power",
+    "permute_dimensions": "keras.ops.transpose",
+    "gather": "keras.ops.take",
+    "int_shape": "the attribute shape",
+    "flatten": "keras.ops.reshape",
+    "batch_dot": "keras.ops.matmul",
+    "dot": "keras.ops.matmul",
+    "constant": "keras.ops.convert_to_tensor",
+    "variable": "keras.Variable",
+    "eval": "keras.ops.convert_to_numpy",
+    "get_value": "keras.ops.convert_to_numpy",
+    "set_value": "the method assign of the variable",
+    "update": "the method assign of the variable",
+    "learning_phase": "the argument training of call",
+    "batch_flatten": "keras.ops.reshape",
+    "l2_normalize": "keras.ops.normalize",
+    "reverse": "keras.ops.flip",
+    "repeat_elements": "keras.ops.repeat",
+    "resize_images": "keras.ops.image.resize",
+    "map_fn": "keras.ops.map",
+    "print_tensor": "print",
+    "get_session": "nothing: there are no sessions",
+    "set_session": "nothing: there are no sessions",
+    "placeholder": "keras.Input",
+    "function": "a keras.Model",
+    "gradients": "tf.GradientTape",
+}
+
+
+class BackendFunctions(Rule):
+    """The script computes with `keras.backend`.
+
+    ## What it does
+    Reports functions of `keras.backend` that Keras 3 does not have, where `keras.backend` is that
+    of `import keras`. `tf.keras.backend` still has most of them, for TensorFlow alone. What stands
+    behind a look at the version is left alone.
+
+    ## Why is this bad
+    Keras 3 moved the operations to `keras.ops` and the random numbers to `keras.random`:
+    AttributeError, module 'keras.backend' has no attribute 'mean'.
+
+    ## Example
+    ```python
+    from keras import backend as K
+
+    kl = -0.5 * K.mean(1 + log_var - K.square(mu) - K.exp(log_var))
+    ```
+
+    ## Use instead
+    ```python
+    from keras import ops
+
+    kl = -0.5 * ops.mean(1 + log_var - ops.square(mu) - ops.exp(log_var))
+    ```
+    """
+
+    code = "KLB401"
+    title = "A function of keras.backend is gone"
+    severity = Severity.ERROR
+    explanation = "backend-function-gone"
+    docs = "docs/kl-loss.md, the four rules"
+
+    def check(self, program: Program) -> Iterator[Finding]:
+        """The first mention of each such function."""
+        seen: set[str] = set()
+        for reading in program.readings:
+            if reading.guarded:
+                continue
+            for option in options(reading.value):
+                if not isinstance(option, Known) or option != reading.value:
+                    continue
+                head, _, name = option.spelled.rpartition(".")
+                if head == "keras.backend" and name not in _STILL_THERE | seen:
+                    if isinstance(reading.node, ast.Import):
+                        continue
+                    seen.add(name)
+                    today = f"keras.ops.{name}" if name in _SAME else _TODAY.get(name)
+                    yield self.finding(
+                        reading.node,
+                        f"Keras 3 has no keras.backend.{name}.",
+                        f"In its place there is {today}."
+                        if today is not None
+                        else "Look for it in keras.ops, whose names are those of NumPy.",
+                    )

@@ -1,0 +1,96 @@
+"""KLB503."""
+
+import ast
+from collections.abc import Iterator
+
+from kelbo.doctor.expressions import Noise, Opaque, of
+from kelbo.doctor.origins import Origins, atoms_of
+from kelbo.doctor.program import Program
+from kelbo.doctor.rule import Finding, Rule, Severity
+from kelbo.doctor.values import Function, Instance, Items, Tensor, Value, options
+from kelbo.doctor.words import dotted
+
+
+class TensorInAttribute(Rule):
+    """call keeps a tensor in an attribute.
+
+    ## What it does
+    Reports `self.x = ...` in the `call` of a layer or a model where the value is computed from its
+    inputs.
+
+    ## Why is this bad
+    `call` runs once, to record the step; the attribute holds a name from that recording. Read after
+    `fit` it is out of scope, and with `import keras` on JAX it is an escaped tracer.
+
+    ## Example
+    ```python
+    def call(self, x):
+        self.mu, self.log_var, z = self.encoder(x)
+        return self.decoder(z)
+    ```
+
+    ## Use instead
+    ```python
+    def call(self, x):
+        mu, log_var, z = self.encoder(x)
+        return {"x": self.decoder(z), "mu": mu, "log_var": log_var}
+    ```
+    """
+
+    code = "KLB503"
+    title = "call keeps a tensor in an attribute"
+    severity = Severity.WARNING
+    explanation = "tensor-out-of-scope"
+
+    def check(self, program: Program) -> Iterator[Finding]:
+        """Every such assignment."""
+        origins = Origins(program)
+        for made in program.classes:
+            call = made.body.get("call")
+            if not made.is_layer or not isinstance(call, Function):
+                continue
+            inputs = call.parameters[1:2]
+            for node in ast.walk(call.node):
+                if not isinstance(node, ast.Assign):
+                    continue
+                names = [name for target in node.targets for name in _attributes(target, call)]
+                value = program.value(node.value)
+                if names and _is_computed(value, program, inputs, origins):
+                    yield self.finding(
+                        node,
+                        f"{made.name}.call stores a tensor of this batch in {names[0]}.",
+                        f"Keep it in a local name and return it from call; or hand what shall be "
+                        f"watched to a metric, self.tracker.update_state({names[0][5:]}).",
+                    )
+
+
+def _attributes(target: ast.expr, call: Function) -> list[str]:
+    """The attributes of self that an assignment sets."""
+    if isinstance(target, ast.Tuple | ast.List):
+        return [name for element in target.elts for name in _attributes(element, call)]
+    owner = call.parameters[0] if call.parameters else "self"
+    name = dotted(target) if isinstance(target, ast.Attribute) else ""
+    return [name] if name.startswith(f"{owner}.") and name.count(".") == 1 else []
+
+
+def _is_computed(value: Value, program: Program, inputs: list[str], origins: Origins) -> bool:
+    """Whether a value depends on the batch: on noise, on a layer's output, on the inputs."""
+    if isinstance(value, Items):
+        return bool(value.items) and all(
+            _is_computed(item, program, inputs, origins) for item in value.items
+        )
+    if not isinstance(value, Tensor):
+        return False
+    for atom in atoms_of(value):
+        if isinstance(atom, Noise):
+            return True
+        if isinstance(atom, Opaque):
+            source = Opaque(atom.key[:1])
+            if set(program.names.get(source, ())) & set(inputs):
+                return True
+            made = origins.call(Tensor(of(atom)))
+            if made and any(
+                isinstance(f, Instance) and f.is_layer for f in options(made[0].function)
+            ):
+                return True
+    return False

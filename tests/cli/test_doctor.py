@@ -1,0 +1,127 @@
+import io
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from kelbo.doctor import all_rules
+from tests.cli.program import kelbo, refused
+from tests.doctor.fixtures import FIXTURES
+
+BROKEN = next(f.path for f in FIXTURES if f.path.stem == "KLB104-broken")
+WARNED = next(f.path for f in FIXTURES if f.path.stem == "KLB301-broken")
+HEALTHY = next(f.path for f in FIXTURES if f.path.stem == "KLB104-healthy")
+
+
+def test_a_finding_has_place_code_title_paragraph_and_more():
+    result = kelbo("doctor", BROKEN)
+    assert (result.code, result.err) == (1, "")
+    first, *rest = result.out.splitlines()
+    assert re.match(rf"{re.escape(str(BROKEN))}:\d+:1 KLB104 Keras 3 has no add_loss", first)
+    text = " ".join(" ".join(rest).split())
+    for part in (
+        "vae.add_loss gets",
+        "Keras 2: works",
+        "Keras 3: a bare NotImplementedError",
+        "See: kelbo doctor --explain KLB104; kelbo recipes show 3-add-loss-kl --repair",
+        "1 error in 1 of 1 file.",
+    ):
+        assert part in text
+    assert "\x1b" not in result.out
+    assert max(map(len, rest)) <= 88
+
+
+def test_warnings_alone_and_no_finding_exit_0():
+    result = kelbo("doctor", WARNED)
+    assert result.code == 0
+    assert "1 warning in 1 of 1 file." in result.out
+    assert kelbo("doctor", HEALTHY).out == "Nothing found in 1 file.\n"
+    assert kelbo("doctor", WARNED, HEALTHY, BROKEN).code == 1
+
+
+def test_rules_are_chosen():
+    assert kelbo("doctor", BROKEN, "--ignore", "KLB1").code == 0
+    assert kelbo("doctor", BROKEN, "--select", "KLB2,KLB3").code == 0
+    assert kelbo("doctor", BROKEN, "--select", "KLB2", "--select", "KLB104").code == 1
+    assert "KLB999" in refused("doctor", BROKEN, "--select", "KLB999", code=2)
+
+
+def test_json_github_and_sarif():
+    (found,) = kelbo("doctor", BROKEN, "--json").json["findings"]
+    assert found["code"] == "KLB104"
+    assert kelbo("doctor", BROKEN, "--format", "json").json["files"] == 1
+    assert kelbo("doctor", BROKEN, "--format", "github").out.startswith("::error file=")
+    (run,) = kelbo("doctor", BROKEN, "--format", "sarif").json["runs"]
+    assert [result["ruleId"] for result in run["results"]] == ["KLB104"]
+    assert kelbo("doctor", HEALTHY, "--format", "github").out == ""
+
+
+@pytest.mark.parametrize("rule", all_rules(), ids=lambda rule: rule.code)
+def test_a_rule_is_explained(rule):
+    result = kelbo("doctor", "--explain", rule.code.lower())
+    assert result.code == 0
+    assert result.out.startswith(f"{rule.code} {rule.title}")
+    for head in ("What it does", "Why is this bad", "Example", "Use instead", "See"):
+        assert f"\n{head}\n" in result.out
+    assert "```" not in result.out
+
+
+def test_all_rules_are_explained_at_once():
+    out = kelbo("doctor", "--explain", "all").out
+    assert all(f"{rule.code} {rule.title}\n" in out for rule in all_rules())
+
+
+def test_stdin_is_a_script(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(BROKEN.read_bytes())))
+    result = kelbo("doctor", "-")
+    assert result.code == 1
+    assert result.out.startswith("<stdin>:")
+
+
+def test_bad_input_is_named_and_skipped_and_the_rest_goes_on(tmp_path):
+    (tmp_path / "old.py").write_text("print 'hello'\n")
+    (tmp_path / "good.py").write_text(BROKEN.read_text())
+    (tmp_path / "note.ipynb").write_text("{")
+    result = kelbo("doctor", tmp_path)
+    assert result.code == 1
+    assert "1 error in 1 of 1 file." in result.out
+    assert "old.py is skipped: it is written in Python 2: line 1" in result.err
+    assert "note.ipynb is skipped: it is no notebook" in result.err
+    assert kelbo("doctor", tmp_path / "old.py").code == 1
+    assert len(kelbo("doctor", tmp_path, "--json").json["skipped"]) == 2
+
+
+def test_wrong_usage_exits_2(tmp_path, monkeypatch):
+    assert "Expected a script" in refused("doctor", code=2)
+    assert "There is no file or folder" in refused("doctor", tmp_path / "missing.py", code=2)
+    assert "KLB101" in refused("doctor", "--explain", "KLB110", code=2)
+    monkeypatch.setattr(sys, "stdin", None)
+    assert "from stdin" in refused("doctor", "-", code=2)
+
+
+def test_a_terminal_gets_colours_and_the_line_itself(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    out = kelbo("doctor", BROKEN).out
+    assert "\x1b[" in out
+    assert "^" * 12 in out
+    assert "vae.add_loss(-0.125 * tf.reduce_mean" in re.sub(r"\x1b\[[\d;]*m", "", out)
+
+
+def test_no_framework_is_loaded():
+    script = (
+        "import sys\nfrom kelbo.cli import main\n"
+        "try:\n    main()\nfinally:\n"
+        "    print(sorted({'keras', 'tensorflow', 'jax', 'torch'} & set(sys.modules)))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script, "doctor", str(HEALTHY), "--json"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+    *content, loaded = run.stdout.splitlines()
+    assert loaded == "[]"
+    assert json.loads("\n".join(content))["files"] == 1

@@ -1,0 +1,37 @@
+"""Run scripts in this process's Keras and write down what became of each.
+
+Run as `python -m tests.doctor.run_fixtures JOBS.json RESULTS.json MODE`, MODE being eager or graph,
+with the environment variables that choose the Keras. A job is the path of a script; its result is
+"trains", or the exception.
+"""
+
+import json
+import re
+import runpy
+import sys
+import warnings
+
+
+def run(path):
+    try:
+        runpy.run_path(path, run_name="__main__")
+    except Exception as error:
+        message = re.sub(r"\x1b\[\d*m", "", str(error))
+        return f"{type(error).__name__}: {message}"
+    return "trains"
+
+
+def main(jobs, results, mode):
+    warnings.simplefilter("ignore")
+    if mode == "graph":
+        from tensorflow.python.framework.ops import disable_eager_execution
+
+        disable_eager_execution()
+    with open(jobs, encoding="utf-8") as file:
+        paths = json.load(file)
+    with open(results, "w", encoding="utf-8") as file:
+        json.dump({path: run(path) for path in paths}, file)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
