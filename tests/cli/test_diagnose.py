@@ -11,6 +11,7 @@ from kelbo.cli.diagnose import diagnose_model
 from kelbo.errors import DataError, RunError
 from kelbo.loading import load_model
 from kelbo.runs import METRICS, MODEL
+from tests.cli.program import kelbo
 
 
 def test_a_broken_model_exits_1_and_says_where(run, capsys):
@@ -45,6 +46,12 @@ def test_without_an_error_it_returns(run, tmp_path, capsys):
     shutil.copy(run / MODEL, tmp_path / "alone.keras")
     diagnose_model(tmp_path / "alone.keras", "mnist")
     assert "effective_beta" in capsys.readouterr().out
+
+
+def test_kelbo_doctor_asks_for_it(run):
+    result = kelbo("doctor", "--model", run / MODEL, "--data", "mnist", "--json")
+    assert result.code == 0
+    assert result.json["figures"]["effective_beta"] == pytest.approx(1.0, rel=3e-3)
 
 
 def test_what_cannot_be_read_is_one_error(run, images):
