@@ -29,7 +29,7 @@ PAGE = ROOT / "docs" / "speed.md"
 
 # Images in an epoch: some seconds' worth.
 MAIN = {
-    "cpu": {128: 2_560, 1024: 4_096, 4096: 4_096},
+    "cpu": {128: 1_280, 1024: 2_048, 4096: 4_096},
     "gpu": dict.fromkeys((128, 1024, 4096), 60_000),
 }
 IWAE = {
@@ -37,11 +37,11 @@ IWAE = {
     "gpu": Work(20_000, 128, importance_samples=50),
 }
 COLOUR = {
-    "cpu": Work(256, 64, side=96, channels=3),
+    "cpu": Work(64, 32, side=96, channels=3),
     "gpu": Work(20_000, 128, side=96, channels=3),
 }
-SIDES = (28, 64, 96, 128)
-LATENTS = (2, 16, 128, 512)
+SIDES = (28, 64, 128)
+LATENTS = (2, 32, 512)
 ROWS = (10_000, 100_000, 1_000_000)
 PARTS = ("main", "iwae", "colour", "growth")
 
@@ -79,7 +79,7 @@ def measure(device: str, parts: list[str], batches: list[int], names: list[str],
             for work in works:
                 print(f"growth with {curve}: {getattr(work, curve)}", file=sys.stderr)
                 # One after the other: memory is what one process takes on an idle machine.
-                done = [race(replace(work, precision=precision), [n], device, 2) for n in kelbos]
+                done = [race(replace(work, precision=precision), [n], device, 1) for n in kelbos]
                 points.append(merged(done))
             yield "growth", curve, points
 

@@ -7,11 +7,11 @@ INTRODUCTION = """# Speed
 
 Training images a second of kelbo and of its peers on the same work: the article's network
 (492,577 parameters on 28x28x1), MNIST, Adam. Every contestant starts from the same weights and
-minimises the same loss. In each round every one trains an epoch, in turn; the figure is the median
-of the timed rounds, after an epoch to warm up, with the slowest and the fastest. *vs kelbo* is the
-median, over the rounds, of its speed divided by that of kelbo's fastest backend here; *CPU* is the
-processor time of an image, which other programs on the machine disturb less. *Loss* is the last
-epoch's in nats: nobody wins by doing less.
+minimises the same loss. In each round every one trains two epochs, in turn, of which the second is
+timed; the figure is the median of the rounds, after one to warm up, with the slowest and the
+fastest. *vs kelbo* is the median, over the rounds, of its speed divided by that of kelbo's fastest
+backend here; *CPU* is the processor time of an image, which other programs on the machine disturb
+less. *Loss* is the last epoch's in nats: nobody wins by doing less.
 
 kelbo is `compile("adam")` and `fit`, with no option set. PyTorch's rows keep the data on the device
 and use no DataLoader. Made by `python -m benchmarks.speed` from benchmarks/results/speed.json.
