@@ -23,11 +23,13 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Race kelbo against its peers: DEVICE=cpu or gpu. Then images in memory, in files and in the cache,
-# against one another. `docs` makes the pages from what is stored.
+# Race kelbo against its peers: DEVICE=cpu or gpu. Then the bound against a plain loop, and images in
+# memory, in files and in the cache against one another. `docs` makes the pages from what is stored.
 DEVICE ?= cpu
 benchmark: $(VENV)/.peers
 	$(BIN)/python -m benchmarks.speed --device $(DEVICE)
+	KERAS_BACKEND=tensorflow $(BIN)/python -m benchmarks.evaluation
+	KERAS_BACKEND=jax $(BIN)/python -m benchmarks.evaluation
 	KERAS_BACKEND=tensorflow $(BIN)/python -m benchmarks.streaming
 	KERAS_BACKEND=jax $(BIN)/python -m benchmarks.streaming
 	KERAS_BACKEND=torch $(BIN)/python -m benchmarks.streaming

@@ -12,12 +12,14 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from benchmarks.speed.contestants import ENTRIES
-from benchmarks.speed.page import page
+from benchmarks.speed.page import final, finalists, is_final, page
 from benchmarks.speed.race import race
 from benchmarks.speed.work import Work
 from kelbo import runs
@@ -29,7 +31,7 @@ PAGE = ROOT / "docs" / "speed.md"
 
 # Images in an epoch: some seconds' worth.
 MAIN = {
-    "cpu": {128: 2_560, 1024: 4_096, 4096: 4_096},
+    "cpu": {128: 1_280, 1024: 2_048, 4096: 4_096},
     "gpu": dict.fromkeys((128, 1024, 4096), 60_000),
 }
 IWAE = {
@@ -37,13 +39,14 @@ IWAE = {
     "gpu": Work(20_000, 128, importance_samples=50),
 }
 COLOUR = {
-    "cpu": Work(256, 64, side=96, channels=3),
+    "cpu": Work(64, 32, side=96, channels=3),
     "gpu": Work(20_000, 128, side=96, channels=3),
 }
-SIDES = (28, 64, 96, 128)
-LATENTS = (2, 16, 128, 512)
+SIDES = (28, 64, 128)
+LATENTS = (2, 32, 512)
 ROWS = (10_000, 100_000, 1_000_000)
-PARTS = ("main", "iwae", "colour", "growth")
+PARTS = ("main", "iwae", "colour", "finals", "growth")
+FINALISTS = 4
 
 
 def growth(device: str) -> dict[str, list[Work]]:
@@ -58,8 +61,18 @@ def growth(device: str) -> dict[str, list[Work]]:
     }
 
 
-def measure(device: str, parts: list[str], batches: list[int], names: list[str], rounds: int):
-    """Run the parts one after the other, handing over each when it is done."""
+def measure(
+    device: str,
+    parts: list[str],
+    batches: list[int],
+    names: list[str],
+    rounds: int,
+    stored: dict[str, dict],
+) -> Iterator[tuple[str, str, Any]]:
+    """Run the parts one after the other, handing over each when it is done.
+
+    `stored` has all heats so far, which are those that have finals.
+    """
     precision = {"cpu": "float32", "gpu": "bfloat16"}[device]
     heats: dict[str, Work] = {}
     if "main" in parts:
@@ -72,6 +85,14 @@ def measure(device: str, parts: list[str], batches: list[int], names: list[str],
     for title, work in heats.items():
         print(title, file=sys.stderr)
         yield "heats", title, race(replace(work, precision=precision), names, device, rounds)
+    if "finals" in parts:
+        for title, entry in list(stored.items()):
+            if is_final(title):
+                continue
+            print(final(title), file=sys.stderr)
+            chosen = finalists(entry["result"], FINALISTS)
+            work = Work(**entry["result"]["work"])
+            yield "heats", final(title), race(work, chosen, device, 2 * rounds)
     if "growth" in parts:
         kelbos = [name for name in names if name.startswith("kelbo")]
         for curve, works in growth(device).items():
@@ -79,7 +100,7 @@ def measure(device: str, parts: list[str], batches: list[int], names: list[str],
             for work in works:
                 print(f"growth with {curve}: {getattr(work, curve)}", file=sys.stderr)
                 # One after the other: memory is what one process takes on an idle machine.
-                done = [race(replace(work, precision=precision), [n], device, 2) for n in kelbos]
+                done = [race(replace(work, precision=precision), [n], device, 1) for n in kelbos]
                 points.append(merged(done))
             yield "growth", curve, points
 
@@ -100,7 +121,9 @@ def main() -> None:
     parser.add_argument("--batch", type=int, nargs="+", help="default: 128 (GPU: 1024 4096 too)")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--only", nargs="+", default=[""], help="contestants, by part of the name")
-    parser.add_argument("--rounds", type=int, default=7, help="timed epochs of each contestant")
+    parser.add_argument(
+        "--rounds", type=int, default=7, help="of each race; finals have twice as many"
+    )
     parser.add_argument("--page", action="store_true", help="only make the page again")
     arguments = parser.parse_args()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
@@ -118,7 +141,7 @@ def main() -> None:
         started = time.perf_counter()
         mine = results.setdefault(arguments.device, {"heats": {}, "growth": {}})
         for kind, title, outcome in measure(
-            arguments.device, arguments.parts, batches, names, arguments.rounds
+            arguments.device, arguments.parts, batches, names, arguments.rounds, mine["heats"]
         ):
             date = datetime.now(UTC).isoformat(timespec="seconds")
             mine[kind][title] = {"date": date, "machine": describe_machine(), "result": outcome}

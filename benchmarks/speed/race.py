@@ -1,4 +1,9 @@
-"""Contestants in turn on the same work: every one trains an epoch, then every one the next."""
+"""Contestants in turn on the same work: every one trains, then every one goes on.
+
+A process that has waited for the others is slow for a while, because the system has taken memory
+and caches from it: seen were seconds in which TensorFlow used no processor. So a turn is two
+epochs, and the second one is timed. Who runs alone waits for nobody.
+"""
 
 import json
 import os
@@ -21,13 +26,15 @@ TOLERANCE = {"float32": 1e-5, "bfloat16": 1e-2}
 
 
 def race(work: Work, names: Iterable[str], device: str, rounds: int) -> dict[str, Any]:
-    """Let contestants train in turn, after an epoch each to warm up.
+    """Let contestants train in turn, after a turn each to warm up.
 
     Returns:
         {"work": ..., "contestants": {name: ...}, "absent": {name: why}}. A contestant has
-        `seconds` and `processor_seconds` of each round, `losses` of every epoch, the warm-up
-        first, and what is measured once.
+        `seconds` and `processor_seconds` of each round, `losses` of each turn's last epoch, the
+        warm-up's first, and what is measured once.
     """
+    names = list(names)
+    epochs_in_turn = min(2, len(names))
     result: dict[str, Any] = {"work": asdict(work), "contestants": {}, "absent": {}}
     started: list[Runner] = []
     runners: dict[str, Runner] = {}
@@ -35,7 +42,7 @@ def race(work: Work, names: Iterable[str], device: str, rounds: int) -> dict[str
         for name in names:
             why = reason_for_absence(name, work)
             if not why:
-                started.append(Runner(name, work, device, rounds + 1))
+                started.append(Runner(name, work, device, rounds + 1, epochs_in_turn))
                 why = started[-1].start()
             if why:
                 print(f"  {name}: absent, {why}", file=sys.stderr)
@@ -45,7 +52,7 @@ def race(work: Work, names: Iterable[str], device: str, rounds: int) -> dict[str
         for number in range(rounds + 1):
             # Each is early in one round and late in the next.
             for name in list(runners)[:: 1 if number % 2 == 0 else -1]:
-                why = runners[name].epoch()
+                why = runners[name].turn()
                 if why:
                     result["absent"][name] = why
                     del runners[name]
@@ -92,9 +99,12 @@ def check_losses(work: Work, result: dict[str, Any]) -> None:
 class Runner:
     """The process of one contestant."""
 
-    def __init__(self, name: str, work: Work, device: str, epochs: int):
+    def __init__(self, name: str, work: Work, device: str, turns: int, epochs_in_turn: int):
         self.name = name
         self.rows = work.rows
+        self.epochs_in_turn = epochs_in_turn
+        self.turns: list[list[dict[str, float]]] = []
+        epochs = turns * epochs_in_turn
         self.errors = tempfile.TemporaryFile("w+")
         task = {"name": name, "device": device, "work": asdict(work), "epochs": epochs}
         environment = {
@@ -116,7 +126,6 @@ class Runner:
             stderr=self.errors,
             text=True,
         )
-        self.epochs: list[dict[str, float]] = []
 
     def start(self) -> str:
         """Wait until it is built; why that failed, if it did."""
@@ -126,35 +135,40 @@ class Runner:
         self.start_answer = answer
         return ""
 
-    def epoch(self) -> str:
-        """Let it train an epoch; why that failed, if it did."""
-        try:
-            self.process.stdin.write("go\n")
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            return self._failure()
-        answer = self._answer()
-        if answer is None:
-            return self._failure()
-        self.epochs.append(answer)
-        speed = self.rows / answer["seconds"]
-        print(f"  {self.name:40} {speed:10,.0f}/s  loss {answer['loss']:.2f}", file=sys.stderr)
+    def turn(self) -> str:
+        """Let it train the epochs of a turn; why that failed, if it did."""
+        answers = []
+        for _ in range(self.epochs_in_turn):
+            try:
+                self.process.stdin.write("go\n")
+                self.process.stdin.flush()
+            except BrokenPipeError:
+                return self._failure()
+            answer = self._answer()
+            if answer is None:
+                return self._failure()
+            answers.append(answer)
+        self.turns.append(answers)
+        speed = self.rows / answers[-1]["seconds"]
+        loss = answers[-1]["loss"]
+        print(f"  {self.name:40} {speed:10,.0f}/s  loss {loss:.2f}", file=sys.stderr)
         return ""
 
     def finish(self) -> dict[str, Any]:
         """All that was measured."""
         last = self._answer() or {"peak_memory": None, "peak_device_memory": None}
         self.process.wait()
-        warm = self.epochs[1:]
+        first = self.turns[0][0]
+        warm = [turn[-1] for turn in self.turns[1:]]
         median = statistics.median(epoch["seconds"] for epoch in warm)
         return {
             "samples_per_second": self.rows / median,
             "seconds": [epoch["seconds"] for epoch in warm],
             "processor_seconds": [epoch["processor_seconds"] for epoch in warm],
-            "losses": [epoch["loss"] for epoch in self.epochs],
+            "losses": [turn[-1]["loss"] for turn in self.turns],
             "loss_at_start": self.start_answer["loss"],
-            "seconds_to_first_epoch": self.epochs[0]["since_start"],
-            "compile_seconds": max(self.epochs[0]["seconds"] - median, 0.0),
+            "seconds_to_first_epoch": first["since_start"],
+            "compile_seconds": max(first["seconds"] - median, 0.0),
             "device": self.start_answer["device"],
             "versions": self.start_answer["versions"],
             **last,

@@ -28,6 +28,7 @@ _PUBLIC = {
     "GaussianLikelihood": "kelbo.likelihoods",
     "StandardNormalPrior": "kelbo.priors",
     "load_model": "kelbo.loading",
+    "diagnose": "kelbo.diagnosis",
 }
 # Public submodule -> whether it needs a backend.
 _SUBMODULES = {

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.speed import race as racing
 from benchmarks.speed.contestants import ENTRIES
-from benchmarks.speed.page import fastest, page, speed_ratio
+from benchmarks.speed.page import fastest, final, finalists, is_final, page, speed_ratio
 from benchmarks.speed.work import Work, images, weights
 
 TINY = Work(rows=8, batch_size=4, side=8, latent_dim=2)
@@ -59,6 +59,12 @@ def test_a_ratio_is_of_neighbouring_rounds():
     assert speed_ratio(result, "kelbo", "peer") == 2.0
     assert fastest(result, ours=True) == "kelbo"
     assert fastest(result, ours=False) == "peer"
+
+
+def test_kelbo_is_in_every_final():
+    result = made_up(a=[1.0], b=[2.0], c=[3.0], kelbo=[9.0])
+    assert finalists(result, 3) == ["kelbo", "a", "b"]
+    assert is_final(final("batch 128")) and not is_final("batch 128")
 
 
 def test_another_loss_is_no_race():

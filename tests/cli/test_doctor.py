@@ -48,6 +48,17 @@ def test_rules_are_chosen():
     assert "KLB999" in refused("doctor", BROKEN, "--select", "KLB999", code=2)
 
 
+def test_a_model_comes_with_data_and_without_scripts():
+    for arguments in (
+        ("--model", "model.keras"),
+        ("--data", "mnist"),
+        (HEALTHY, "--model", "model.keras", "--data", "mnist"),
+        ("--model", "model.keras", "--data", "mnist", "--select", "KLB1"),
+    ):
+        said = refused("doctor", *arguments, code=2)
+        assert "kelbo doctor --model runs/first/model.keras --data mnist" in said
+
+
 def test_json_github_and_sarif():
     (found,) = kelbo("doctor", BROKEN, "--json").json["findings"]
     assert found["code"] == "KLB104"

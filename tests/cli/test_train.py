@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kelbo.callbacks import Watch
+from kelbo.diagnosis import Finding
 from kelbo.loading import load_model
 from kelbo.runs import FILES, RunDirectory
 from tests.cli.program import MNIST, SMALL, kelbo, refused
@@ -357,3 +359,16 @@ def test_a_learning_rate_beyond_reason_exits_1(tmp_path, images):
     assert re.search("became (nan|inf|-inf|NaN)", error)
     assert "learning rate" in error
     assert json.loads((tmp_path / "run" / "environment.json").read_text())
+
+
+@pytest.mark.parametrize("option", [(), ("--no-watch",)])
+def test_a_training_is_watched_unless_it_is_not_wanted(monkeypatch, tmp_path, no_report, option):
+    class Collapsed(Watch):
+        def _look(self):
+            return [Finding("posterior-collapse", "error", "It has collapsed", "", "Mend it.")]
+
+    monkeypatch.setattr("kelbo.callbacks.Watch", Collapsed)
+    result = kelbo("train", *MNIST, *SMALL, *option, "--out", tmp_path / "run")
+    assert result.code == 0
+    said = "Warning: Epoch 1: It has collapsed. Mend it." in result.err
+    assert said == (not option)

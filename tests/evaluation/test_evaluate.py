@@ -6,8 +6,9 @@ import pytest
 
 import kelbo
 from kelbo.data import from_arrays
+from kelbo.diagnosis.observation import ACTIVE_ABOVE
 from kelbo.errors import DataError, DivergedError, UsageError
-from kelbo.evaluation.evaluate import ACTIVE_ABOVE, evaluate
+from kelbo.evaluation.evaluate import evaluate
 from kelbo.networks import mlp_decoder
 from tests.support import DIM, SHAPE, UntabledPrior, randomise, tiny_ae, tiny_vae
 

@@ -6,5 +6,6 @@ device for their sake (see `kelbo.VAE.fit`, resident).
 """
 
 from kelbo.callbacks.stop_on_non_finite import StopOnNonFinite
+from kelbo.callbacks.watch import Watch
 
-__all__ = ["StopOnNonFinite"]
+__all__ = ["StopOnNonFinite", "Watch"]

@@ -5,13 +5,14 @@ import os
 import sys
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from kelbo.cli.console import print_json, say, show_code
+from kelbo.cli.console import BackendOption, print_json, say, show_code
 from kelbo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _WIDTH = 88
 _STDIN = "-"
+_A_MODEL = "A model in place of scripts"
 
 
 class Format(enum.StrEnum):
@@ -53,6 +55,24 @@ IgnoreOption = Annotated[
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="How findings are written.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
+ModelOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.keras",
+        help="Look at a trained model of kelbo in place of scripts; with --data.",
+        show_default=False,
+        rich_help_panel=_A_MODEL,
+    ),
+]
+DataOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|PATH",
+        help="What the model is looked at with: as in kelbo train.",
+        show_default=False,
+        rich_help_panel=_A_MODEL,
+    ),
+]
 
 
 def doctor(
@@ -62,15 +82,31 @@ def doctor(
     ignore: IgnoreOption = None,
     format: FormatOption = Format.TEXT,
     json: JsonOption = False,
+    model: ModelOption = None,
+    data: DataOption = None,
+    backend: BackendOption = None,
 ) -> None:
     """Read VAE scripts and say what is wrong with them; nothing of them is run.
+
+    With --model and --data it is a trained model that is looked at.
 
     Exits with 1 when there is an error, and with 0 when there are only warnings, or nothing.
     A comment [bold]# noqa: KLB101[/bold] turns a rule off on its line.
 
     Example: [bold]kelbo doctor train.py notebooks/[/bold], or
-    [bold]kelbo doctor --explain KLB101[/bold]
+    [bold]kelbo doctor --explain KLB101[/bold], or
+    [bold]kelbo doctor --model runs/first/model.keras --data mnist[/bold]
     """
+    if model is not None or data is not None:
+        if model is None or data is None or paths or explain or select or ignore:
+            raise UsageError(
+                "A model is looked at with --model and --data together, and without scripts and "
+                "rules: kelbo doctor --model runs/first/model.keras --data mnist"
+            )
+        from kelbo.cli.diagnose import diagnose_model
+
+        diagnose_model(model, data, as_json=json or format is Format.JSON, backend=backend)
+        return
     from kelbo import doctor as reader
 
     rules = reader.select(_codes(select), _codes(ignore))

@@ -24,6 +24,9 @@ _DATA = "Data"
 _MODEL = "Model"
 _TRAINING = "Training"
 
+# Training images that are looked at after every epoch.
+_WATCHED = 256
+
 
 def train(
     data: Annotated[
@@ -206,6 +209,10 @@ def train(
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the run at --out.")] = False,
+    watch: Annotated[
+        bool,
+        typer.Option(help="Warn after an epoch when the model goes wrong, and say the cure."),
+    ] = True,
     samples: SamplesOption = 10,
     json: JsonOption = False,
 ) -> None:
@@ -243,6 +250,7 @@ def train(
     chosen = start_backend(configuration.backend)
     configuration = configuration.with_changes(backend=chosen)
 
+    from kelbo.callbacks import Watch
     from kelbo.cli.cache_progress import CacheProgress
     from kelbo.cli.evaluate import evaluate_and_report, print_result
     from kelbo.cli.interruption import HeedCtrlC
@@ -273,6 +281,8 @@ def train(
     try:
         with HeedCtrlC() as heed:
             callbacks = [bar, heed]
+            if watch and count > 1:
+                callbacks.append(Watch(data_set.head("train", _WATCHED)[0]))
             run = train_model(
                 configuration, data_set, autoencoder, run_path, force=force, callbacks=callbacks
             )

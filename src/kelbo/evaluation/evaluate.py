@@ -7,15 +7,12 @@ import numpy as np
 
 from kelbo.bounds import statistics
 from kelbo.data import Dataset
+from kelbo.diagnosis.observation import ACTIVE_ABOVE
 from kelbo.errors import DivergedError, UsageError
 from kelbo.evaluation.floors import independent_pixels, pixel_entropy
 from kelbo.likelihoods import BernoulliLikelihood
 from kelbo.model import LatentVariableModel
 from kelbo.objectives import explain_beta, format_beta
-
-# A latent dimension is active when its posterior mean varies by more than this over the data
-# (Burda et al. 2016, section 5: the variance over x of E_q[z_j]).
-ACTIVE_ABOVE = 0.01
 
 
 def evaluate(

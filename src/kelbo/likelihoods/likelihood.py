@@ -65,27 +65,41 @@ class Likelihood(Conditional):
         Raises:
             DataError: a value is NaN, infinite, or outside the support.
         """
-        if not np.issubdtype(x.dtype, np.number) and x.dtype != bool:
-            raise DataError(f"Expected numbers, received an array of dtype {x.dtype}.")
-        smallest, largest = float(np.min(x)), float(np.max(x))
-        # NaN and infinity survive min and max, so a clean array costs two passes and no copy.
-        if not np.isfinite(smallest) or not np.isfinite(largest):
-            bad = ~np.isfinite(x.reshape(len(x), -1)).all(axis=1)
-            raise DataError(
-                f"The data have NaN or infinite values in {bad.sum()} of {len(x)} rows (the first "
-                f"is row {int(np.argmax(bad))}). Every value must be finite: remove those rows, "
-                "for example with x[np.isfinite(x).all(axis=tuple(range(1, x.ndim)))]."
-            )
-        low, high = self.support
-        if smallest >= low - _TOLERANCE and largest <= high + _TOLERANCE:
-            return
-        expected = f"A {type(self).__name__} expects values in [{low:g}, {high:g}]"
-        if smallest >= 0.0 and 2.0 < largest <= 255.0:
-            cure = "These look like 8-bit pixels: divide them by 255."
-        elif smallest >= -0.1 and largest <= 1.1:
-            cure = "A filter or rounding seems to have overshot: use numpy.clip(x, 0, 1)."
-        elif smallest >= -1.0 and largest <= 1.0:
-            cure = "These look like data scaled to [-1, 1]: use (x + 1) / 2."
-        else:
-            cure = "Rescale the data, or use a GaussianLikelihood, which takes any real value."
-        raise DataError(f"{expected}, but the data lie in [{smallest:g}, {largest:g}]. {cure}")
+        check_values(x, self.support, type(self).__name__)
+
+
+def check_values(x: np.ndarray, support: tuple[float, float], name: str) -> None:
+    """Check that data lie in a support.
+
+    Args:
+        x: (n, *event).
+        support: the smallest and the largest value that x may have.
+        name: of the likelihood, for the message.
+
+    Raises:
+        DataError: a value is NaN, infinite, or outside the support.
+    """
+    if not np.issubdtype(x.dtype, np.number) and x.dtype != bool:
+        raise DataError(f"Expected numbers, received an array of dtype {x.dtype}.")
+    smallest, largest = float(np.min(x)), float(np.max(x))
+    # NaN and infinity survive min and max, so a clean array costs two passes and no copy.
+    if not np.isfinite(smallest) or not np.isfinite(largest):
+        bad = ~np.isfinite(x.reshape(len(x), -1)).all(axis=1)
+        raise DataError(
+            f"The data have NaN or infinite values in {bad.sum()} of {len(x)} rows (the first "
+            f"is row {int(np.argmax(bad))}). Every value must be finite: remove those rows, "
+            "for example with x[np.isfinite(x).all(axis=tuple(range(1, x.ndim)))]."
+        )
+    low, high = support
+    if smallest >= low - _TOLERANCE and largest <= high + _TOLERANCE:
+        return
+    expected = f"A {name} expects values in [{low:g}, {high:g}]"
+    if smallest >= 0.0 and 2.0 < largest <= 255.0:
+        cure = "These look like 8-bit pixels: divide them by 255."
+    elif smallest >= -0.1 and largest <= 1.1:
+        cure = "A filter or rounding seems to have overshot: use numpy.clip(x, 0, 1)."
+    elif smallest >= -1.0 and largest <= 1.0:
+        cure = "These look like data scaled to [-1, 1]: use (x + 1) / 2."
+    else:
+        cure = "Rescale the data, or use a GaussianLikelihood, which takes any real value."
+    raise DataError(f"{expected}, but the data lie in [{smallest:g}, {largest:g}]. {cure}")

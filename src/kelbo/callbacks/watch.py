@@ -1,0 +1,72 @@
+"""Say during a training when the model goes wrong, and what to do about it."""
+
+import logging
+from typing import Any
+
+import keras
+import numpy as np
+
+from kelbo.diagnosis.diagnose import LEARNING_CHECKS, examine
+from kelbo.diagnosis.finding import Finding
+from kelbo.diagnosis.finite import check_finite
+from kelbo.diagnosis.log_var import check_log_var
+from kelbo.diagnosis.observation import observe
+from kelbo.diagnosis.subject import subject_of
+from kelbo.errors import DataError
+
+logger = logging.getLogger("kelbo")
+
+# Data that are passed through the model after every epoch.
+_ROWS = 256
+
+
+class Watch(keras.callbacks.Callback):
+    """Warn in one line when the model goes wrong: what it is, and the cure.
+
+    After every epoch the checks of `kelbo.diagnose` that need no training step look at the same
+    few data. Each finding goes to the logger "kelbo" once, and again only after it had gone away.
+
+    Args:
+        x: data, (n, *data_shape), at least two; the first 256 are used.
+        settling_steps: training steps before collapse, an ignored z and a poor reconstruction
+            count: every model begins with them. 400 are an epoch of MNIST, nearly.
+
+    Raises:
+        DataError: x is no array of at least two data.
+    """
+
+    chunk_safe = True
+
+    def __init__(self, x: np.ndarray, settling_steps: int = 400):
+        super().__init__()
+        if not isinstance(x, np.ndarray) or len(x) < 2:
+            raise DataError("Watch expected an array of at least two data.")
+        self.x = x[:_ROWS]
+        self.settling_steps = settling_steps
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Find the parts of the model."""
+        self.subject = subject_of(self.model)
+        self.seen: frozenset[str] = frozenset()
+        self.kl_of_epochs: tuple[float, ...] = ()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Look, and warn of what is new."""
+        if logs and "kl" in logs:
+            self.kl_of_epochs += (float(logs["kl"]),)
+        findings = [finding for finding in self._look() if finding.severity != "note"]
+        for finding in findings:
+            if finding.name not in self.seen:
+                logger.warning("Epoch %d: %s", epoch + 1, finding.line)
+        self.seen = frozenset(finding.name for finding in findings)
+
+    def _look(self) -> list[Finding]:
+        likelihood = self.subject.only_likelihood
+        observation = observe(
+            self.subject, self.x, self.x, likelihood, kl_of_epochs=self.kl_of_epochs
+        )
+        not_finite = None if observation.is_finite else check_finite(self.subject, self.x)
+        if not_finite is not None:
+            return [not_finite]
+        settled = int(self.model.optimizer.iterations) >= self.settling_steps
+        return examine(observation, (check_log_var, *(LEARNING_CHECKS if settled else ())))

@@ -1,0 +1,57 @@
+"""`kelbo doctor --model FILE.keras --data DATA`: what is wrong with a model."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from kelbo.cli.console import listen_to_warnings, print_json, start_backend
+from kelbo.runs import METRICS, RunDirectory
+
+if TYPE_CHECKING:
+    from kelbo.diagnosis import Diagnosis
+
+# `kelbo.diagnose` looks at no more.
+_IMAGES = 1000
+_STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold"}
+
+
+def diagnose_model(
+    model: Path, data: str, as_json: bool = False, backend: str | None = None
+) -> None:
+    """Print the diagnosis of a model file on the test images of a data set.
+
+    A metrics.csv beside the file, as in a run directory, tells since when.
+
+    Raises:
+        RunError: the file is no model of kelbo's, or needs code to load.
+        UsageError: there is no such data set.
+        DataError: the data have not the shape of the model's.
+        typer.Exit: with 1, when the diagnosis has an error.
+    """
+    listen_to_warnings()
+    start_backend(backend)
+
+    from kelbo.data import load
+    from kelbo.diagnosis import diagnose
+    from kelbo.loading import load_model
+
+    loaded = load_model(model)
+    images, _ = load(data).head("test", _IMAGES)
+    run = RunDirectory(model.parent)
+    metrics = run.read_metrics() if run.file(METRICS).is_file() else None
+    diagnosis = diagnose(loaded, images, metrics=metrics)
+    if as_json:
+        print_json(diagnosis.to_dict())
+    else:
+        _show(diagnosis, Console(highlight=False))
+    if diagnosis.errors:
+        raise typer.Exit(1)
+
+
+def _show(diagnosis: "Diagnosis", console: Console) -> None:
+    """Print it, the head of each finding in the colour of its severity."""
+    for line in str(diagnosis).splitlines():
+        console.print(Text(line, _STYLES.get(line.partition(" ")[0], "")))

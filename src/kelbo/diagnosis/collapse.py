@@ -1,0 +1,71 @@
+"""Does z carry anything about x?"""
+
+from kelbo.diagnosis.finding import Finding
+from kelbo.diagnosis.observation import ACTIVE_ABOVE, Observation
+
+# Nats of KL in one dimension that are practically none.
+NOTHING = 0.01
+
+
+def check_collapse(observation: Observation) -> Finding | None:
+    """Find latent dimensions whose posterior is the same for every datum."""
+    dimensions, active = observation.mu.shape[1], len(observation.active)
+    if active == dimensions:
+        return None
+    inactive = sorted(set(range(dimensions)) - set(observation.active.tolist()))
+    figures = {"inactive_dimensions": inactive, "active_units": active}
+    names = ", ".join(map(str, inactive))
+    if active:
+        return Finding(
+            name="inactive-dimensions",
+            severity="note",
+            title=f"{len(inactive)} of {dimensions} latent dimensions are not used",
+            meaning=(
+                f"The posterior means of {names} vary by less than {ACTIVE_ABOVE} over the data. "
+                "A model that needs fewer dimensions than it has leaves the others at the prior."
+            ),
+            cure=f"Nothing, or latent_dim={active}; with an effective beta above 1, a lower one.",
+            figures=figures,
+        )
+    return Finding(
+        name="posterior-collapse",
+        severity="error",
+        title="The posterior has collapsed: z carries nothing about x",
+        meaning=(
+            f"The encoder gives the same code for every datum in all {dimensions} latent "
+            f"dimensions (posterior means vary by less than {ACTIVE_ABOVE}"
+            f"{_kl(observation)}), so every reconstruction is the same.{_since(observation)}"
+        ),
+        cure=_cure(observation),
+        figures=figures,
+    )
+
+
+def _kl(observation: Observation) -> str:
+    return "" if observation.kl is None else f"; the KL is {observation.kl.sum():.2g} nats"
+
+
+def _since(observation: Observation) -> str:
+    """The first epoch from which on the KL stayed at nothing."""
+    nothing = NOTHING * observation.mu.shape[1]
+    epochs = observation.kl_of_epochs
+    since = len(epochs)
+    while since and epochs[since - 1] < nothing:
+        since -= 1
+    if since == len(epochs):
+        return ""
+    return f" The KL is below {nothing:.2g} nats since epoch {since + 1} of {len(epochs)}."
+
+
+def _cure(observation: Observation) -> str:
+    beta = observation.effective_beta
+    if beta is not None and beta > 1.25:
+        return (
+            "Lower the weight of the KL to an effective beta of 1. Then let it warm up from 0 "
+            "(--warmup-epochs 5, kelbo.LinearWarmup)."
+        )
+    return (
+        "Let the weight of the KL warm up from 0 (--warmup-epochs 5, kelbo.LinearWarmup), train "
+        "longer, give the encoder a lower learning rate or more units. With a Gaussian likelihood "
+        "learn its variance (gaussian-shared)."
+    )

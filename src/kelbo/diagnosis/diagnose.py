@@ -1,0 +1,151 @@
+"""What is wrong with a model, as its own numbers show."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import keras
+import numpy as np
+
+from kelbo.diagnosis.collapse import check_collapse
+from kelbo.diagnosis.finding import Diagnosis, Finding, gravest_first
+from kelbo.diagnosis.finite import check_finite, overflow
+from kelbo.diagnosis.floor import check_floor
+from kelbo.diagnosis.ignored_z import check_ignored_z
+from kelbo.diagnosis.kl_weight import check_kl_weight
+from kelbo.diagnosis.log_var import check_log_var
+from kelbo.diagnosis.loss_weights import UnmeasuredError, measure_loss_weights
+from kelbo.diagnosis.observation import Observation, observe
+from kelbo.diagnosis.saturation import check_saturation
+from kelbo.diagnosis.subject import Subject, subject_of
+from kelbo.diagnosis.support import check_support
+from kelbo.diagnosis.unchanged import unchanged
+from kelbo.errors import DataError
+
+Check = Callable[[Observation], Finding | None]
+
+# What an untrained model would set off too.
+LEARNING_CHECKS: tuple[Check, ...] = (
+    check_collapse,
+    check_ignored_z,
+    check_floor,
+    check_saturation,
+)
+CHECKS: tuple[Check, ...] = (check_kl_weight, check_log_var, *LEARNING_CHECKS)
+
+# As many data as the figures need, and as fit into memory in one pass of a decoder.
+_ROWS = 1000
+_VALUES = 2**23
+
+
+def diagnose(
+    model: keras.Model,
+    x: np.ndarray,
+    y: np.ndarray | None = None,
+    *,
+    encoder: keras.Layer | None = None,
+    decoder: keras.Layer | None = None,
+    metrics: Mapping[str, Sequence[float]] | None = None,
+    seed: int = 0,
+) -> Diagnosis:
+    """Say what is wrong with a VAE: kelbo's, or any Keras 3 model with an encoder and a decoder.
+
+    The model is left as it was, bit for bit: how much the KL counts is read off one training step,
+    which is taken back (`kelbo.diagnosis.loss_weights`).
+
+    Args:
+        model: a VAE or an autoencoder, compiled as for training.
+        x: data, (n, *data_shape), at least two; up to 1,000 are looked at.
+        y: the target, where the model is trained with one, as in fit(x, x).
+        encoder: a Keras model from x to mu and log_var, and perhaps z, where `model` has no
+            attribute and no layer named so.
+        decoder: a Keras model from z to x, likewise.
+        metrics: columns of a metrics.csv, as `kelbo.runs.RunDirectory.read_metrics` gives them, to
+            say since when.
+        seed: of the draws of z.
+
+    Returns:
+        A diagnosis: print it, or read its `findings` and `figures`.
+
+    Raises:
+        UsageError: the model has no encoder or decoder that can be found.
+        DataError: x is no array of at least two data that fit the model.
+    """
+    subject = subject_of(model, encoder, decoder)
+    x, y = _rows(subject, x), None if y is None else _rows(None, y)
+    kl_of_epochs = tuple((metrics or {}).get("kl", ()))
+    with unchanged(subject):
+        return _diagnose(subject, x, y, kl_of_epochs, seed)
+
+
+def _diagnose(
+    subject: Subject,
+    x: np.ndarray,
+    y: np.ndarray | None,
+    kl_of_epochs: tuple[float, ...],
+    seed: int,
+) -> Diagnosis:
+    name = _in_words(subject, x)
+    # What is not finite leaves nothing else to measure.
+    finding = check_support(x, "model", (-np.inf, np.inf)) or check_finite(subject, x)
+    if finding is not None:
+        return Diagnosis(name, (finding,), {}, {})
+    target = _as_decoded(subject, x, y)
+    weights, unmeasured = None, {}
+    # Where every likelihood that the model may mean has one support, it is known before training.
+    supports = set(subject.supports.values())
+    if len(supports) == 1:
+        owner = subject.only_likelihood or "decoder that ends in a sigmoid"
+        finding = check_support(target, owner, supports.pop())
+        if finding is not None:
+            return Diagnosis(name, (finding,), {}, {})
+    if subject.prior is not None:
+        try:
+            weights = measure_loss_weights(subject, x, y, target)
+        except UnmeasuredError as reason:
+            unmeasured["effective_beta"] = str(reason)
+    likelihood = weights.likelihood if weights else subject.only_likelihood
+    if likelihood is None:
+        unmeasured["reconstruction"] = "the loss does not show which p(x|z) it means"
+    else:
+        finding = check_support(target, likelihood, subject.supports[likelihood])
+        if finding is not None:
+            return Diagnosis(name, (finding,), {}, unmeasured)
+    observation = observe(subject, x, target, likelihood, weights, kl_of_epochs, seed)
+    findings = gravest_first(examine(observation, CHECKS))
+    return Diagnosis(name, findings, observation.figures, unmeasured)
+
+
+def examine(observation: Observation, checks: Iterable[Check]) -> list[Finding]:
+    """What the checks find; of figures that are not finite, why they are not."""
+    if not observation.is_finite:
+        return [check_log_var(observation) or overflow(observation)]
+    return [found for check in checks if (found := check(observation)) is not None]
+
+
+def _rows(subject: Subject | None, data: np.ndarray) -> np.ndarray:
+    """As many data as are looked at, evenly spread over all of them."""
+    if not isinstance(data, np.ndarray) or data.ndim < 2 or len(data) < 2:
+        found = f"shape {data.shape}" if isinstance(data, np.ndarray) else type(data).__name__
+        raise DataError(f"Expected an array of at least two data, received {found}.")
+    if subject is not None:
+        subject.check_shape(data)
+    count = max(2, min(len(data), _ROWS, _VALUES // data[0].size))
+    return data[np.linspace(0, len(data) - 1, count).astype(int)]
+
+
+def _as_decoded(subject: Subject, x: np.ndarray, y: np.ndarray | None) -> np.ndarray:
+    """The target in the shape that the decoder gives, which may be flat where x is not."""
+    target = x if y is None else y
+    mu, _ = subject.encode(x[:2])
+    shape = keras.tree.flatten(subject.decode(mu))[0].shape[1:]
+    if math.prod(shape) != target[0].size:
+        raise DataError(
+            f"The decoder gives data of shape {shape}, but the target has {target.shape[1:]}. "
+            "Pass as y what the model is trained to reconstruct."
+        )
+    return target.reshape(len(target), *shape)
+
+
+def _in_words(subject: Subject, x: np.ndarray) -> str:
+    shape = " x ".join(map(str, x.shape[1:]))
+    return f"{type(subject.model).__name__} {subject.model.name!r} on {len(x):,} data of {shape}"

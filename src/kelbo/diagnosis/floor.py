@@ -1,0 +1,63 @@
+"""Is the reconstruction better than a model that has no latents?"""
+
+import numpy as np
+from keras import ops
+
+from kelbo.diagnosis.finding import Finding
+from kelbo.diagnosis.loss_weights import log_prob
+from kelbo.diagnosis.observation import Observation
+from kelbo.distributions import Bernoulli, ContinuousBernoulli, Normal
+from kelbo.distributions.distribution import Distribution
+
+# Nats: a decoder that gives the mean image is as good as independent pixels, not worse.
+_ROUNDING = 0.01
+
+
+def check_floor(observation: Observation) -> Finding | None:
+    """Find a reconstruction below that of independent pixels with the data's own means.
+
+    A collapsed model comes no further than there, which is said already.
+    """
+    floor = independent_pixels(observation)
+    if floor is None or observation.log_px_z is None or not len(observation.active):
+        return None
+    reconstruction = float(observation.log_px_z.mean())
+    if reconstruction >= floor - _ROUNDING:
+        return None
+    return Finding(
+        name="below-independent-pixels",
+        severity="warning",
+        title="The reconstruction is worse than that of a model without latents",
+        meaning=(
+            f"E_q[log p(x|z)] is {reconstruction:.4g} nats; independent pixels with the means of "
+            f"these data reach {floor:.4g}. Nothing is learnt yet of how pixels go together."
+        ),
+        cure=(
+            "Train longer, on more data, with another learning rate, or with an effective beta "
+            "closer to 1. If it stays so, the decoder gets something else than z."
+        ),
+        figures={"reconstruction": reconstruction, "independent_pixels": floor},
+    )
+
+
+def independent_pixels(observation: Observation) -> float | None:
+    """E[log p(x)] in nats of the same likelihood with the mean image in place of the decoder's.
+
+    A Gaussian keeps the variance that the model has.
+    """
+    p = observation.p
+    if p is None:
+        return None
+    x = observation.x.astype("float64")
+    return float(log_prob(_without_latents(p, x), observation.x).mean())
+
+
+def _without_latents(p: Distribution, x: np.ndarray) -> Distribution:
+    if isinstance(p, Normal):
+        mean = np.broadcast_to(x.mean(axis=0), x.shape)
+        return Normal(mean, ops.broadcast_to(p.log_var, x.shape), p.event_rank)
+    # Laplace's rule keeps a pixel that was never on from being impossible.
+    mean = (x.sum(axis=0) + 1.0) / (len(x) + 2.0)
+    logits = np.broadcast_to(np.log(mean) - np.log1p(-mean), x.shape)
+    kind = ContinuousBernoulli if isinstance(p, ContinuousBernoulli) else Bernoulli
+    return kind(logits, p.event_rank)

@@ -1,0 +1,80 @@
+"""Does the KL reach the encoder, and how much does it count?"""
+
+from kelbo.diagnosis.finding import Finding
+from kelbo.diagnosis.observation import Observation
+from kelbo.objectives import explain_beta, format_beta
+
+# Less than this is rounding: the smallest weight in use, the article's, makes 0.0049.
+_NOTHING = 1e-4
+
+
+def check_kl_weight(observation: Observation) -> Finding | None:
+    """Find a KL that does not arrive, has the wrong sign, or counts far from 1."""
+    beta, weights = observation.effective_beta, observation.loss_weights
+    if beta is None:
+        return None
+    figures = {"effective_beta": beta}
+    if weights is not None:
+        figures |= {"reconstruction_weight": weights.reconstruction, "kl_weight": weights.kl}
+    if weights is not None and abs(beta) < _NOTHING:
+        return Finding(
+            name="kl-does-not-reach-the-encoder",
+            severity="error",
+            title="The KL term does not reach the encoder",
+            meaning=(
+                "In a training step no gradient of a KL arrives at log_var: the model trains as a "
+                "plain autoencoder with noise. Its samples from the prior mean nothing."
+            ),
+            cure=(
+                "Compute the KL of the batch in compute_loss or train_step and add it to the loss "
+                "that is returned; do not freeze the encoder; a weight that warms up from 0 must "
+                "have begun to rise. `kelbo recipes show 8` is a script that does it."
+            ),
+            figures=figures,
+        )
+    if beta < 0.0:
+        return Finding(
+            name="kl-has-the-wrong-sign",
+            severity="error",
+            title=f"The KL term has the wrong sign: its effective beta is {format_beta(beta)}",
+            meaning="The training makes the KL as large as it can; the loss can fall for ever.",
+            cure="KL = -0.5 * sum(1 + log_var - mu^2 - exp(log_var)), and it is added to the loss.",
+            figures=figures,
+        )
+    note = explain_beta(beta)
+    if not note:
+        return None
+    return Finding(
+        name="effective-beta",
+        severity="warning",
+        title=f"The effective beta is {format_beta(beta)}, not 1",
+        meaning=f"{note[0].upper()}{note[1:]}.{_reductions(observation)}",
+        cure=(
+            "Reduce both terms alike: sum over the values of a datum, sum over the latent "
+            "dimensions, average over the batch. Leave it where it is meant, as in a beta-VAE."
+        ),
+        figures=figures,
+    )
+
+
+def _reductions(observation: Observation) -> str:
+    """What the measured weights come from, where they are those of a mean or a sum."""
+    weights = observation.loss_weights
+    if weights is None:
+        return ""
+    data_dim, latent_dim = observation.x[0].size, observation.mu.shape[1]
+    of_reconstruction = _reduction(weights.reconstruction, data_dim, "values of a datum")
+    of_kl = _reduction(weights.kl, latent_dim, "latent dimensions")
+    if not of_reconstruction or not of_kl:
+        return ""
+    return f" The reconstruction is {of_reconstruction}, the KL is {of_kl}."
+
+
+def _reduction(weight: float, size: int, of: str) -> str:
+    # A squared error without its factor 1/2 weighs twice.
+    for times, extra in ((1.0, ""), (2.0, " (squared error, twice the log-likelihood)")):
+        if abs(weight - times) < 0.01 * times:
+            return f"summed over the {size} {of}{extra}"
+        if abs(weight * size - times) < 0.01 * times:
+            return f"averaged over the {size} {of}{extra}"
+    return ""

@@ -1,0 +1,209 @@
+"""How much reconstruction and KL count in the loss that a model really trains on: measured.
+
+    loss = reconstruction_weight * -E_q[log p(x|z)] + kl_weight * KL(q(z|x) || p(z))
+
+Whatever the code of a model looks like, what it trains is the gradient of one step. Where log_var
+is so small that z equals mu to the last digit, the reconstruction does not depend on log_var at all
+and d KL / d log_var = -1/2: the gradient that arrives at log_var's bias there is the KL's alone,
+whatever noise is drawn. And no KL arrives at the decoder: its gradient is the reconstruction's.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kelbo.diagnosis.subject import Subject
+from kelbo.diagnosis.unchanged import unchanged
+
+# A power of two divides exactly; one so large that the step dwarfs the rounding of the weights.
+_LEARNING_RATE = 2.0**20
+# Data in the training step.
+_ROWS = 64
+# log_var there, from the best to what a clip in the encoder may leave.
+_LEVELS = (-60.0, -30.0, -20.0)
+# Of the length of a weight: a step of the difference quotient.
+_STEP = 2.0**-8
+# A reconstruction fits if it explains all but this part of the decoder's gradient. Of the tests'
+# models the right one left 5e-4 at most, and a wrong one 7e-3 at least.
+_TOLERANCE = 0.002
+
+# A weight, and the gradient that arrives at it.
+Slope = tuple[keras.Variable, np.ndarray]
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """What was measured.
+
+    Attributes:
+        likelihood: the p(x|z) whose log is in the loss, by its name in `Subject.likelihoods`.
+        reconstruction: the weight of -E_q[log p(x|z)] in nats, averaged over the batch.
+        kl: the weight of the KL in nats, averaged over the batch, as it arrives at log_var.
+    """
+
+    likelihood: str
+    reconstruction: float
+    kl: float
+
+    @property
+    def effective_beta(self) -> float:
+        """The weight of the KL against the ELBO's."""
+        return self.kl / self.reconstruction
+
+
+class UnmeasuredError(Exception):
+    """Why the weights could not be measured: a sentence without its full stop."""
+
+
+def measure_loss_weights(
+    subject: Subject, x: np.ndarray, y: np.ndarray | None, target: np.ndarray
+) -> LossWeights:
+    """Take one training step, read the gradient off it, and put everything back.
+
+    Args:
+        subject: a VAE.
+        x: (n, *data_shape); the first 64 are trained on.
+        y: what `fit` gets as y, or None.
+        target: what is reconstructed, in the shape that the decoder gives.
+
+    Raises:
+        UnmeasuredError: the model cannot be trained, or its parts are not of the kind that tells.
+    """
+    if not subject.model.compiled:
+        raise UnmeasuredError("the model is not compiled; compile it as for training")
+    x, y, target = x[:_ROWS], None if y is None else y[:_ROWS], target[:_ROWS]
+    with unchanged(subject):
+        bias = _find_log_var_bias(subject, x)
+        weights = [weight for part in subject.parts for weight in part.trainable_weights]
+        before, gradient = _gradient(subject.model, [bias, *weights], x, y)
+        for weight, value in zip(weights, before[1:], strict=True):
+            weight.assign(value)
+        of_decoder = {id(weight) for weight in subject.decoder.trainable_weights}
+        slopes = [
+            half
+            for weight, slope in zip(weights, gradient[1:], strict=True)
+            if id(weight) in of_decoder
+            for half in _halves(weight, slope)
+        ]
+        if not slopes:
+            raise UnmeasuredError("no gradient arrives at the decoder")
+        likelihood, reconstruction = _fit_reconstruction(subject, slopes, x, target)
+    return LossWeights(likelihood, reconstruction, kl=-2.0 * float(np.mean(gradient[0])))
+
+
+def _find_log_var_bias(subject: Subject, x: np.ndarray) -> keras.Variable:
+    """The bias of log_var, known by its effect, lowered until z equals mu.
+
+    log_var moves by what is added to it, and mu does not move.
+    """
+    mu, log_var = subject.encode(x, training=True)
+    if log_var is None:
+        raise UnmeasuredError("an autoencoder has no KL")
+    for bias in subject.weights:
+        if tuple(bias.shape) != mu.shape[1:]:
+            continue
+        value = np.array(ops.convert_to_numpy(bias), copy=True)
+        for level in _LEVELS:
+            shift = level - float(log_var.max())
+            bias.assign(value + shift)
+            mu_there, log_var_there = subject.encode(x, training=True)
+            moves = log_var_there is not None and np.allclose(
+                log_var_there, log_var + shift, atol=0.01
+            )
+            if moves and np.allclose(mu_there, mu, rtol=1e-4, atol=1e-4):
+                return bias
+        bias.assign(value)
+    raise UnmeasuredError(
+        "log_var does not follow the bias of any layer; a Dense layer without activation does"
+    )
+
+
+def _gradient(
+    model: keras.Model, weights: list[keras.Variable], x: np.ndarray, y: np.ndarray | None
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The weights before a training step of the model, and the gradient that it took."""
+    before = [np.array(ops.convert_to_numpy(weight), copy=True) for weight in weights]
+    model.optimizer = keras.optimizers.SGD(_LEARNING_RATE)
+    model.optimizer.build(model.trainable_variables)
+    model.train_function = None
+    try:
+        # Not train_on_batch, which hands data to a train_step in another form. Not the model's own
+        # fit either, which may do more than train.
+        keras.Model.fit(model, x, y, batch_size=len(x), shuffle=False, verbose=0)
+    except Exception as error:  # whatever a model of the user's may raise
+        reason = " ".join(str(error).split())[:200]
+        cure = "" if y is not None else "; if it is trained as fit(x, x), pass y=x"
+        raise UnmeasuredError(
+            f"its training step fails with {type(error).__name__}: {reason}{cure}"
+        ) from error
+    after = [ops.convert_to_numpy(weight).astype("float64") for weight in weights]
+    return before, [(a - b) / _LEARNING_RATE for a, b in zip(before, after, strict=True)]
+
+
+def _halves(weight: keras.Variable, gradient: np.ndarray) -> list[Slope]:
+    """The gradient in one half of a weight's entries, drawn at random, and in the other."""
+    chosen = np.random.default_rng(0).random(gradient.shape) < 0.5
+    halves = np.where(chosen, gradient, 0.0), np.where(chosen, 0.0, gradient)
+    return [(weight, half) for half in halves if np.any(half)]
+
+
+def _fit_reconstruction(
+    subject: Subject, slopes: list[Slope], x: np.ndarray, target: np.ndarray
+) -> tuple[str, float]:
+    """The likelihood that explains the decoder's gradient, and the weight of its logarithm.
+
+    Along a part of its own gradient the loss rises by the length of that part. Of the right
+    reconstruction the rise is in the same proportion along every part.
+    """
+    rises = np.array([np.linalg.norm(slope) for _, slope in slopes])
+    best, smallest = None, _TOLERANCE
+    # A model whose call does not pass `training` on trains its layers as in inference. This comes
+    # first: the other way moves the means of a batch normalisation.
+    for training in (False, True):
+        z, _ = subject.encode(x, training)
+        derivatives = [_derivatives(subject, slope, z, target, training) for slope in slopes]
+        for name in subject.likelihoods:
+            derivative = np.array([along_slope[name] for along_slope in derivatives])
+            if not np.isfinite(derivative).all() or not derivative.any():
+                continue
+            weight = float(rises @ derivative / (derivative @ derivative))
+            error = float(np.linalg.norm(rises - weight * derivative) / np.linalg.norm(rises))
+            if error < smallest:
+                best, smallest = (name, weight), error
+    if best is None:
+        raise UnmeasuredError(
+            "the decoder's gradient is not that of a cross-entropy or a squared error alone; "
+            "dropout, regularisers and other losses are reasons"
+        )
+    return best
+
+
+def _derivatives(
+    subject: Subject, slope: Slope, z: np.ndarray, target: np.ndarray, training: bool
+) -> dict[str, float]:
+    """The derivative of -log p(x|z) along a slope, for each likelihood."""
+    weight, gradient = slope
+    value = np.array(ops.convert_to_numpy(weight), copy=True)
+    direction = gradient / np.linalg.norm(gradient)
+    step = _STEP * max(float(np.linalg.norm(value)), 1.0)
+    sides = []
+    for sign in (1.0, -1.0):
+        weight.assign((value + sign * step * direction).astype(value.dtype))
+        outputs = subject.decode(z, training)
+        sides.append(
+            {
+                name: -float(np.mean(log_prob(make(outputs), target)))
+                for name, make in subject.likelihoods.items()
+            }
+        )
+    weight.assign(value)
+    return {name: (sides[0][name] - sides[1][name]) / (2.0 * step) for name in sides[0]}
+
+
+def log_prob(p: Any, x: np.ndarray) -> np.ndarray:
+    """log p(x|z) of each datum in nats, (n,), summed in float64."""
+    per_dimension = ops.convert_to_numpy(p.log_prob_per_dimension(x))
+    return per_dimension.reshape(len(x), -1).sum(axis=1, dtype="float64")

@@ -1,0 +1,151 @@
+"""What a model does with some data: everything that the checks read."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from kelbo.diagnosis.loss_weights import LossWeights, log_prob
+from kelbo.diagnosis.subject import Subject
+from kelbo.distributions import Normal, has_closed_form, kl_per_dimension
+from kelbo.distributions.distribution import Distribution
+
+# A latent dimension is active when its posterior mean varies by more than this over the data
+# (Burda et al. 2016, section 5: the variance over x of E_q[z_j]).
+ACTIVE_ABOVE = 0.01
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One pass of data through a model, as arrays, in nats.
+
+    What needs p(x|z) is None where it is not known which one a model means.
+
+    Attributes:
+        x: the data that are reconstructed, (n, *data_shape).
+        mu: means of q(z|x), (n, latent_dim).
+        log_var: logarithms of its variances, likewise; None for an autoencoder.
+        kl: the KL of each latent dimension, averaged over the data, (latent_dim,); None where
+            there is none, or no closed form of it.
+        p: p(x|z), z drawn from q(z|x).
+        log_px_z: its logarithm, (n,).
+        log_px_other_z: the same with the z of another datum, (n,).
+        loss_weights: as measured, or None.
+        effective_beta: as measured, otherwise as the model states it, or None.
+        kl_of_epochs: the KL of each epoch of the training, where it is known.
+    """
+
+    x: np.ndarray
+    mu: np.ndarray
+    log_var: np.ndarray | None
+    kl: np.ndarray | None
+    p: Distribution | None = None
+    log_px_z: np.ndarray | None = None
+    log_px_other_z: np.ndarray | None = None
+    loss_weights: LossWeights | None = None
+    effective_beta: float | None = None
+    kl_of_epochs: tuple[float, ...] = ()
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether everything is, so that figures mean something."""
+        arrays = (self.mu, self.log_var, self.kl, self.log_px_z)
+        return all(array is None or bool(np.isfinite(array).all()) for array in arrays)
+
+    @property
+    def activity(self) -> np.ndarray:
+        """The variance over the data of each posterior mean, (latent_dim,)."""
+        return self.mu.var(axis=0, dtype="float64")
+
+    @property
+    def active(self) -> np.ndarray:
+        """The active dimensions, counted from 0."""
+        return np.flatnonzero(self.activity > ACTIVE_ABOVE)
+
+    @property
+    def nats_from_z(self) -> float | None:
+        """How many nats better a datum is explained by its own z than by another's."""
+        if self.log_px_z is None or self.log_px_other_z is None:
+            return None
+        return float(np.mean(self.log_px_z - self.log_px_other_z))
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """The figures of a diagnosis, under the names of evaluation.json.
+
+        What is not known or not finite is left out. `reconstruction` is of one draw of z a datum.
+        """
+        reconstruction = None if self.log_px_z is None else float(self.log_px_z.mean())
+        kl = None if self.kl is None else float(self.kl.sum())
+        weights = self.loss_weights
+        figures = {
+            "elbo": None if reconstruction is None or kl is None else reconstruction - kl,
+            "reconstruction": reconstruction,
+            "kl": kl,
+            "kl_per_dimension": None if self.kl is None else self.kl.tolist(),
+            "activity": self.activity.tolist(),
+            "active_units": len(self.active),
+            "active_dimensions": self.active.tolist(),
+            "nats_from_z": self.nats_from_z,
+            "effective_beta": self.effective_beta,
+            "likelihood": None if weights is None else weights.likelihood,
+            "reconstruction_weight": None if weights is None else weights.reconstruction,
+            "kl_weight": None if weights is None else weights.kl,
+        }
+        return {
+            name: value
+            for name, value in figures.items()
+            if value is not None and (isinstance(value, str) or np.isfinite(value).all())
+        }
+
+
+def observe(
+    subject: Subject,
+    x: np.ndarray,
+    target: np.ndarray,
+    likelihood: str | None,
+    loss_weights: LossWeights | None = None,
+    kl_of_epochs: tuple[float, ...] = (),
+    seed: int = 0,
+) -> Observation:
+    """Pass data through a model; the model and its noise stay as they are.
+
+    Args:
+        subject: the model.
+        x: (n, *data_shape), at least two, in one batch.
+        target: what to reconstruct, of the shape that the decoder gives; mostly x itself.
+        likelihood: name of p(x|z) in `subject.likelihoods`, or None.
+        loss_weights: as measured, or None.
+        kl_of_epochs: the KL of each epoch of the training, where it is known.
+        seed: of the draws of z.
+    """
+    mu, log_var = subject.encode(x)
+    z, kl = mu, None
+    if log_var is not None:
+        epsilon = np.random.default_rng(seed).standard_normal(mu.shape, "float32")
+        # An exp that overflows is what a check looks for.
+        with np.errstate(over="ignore", invalid="ignore"):
+            z = mu + np.exp(0.5 * log_var) * epsilon
+        q = Normal(mu, log_var)
+        if subject.prior is not None and has_closed_form(q, subject.prior):
+            kl = ops.convert_to_numpy(kl_per_dimension(q, subject.prior)).mean(
+                axis=0, dtype="float64"
+            )
+    p = log_px_z = log_px_other_z = None
+    if likelihood is not None:
+        make = subject.likelihoods[likelihood]
+        p, of_others = make(subject.decode(z)), make(subject.decode(np.roll(z, 1, axis=0)))
+        log_px_z, log_px_other_z = log_prob(p, target), log_prob(of_others, target)
+    return Observation(
+        x=target,
+        mu=mu,
+        log_var=log_var,
+        kl=kl,
+        p=p,
+        log_px_z=log_px_z,
+        log_px_other_z=log_px_other_z,
+        loss_weights=loss_weights,
+        effective_beta=loss_weights.effective_beta if loss_weights else subject.declared_beta,
+        kl_of_epochs=kl_of_epochs,
+    )

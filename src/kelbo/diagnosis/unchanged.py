@@ -1,0 +1,43 @@
+"""Look at a model by training it, and leave no trace."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from keras import ops
+
+from kelbo.diagnosis.subject import Subject
+
+_ATTRIBUTES = ("optimizer", "train_function", "stop_training", "history")
+
+
+@contextmanager
+def unchanged(subject: Subject) -> Iterator[None]:
+    """Put back, bit for bit, all that passes through a model and a training step change.
+
+    That is the weights, the state of the noise and of the metrics, the optimiser, and the compiled
+    training step. The random state of the backend itself, from which a model without a
+    `keras.random.SeedGenerator` draws, goes on.
+    """
+    model = subject.model
+    variables = [*model.variables, *model.metrics_variables]
+    # Of parts that the model does not know as its own.
+    variables += [variable for part in subject.parts for variable in part.variables]
+    variables = list({id(variable): variable for variable in variables}.values())
+    # A copy: on PyTorch and TensorFlow the array may be the variable's own memory.
+    values = [np.array(ops.convert_to_numpy(variable), copy=True) for variable in variables]
+    attributes = {name: getattr(model, name) for name in _ATTRIBUTES if hasattr(model, name)}
+    try:
+        with warnings.catch_warnings():
+            # That no gradient arrives at a weight is what is measured.
+            warnings.filterwarnings("ignore", message="Gradients do not exist")
+            yield
+    finally:
+        for name in _ATTRIBUTES:
+            if name in attributes:
+                setattr(model, name, attributes[name])
+            elif hasattr(model, name):
+                delattr(model, name)
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)

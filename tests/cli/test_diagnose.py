@@ -1,0 +1,61 @@
+"""The diagnosis of a model file: printed, as JSON, and as an exit code."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import typer
+
+from kelbo.cli.diagnose import diagnose_model
+from kelbo.errors import DataError, RunError
+from kelbo.loading import load_model
+from kelbo.runs import METRICS, MODEL
+from tests.cli.program import kelbo
+
+
+def test_a_broken_model_exits_1_and_says_where(run, capsys):
+    model = load_model(run / MODEL)
+    model.posterior.mu.bias.assign(np.full(2, np.nan))
+    model.save(run / MODEL)
+    with pytest.raises(typer.Exit) as end:
+        diagnose_model(run / MODEL, "mnist")
+    assert end.value.exit_code == 1
+    out = capsys.readouterr().out
+    assert "1 error" in out
+    assert "mu/bias is not finite" in " ".join(out.split())
+
+
+def test_json_is_the_whole_diagnosis_and_metrics_tell_since_when(run, capsys):
+    model = load_model(run / MODEL)
+    for head in (model.posterior.mu, model.posterior.log_var):
+        head.set_weights([np.zeros_like(weight) for weight in head.get_weights()])
+    model.save(run / MODEL)
+    rows = "epoch,kl\n1,3.0\n2,0.001\n3,0.0\n"
+    (run / METRICS).write_text(rows)
+    with pytest.raises(typer.Exit):
+        diagnose_model(run / MODEL, "mnist", as_json=True)
+    content = json.loads(capsys.readouterr().out)
+    assert set(content) == {"subject", "findings", "figures", "unmeasured"}
+    collapse = next(one for one in content["findings"] if one["name"] == "posterior-collapse")
+    assert "since epoch 2 of 3" in collapse["meaning"]
+    assert content["figures"]["effective_beta"] == pytest.approx(1.0, rel=3e-3)
+
+
+def test_without_an_error_it_returns(run, tmp_path, capsys):
+    shutil.copy(run / MODEL, tmp_path / "alone.keras")
+    diagnose_model(tmp_path / "alone.keras", "mnist")
+    assert "effective_beta" in capsys.readouterr().out
+
+
+def test_kelbo_doctor_asks_for_it(run):
+    result = kelbo("doctor", "--model", run / MODEL, "--data", "mnist", "--json")
+    assert result.code == 0
+    assert result.json["figures"]["effective_beta"] == pytest.approx(1.0, rel=3e-3)
+
+
+def test_what_cannot_be_read_is_one_error(run, images):
+    with pytest.raises(RunError, match="There is no model file"):
+        diagnose_model(run / "none.keras", "mnist")
+    with pytest.raises(DataError, match="takes data of shape"):
+        diagnose_model(run / MODEL, str(images))

@@ -1,0 +1,249 @@
+"""Each broken model has exactly its finding, and a healthy one none."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import kelbo
+from kelbo.errors import DataError, UsageError
+from kelbo.objectives import ELBO
+from tests.diagnosis import models
+from tests.diagnosis.models import DIM, LATENT, SHAPE, foreign_vae, images, make_decoder
+
+model = pytest.fixture(models.healthy_vae, name="model")
+
+
+def names(diagnosis):
+    return [finding.name for finding in diagnosis.findings if finding.severity != "note"]
+
+
+def finding(model, x=None, **options):
+    """The one thing that is wrong."""
+    diagnosis = kelbo.diagnose(model, images() if x is None else x, **options)
+    json.dumps(diagnosis.to_dict(), allow_nan=False)
+    assert len(names(diagnosis)) == 1, str(diagnosis)
+    (found,) = (one for one in diagnosis.findings if one.severity != "note")
+    for part in (found.name, found.title, found.meaning, found.cure):
+        assert part in str(diagnosis)
+    return found
+
+
+def test_a_healthy_model_has_no_finding(model):
+    diagnosis = kelbo.diagnose(model, images())
+    assert names(diagnosis) == []
+    figures = diagnosis.figures
+    assert figures["effective_beta"] == pytest.approx(1.0, rel=3e-3)
+    assert figures["elbo"] == pytest.approx(figures["reconstruction"] - figures["kl"])
+    assert figures["nats_from_z"] > 1.0
+    assert figures["active_units"] == len(figures["active_dimensions"]) >= 2
+    logged = model.evaluate(images(), batch_size=120, verbose=0, return_dict=True)
+    assert figures["kl"] == pytest.approx(logged["kl"], rel=1e-4)
+    assert figures["reconstruction"] == pytest.approx(logged["reconstruction"], abs=0.5)
+
+
+def test_a_healthy_autoencoder_has_no_finding():
+    posterior = kelbo.DeterministicPosterior(models.linear_encoder(), LATENT)
+    model = kelbo.AE(posterior, kelbo.BernoulliLikelihood(models.linear_decoder()))
+    identity, mu, _, decoder = models.healthy_weights()
+    model.posterior.network.get_layer("enc_dense").set_weights(identity)
+    model.posterior.z.set_weights(mu)
+    model.likelihood.network.get_layer("dec_dense").set_weights(decoder)
+    model.compile("adam")
+    diagnosis = kelbo.diagnose(model, images())
+    assert names(diagnosis) == [] and diagnosis.unmeasured == {}
+    assert "kl" not in diagnosis.figures
+
+
+def test_a_healthy_model_that_is_not_kelbos_has_no_finding():
+    model = foreign_vae(decoder=models.linear_decoder("sigmoid"))
+    identity, mu, log_var, decoder = models.healthy_weights()
+    x = keras.Input(SHAPE)
+    dense = [
+        keras.layers.Dense(len(bias), name=name)
+        for name, (_, bias) in zip(
+            ("hidden", "mu", "log_var"), (identity, mu, log_var), strict=True
+        )
+    ]
+    hidden = dense[0](keras.layers.Flatten()(x))
+    q = [dense[1](hidden), dense[2](hidden)]
+    model.encoder = keras.Model(x, [*q, models.Sampling()(q)])
+    for layer, weights in zip(dense, (identity, mu, log_var), strict=True):
+        layer.set_weights(weights)
+    model.decoder.get_layer("dec_dense").set_weights(decoder)
+    model.compile("adam")
+    diagnosis = kelbo.diagnose(model, images())
+    assert names(diagnosis) == [] and diagnosis.unmeasured == {}
+    assert diagnosis.figures["likelihood"] == "Bernoulli from probabilities"
+    assert diagnosis.figures["kl"] == pytest.approx(3.0, rel=0.3)
+
+
+def test_a_constant_encoder_is_a_collapse(model):
+    models.collapse(model)
+    found = finding(model)
+    assert (found.name, found.severity) == ("posterior-collapse", "error")
+    assert found.figures["inactive_dimensions"] == [0, 1, 2]
+    assert "since" not in found.meaning
+    metrics = {"kl": [3.0, 0.001, 2.0, 0.02, 0.01]}
+    assert "since epoch 4 of 5" in finding(model, metrics=metrics).meaning
+
+
+def finding_of(diagnosis, name):
+    (found,) = (one for one in diagnosis.findings if one.name == name)
+    return found
+
+
+def test_a_dimension_that_is_not_used_is_named_and_is_no_fault(model):
+    for head in (model.posterior.mu, model.posterior.log_var):
+        kernel, bias = (np.array(weight) for weight in head.get_weights())
+        kernel[:, 1], bias[1] = 0.0, 0.0
+        head.set_weights([kernel, bias])
+    found = finding_of(kelbo.diagnose(model, images()), "inactive-dimensions")
+    assert found.severity == "note"
+    assert found.figures["inactive_dimensions"] == [1]
+
+
+def test_a_decoder_that_ignores_z(model):
+    models.show_mean(model)
+    found = finding(model)
+    assert found.name == "decoder-ignores-z"
+    assert found.figures["nats_from_z"] == pytest.approx(0.0, abs=1e-5)
+
+
+def test_log_var_of_30(model):
+    # The decoder does not look at the dimension: only its log_var is wrong.
+    kernel, bias = models.healthy_weights()[3]
+    kernel[1] = 0.0
+    model.likelihood.network.get_layer("dec_dense").set_weights([kernel, bias])
+    model.posterior.log_var.bias.assign([-2.4, 30.0, -2.4])
+    found = finding(model)
+    assert found.name == "log-var-out-of-range"
+    assert found.figures["largest_log_var"] == pytest.approx(30.0)
+    assert "dimensions 1 " in found.meaning
+
+
+@pytest.mark.parametrize(
+    ("head", "value", "title"),
+    [("log_var", 100.0, "log_var is as large as 100"), ("mu", 1e30, "The KL is not finite")],
+)
+def test_an_overflow_outside_of_the_layers(model, head, value, title):
+    getattr(model.posterior, head).bias.assign(np.full(LATENT, value))
+    found = finding(model)
+    assert (found.title, found.severity) == (title, "error")
+
+
+def test_a_reconstruction_below_independent_pixels(model):
+    kernel, bias = models.healthy_weights()[3]
+    model.likelihood.network.get_layer("dec_dense").set_weights([kernel * 0.075, bias + 3.0])
+    found = finding(model)
+    assert found.name == "below-independent-pixels"
+    on = images().mean()  # half of the pixels, nearly: log 2 nats a pixel
+    assert found.figures["independent_pixels"] == pytest.approx(-DIM * np.log(2), rel=0.01)
+    assert found.figures["reconstruction"] == pytest.approx(
+        -DIM * (on * 0.036 + (1 - on) * 2.765), rel=0.02
+    )
+
+
+@pytest.mark.parametrize(
+    ("weight", "name", "words"),
+    [
+        (0.0, "kl-does-not-reach-the-encoder", "autoencoder"),
+        (-1.0, "kl-has-the-wrong-sign", "-1"),
+        (49.0, "effective-beta", "49 times more"),
+    ],
+)
+def test_the_weight_of_the_kl(weight, name, words):
+    found = finding_of(kelbo.diagnose(foreign_vae(weight=weight), images()), name)
+    assert words in f"{found.title} {found.meaning}"
+
+
+def test_a_mean_beside_a_sum_is_named():
+    model = foreign_vae(models.mean_cross_entropy)
+    found = finding_of(kelbo.diagnose(model, images()), "effective-beta")
+    assert found.figures["effective_beta"] == pytest.approx(DIM, rel=3e-3)
+    assert f"averaged over the {DIM} values of a datum" in found.meaning
+    assert f"summed over the {LATENT} latent dimensions" in found.meaning
+
+
+def test_a_beta_that_was_chosen_is_stated(model):
+    model.objective = ELBO(4.0)
+    assert finding(model).name == "effective-beta"
+
+
+def test_certain_and_wrong(model):
+    decoder = model.likelihood.network.get_layer("dec_dense")
+    decoder.bias.assign(np.where(np.arange(DIM) == 5, 60.0, 0.0))
+    found = finding_of(kelbo.diagnose(model, images()), "saturated-output")
+    off = (images().reshape(-1, DIM)[:, 5] == 0).mean()
+    assert found.figures["saturated_share"] == pytest.approx(1 / DIM, rel=0.05)
+    assert found.figures["saturated_nats"] == pytest.approx(off * 56.0, rel=0.05)
+
+
+@pytest.mark.parametrize("scale", [255.0, np.nan])
+def test_data_that_are_none(model, scale):
+    assert finding(model, images() * scale).name == "data-outside-the-support"
+    assert finding(foreign_vae(), images() * scale).name == "data-outside-the-support"
+
+
+def test_a_nan_weight_and_the_layer_after_it(model):
+    model.posterior.network.get_layer("enc_dense").bias.assign(np.full(DIM, np.nan))
+    found = finding(model)
+    assert found.name == "not-finite"
+    assert found.title.endswith("enc_dense/bias is not finite")
+    assert "with NaN or infinity is enc_dense." in found.meaning
+
+
+def test_the_first_layer_that_overflows(model):
+    layer = model.likelihood.network.get_layer("dec_dense")
+    layer.set_weights([np.full((LATENT, DIM), 3e38), np.full(DIM, 3e38)])
+    assert "The layer dec_dense is the first" in finding(model).title
+    assert "call" not in vars(layer)
+
+
+def test_a_model_that_is_not_compiled_is_diagnosed_as_far_as_it_goes(model):
+    model.compiled = False
+    diagnosis = kelbo.diagnose(model, images())
+    assert names(diagnosis) == []
+    assert "not compiled" in diagnosis.unmeasured["effective_beta"]
+    assert diagnosis.figures["effective_beta"] == 1.0
+
+
+def test_parts_that_are_not_found_are_asked_for():
+    encoder, decoder = models.make_encoder(), make_decoder()
+    whole = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten()])
+    with pytest.raises(UsageError, match="has no encoder.*encoder=.*decoder="):
+        kelbo.diagnose(whole, images())
+    one_output = keras.Model(encoder.inputs, encoder.outputs[2])
+    with pytest.raises(UsageError, match="returns mu, log_var and perhaps z"):
+        kelbo.diagnose(whole, images(), encoder=one_output, decoder=decoder)
+    diagnosis = kelbo.diagnose(whole, images(), encoder=encoder, decoder=decoder)
+    assert set(diagnosis.unmeasured) == {"effective_beta", "reconstruction"}
+
+
+@pytest.mark.parametrize("order", [("a", "b"), ("z_log_var", "z_mean"), ("z_mean", "z_log_var")])
+def test_outputs_are_known_by_their_names_else_by_their_order(order):
+    inputs, mu, log_var = keras.Input(SHAPE), 2.0, -7.0
+    flat = keras.layers.Flatten()(inputs)
+
+    def constant(value, name):
+        layer = keras.layers.Dense(LATENT, "linear", True, "zeros", name=name)
+        output = layer(flat)
+        layer.bias.assign(np.full(LATENT, value))
+        return output
+
+    values = (log_var, mu) if "log_var" in order[0] else (mu, log_var)
+    outputs = [constant(value, name) for value, name in zip(values, order, strict=True)]
+    for structure in (outputs, dict(zip(order, outputs, strict=True))):
+        if isinstance(structure, dict) and order[0] == "a":
+            continue
+        model = foreign_vae(encoder=keras.Model(inputs, structure))
+        figures = kelbo.diagnose(model, images()).figures
+        expected = 0.5 * (np.exp(log_var) + mu**2 - 1 - log_var)
+        np.testing.assert_allclose(figures["kl_per_dimension"], [expected] * LATENT, rtol=1e-4)
+
+
+@pytest.mark.parametrize("x", [[1.0], np.zeros((1, *SHAPE)), np.zeros((5, 3, 3, 1))])
+def test_data_of_another_form_are_refused(model, x):
+    with pytest.raises(DataError, match="Expected an array of at least two|takes data of shape"):
+        kelbo.diagnose(model, x)

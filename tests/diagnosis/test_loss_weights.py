@@ -1,0 +1,144 @@
+"""What is measured is what the model trains on, and the measurement leaves no trace."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import kelbo
+from kelbo.diagnosis.loss_weights import UnmeasuredError, measure_loss_weights
+from kelbo.diagnosis.subject import GAUSSIAN, LOGITS, PROBABILITIES, subject_of
+from kelbo.objectives import ELBO, ArticleObjective
+from tests.diagnosis import models
+from tests.diagnosis.models import DIM, LATENT, foreign_vae, images, make_decoder, make_encoder
+from tests.support import data, randomise, tiny_vae
+
+
+def measured(model, x=None, y=None):
+    x = images(80) if x is None else x
+    return measure_loss_weights(subject_of(model), x, y, x)
+
+
+@pytest.mark.parametrize(
+    ("reconstruction", "weight", "activation", "expected"),
+    [
+        (models.cross_entropy, 1.0, "sigmoid", (PROBABILITIES, 1.0, 1.0)),
+        (models.cross_entropy, 49.0, "sigmoid", (PROBABILITIES, 1.0, 49.0)),
+        (models.cross_entropy, 0.0, "sigmoid", (PROBABILITIES, 1.0, 0.0)),
+        (models.cross_entropy, -1.0, "sigmoid", (PROBABILITIES, 1.0, -1.0)),
+        (models.mean_cross_entropy, 1.0, "sigmoid", (PROBABILITIES, 1 / DIM, 1.0)),
+        (models.mean_cross_entropy, 1e-4, "sigmoid", (PROBABILITIES, 1 / DIM, 1e-4)),
+        (models.from_logits, 2.0, None, (LOGITS, 1.0, 2.0)),
+        (models.mean_squared_error, 1 / LATENT, "sigmoid", (GAUSSIAN, 2 / DIM, 1 / LATENT)),
+        (models.mean_squared_error, 1.0, None, (GAUSSIAN, 2 / DIM, 1.0)),
+    ],
+)
+def test_the_loss_of_any_model(reconstruction, weight, activation, expected):
+    model = foreign_vae(reconstruction, weight, decoder=make_decoder(activation))
+    found = measured(model)
+    assert found.likelihood == expected[0]
+    np.testing.assert_allclose((found.reconstruction, found.kl), expected[1:], rtol=3e-3)
+    assert found.effective_beta == pytest.approx(expected[2] / expected[1], rel=3e-3)
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "continuous-bernoulli", "gaussian-per-pixel"])
+@pytest.mark.parametrize(
+    ("objective", "kl"), [(ELBO(2.5), 2.5), (ArticleObjective(), None)], ids=["elbo", "article"]
+)
+def test_a_model_of_kelbo_has_the_beta_that_it_says(likelihood, objective, kl):
+    vae = tiny_vae(likelihood, objective)
+    randomise(vae)
+    vae.compile("adam")
+    found = measured(vae, data(80))
+    assert found.effective_beta == pytest.approx(vae.effective_beta, rel=3e-3)
+    if kl is not None:
+        assert found.kl == pytest.approx(kl, rel=1e-5)
+
+
+def test_a_warm_up_is_measured_where_it_is():
+    vae = tiny_vae(objective=ELBO(kelbo.LinearWarmup(steps=10, beta=2.0)))
+    vae.training_steps.assign(4)
+    vae.compile("adam")
+    assert measured(vae, data(80)).kl == pytest.approx(1.0, rel=1e-5)  # of the fifth step
+    assert int(vae.training_steps) == 4
+
+
+class PassesTrainingOn(models.ForeignVAE):
+    def call(self, x, training=None):
+        mu, log_var, z = self.encoder(x, training=training)
+        return self.decoder(z, training=training), mu, log_var
+
+
+@pytest.mark.parametrize("kind", [models.ForeignVAE, PassesTrainingOn])
+def test_a_bounded_log_var_and_batch_normalisation_do_not_hide_it(kind):
+    encoder, decoder = make_encoder(clip=(-35.0, 10.0)), make_decoder(normalised=True)
+    model = kind(weight=3.0, encoder=encoder, decoder=decoder)
+    model.compile("adam")
+    assert measured(model).effective_beta == pytest.approx(3.0, rel=3e-3)
+
+
+def test_a_frozen_encoder_gets_no_kl():
+    model = foreign_vae()
+    model.encoder.trainable = False
+    assert measured(model).kl == 0.0
+
+
+def test_the_target_is_what_is_reconstructed():
+    class NeedsTarget(models.ForeignVAE):
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+            return super().compute_loss(None, ops.multiply(1.0, y), y_pred)
+
+    model = NeedsTarget()
+    model.compile("adam")
+    with pytest.raises(UnmeasuredError, match=r"pass y=x"):
+        measured(model)
+    assert measured(model, y=images(80)).effective_beta == pytest.approx(1.0, rel=3e-3)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="GradientTape")
+def test_a_train_step_of_its_own_without_a_call():
+    found = measured(models.train_step_vae())
+    assert found.effective_beta == pytest.approx(1.0, rel=3e-3)
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        (models.ForeignVAE, "not compiled"),
+        (lambda: foreign_vae(encoder=make_encoder(clip=(-2.0, 2.0))), "does not follow the bias"),
+        (lambda: foreign_vae(lambda x, p: ops.sum(p, axis=(1, 2, 3))), "not that of a cross-ent"),
+    ],
+)
+def test_what_cannot_be_measured_is_not_guessed(model, reason):
+    with pytest.raises(UnmeasuredError, match=reason):
+        measured(model())
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_model_is_left_as_it_was(fails):
+    x = images(64)
+    model, untouched = foreign_vae(), foreign_vae()
+    for one in (model, untouched):
+        keras.utils.set_random_seed(3)
+        for weight in one.weights:
+            if "float" in weight.dtype:
+                weight.assign(keras.random.normal(weight.shape, seed=len(weight.shape)))
+        one.fit(x, batch_size=32, epochs=2, shuffle=False, verbose=0)
+    optimizer, train_function = model.optimizer, model.train_function
+    before = state(model)
+    diagnosis = kelbo.diagnose(model, x, y=x.reshape(64, DIM) if fails else None)
+    assert bool(diagnosis.unmeasured) == fails
+    assert model.optimizer is optimizer
+    assert model.train_function is train_function
+    for one, other in zip(before, state(model), strict=True):
+        np.testing.assert_array_equal(one, other)
+    for one in (model, untouched):
+        one.fit(x, batch_size=32, epochs=2, shuffle=False, verbose=0)
+    for one, other in zip(state(untouched), state(model), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def state(model):
+    """Weights, noise, metrics and optimiser."""
+    variables = [*model.variables, *model.metrics_variables, *model.optimizer.variables]
+    return [np.array(ops.convert_to_numpy(variable), copy=True) for variable in variables]
