@@ -59,6 +59,7 @@ def test_what_is_no_script_is_refused(tmp_path):
     assert result.code == 1
     assert "written in Python 2" in result.err
     assert "save it as .py first" in refused("port", tmp_path / "book.ipynb", code=2)
+    assert "Add --check" in refused("port", broken, "--backend", "jax", code=2)
     missing = kelbo("port", tmp_path / "missing.py")
     assert missing.code == 1 and "missing.py" in missing.err
 

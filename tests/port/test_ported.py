@@ -119,7 +119,7 @@ def test_a_script_that_looks_at_versions_is_left_whole():
 
 @pytest.fixture(scope="module")
 def losses(tmp_path_factory):
-    """The loss of each script at given weights and noise: one process for each environment."""
+    """The losses of each script at given weights and noise: one process for each environment."""
     folder = tmp_path_factory.mktemp("ported")
     here = {path: folder / path.name for path in SCRIPTS}
     for path, copy in here.items():
@@ -141,7 +141,7 @@ def losses(tmp_path_factory):
             text=True,
         )
         assert finished.returncode == 0, finished.stderr
-        return {paths[path]: loss for path, loss in json.loads(results.read_text()).items()}
+        return {paths[path]: found for path, found in json.loads(results.read_text()).items()}
 
     environments = ("keras 2", "tensorflow", "jax", "torch")
     with ThreadPoolExecutor(2) as pool:
@@ -150,8 +150,9 @@ def losses(tmp_path_factory):
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=name)
 def test_a_ported_script_has_the_loss_of_the_original_on_three_backends(path, losses):
-    expected = losses["keras 2"][path.stem]
+    expected = losses["keras 2"][path.stem][0]
     if path.stem.endswith("keras-ops"):  # written for Keras 3, it runs on none
-        expected = losses["tensorflow"][path.stem]
-    found = [losses[backend][path.stem] for backend in ("tensorflow", "jax", "torch")]
-    assert found == pytest.approx([expected] * 3, rel=1e-5)
+        expected = losses["tensorflow"][path.stem][0]
+    for backend in ("tensorflow", "jax", "torch"):
+        # As it is compiled, and saved and loaded.
+        assert losses[backend][path.stem] == pytest.approx([expected] * 2, rel=1e-5)

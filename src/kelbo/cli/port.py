@@ -62,6 +62,11 @@ def port(
         raise UsageError(
             f"Expected a script, received the notebook {script}: save it as .py first."
         )
+    if backend is not None and not check:
+        raise UsageError(
+            "--backend says where --check runs the script. Add --check, or leave --backend out: "
+            "the ported script runs on every backend."
+        )
     place = _place(script, out, force)
     chosen = choose(backend)[0] if check else ""
     source = doctor.load(str(script))
