@@ -117,6 +117,39 @@ def test_a_script_that_looks_at_versions_is_left_whole():
     assert "looks at which Keras" in result.left[0].reason
 
 
+CLOSURE = """\
+from tensorflow import keras
+from tensorflow.keras import backend as K
+image = keras.Input((4,))
+mu = keras.layers.Dense(2)(image)
+log_var = keras.layers.Dense(2)(image)
+vae = keras.Model(image, keras.layers.Dense(4)(mu))
+def loss(x, y):
+    kl = -0.5 * K.sum(1 + log_var - K.square(mu) - K.exp(log_var), axis=-1)
+    return K.sum(K.square(x - y), axis=-1) + kl
+vae.compile("adam", loss=[loss])
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("print(vae(x).numpy())", "line 11 uses vae(x)"),
+        ("whole = keras.Model(vae.input, vae.output)", "line 11 uses vae.output"),
+        ("vae.fit(x, x, sample_weight=w)", "line 11 gives the model sample_weight"),
+    ],
+)
+def test_a_model_whose_use_would_change_is_left(line, reason):
+    result = port(read_script("script.py", f"{CLOSURE}{line}\n".encode()))
+    (left,) = result.left
+    assert reason in left.reason and "vae = keras.Model(" in result.text
+
+
+def test_a_loss_in_a_list_of_one_is_the_loss():
+    result = port(read_script("script.py", CLOSURE.encode()))
+    assert 'vae.compile("adam", loss=loss)' in result.text and not result.left
+
+
 @pytest.fixture(scope="module")
 def losses(tmp_path_factory):
     """The losses of each script at given weights and noise: one process for each environment."""

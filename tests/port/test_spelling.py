@@ -79,3 +79,10 @@ def test_eager_cures_and_old_options_go():
         "import keras\nlayer = keras.layers.LeakyReLU(negative_slope=0.2)\n"
         "adam = keras.optimizers.Adam(learning_rate=0.1)\n"
     )
+
+
+def test_files_of_weights_end_as_keras_3_wants_them():
+    text = "import keras\nmodel = keras.Sequential()\n"
+    lines = 'model.save_weights("a.h5")\nmodel.load_weights("a.h5")\nmodel.load_weights("b.h5")\n'
+    assert ported(text + lines) == text + lines.replace("a.h5", "a.weights.h5")
+    assert "# kelbo port: left" in ported(text + 'name = "a"\nmodel.save_weights(name)\n')

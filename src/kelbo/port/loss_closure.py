@@ -2,6 +2,8 @@
 
 import ast
 
+import libcst as cst
+
 from kelbo.doctor.program import Call
 from kelbo.doctor.values import Instance, is_symbolic
 from kelbo.doctor.words import dotted
@@ -42,6 +44,7 @@ def _port_closure(script: Script, call: Call) -> None:
         raise Unportable(call.node, "the model that is compiled is not known.")
     model = Model(script, instances[0])
     if isinstance(loss, ast.List) and len(loss.elts) == 1:
+        script.edits.change(loss, _first)
         (loss,) = loss.elts
     if any(read.step.kind == "metric" for read in script.program.symbolic_reads):
         raise Unportable(call.node, "a metric reads tensors of the graph, too.")
@@ -68,3 +71,8 @@ def _port_closure(script: Script, call: Call) -> None:
         )
     ]
     model.write(lines, script.statement(model.made), False)
+
+
+def _first(node: cst.BaseExpression) -> cst.BaseExpression:
+    """What a list begins with."""
+    return cst.ensure_type(node, cst.List).elements[0].value

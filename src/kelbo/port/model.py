@@ -10,14 +10,18 @@ from kelbo.beta import explain_beta, format_beta
 from kelbo.doctor.objective import balances
 from kelbo.doctor.program import Call
 from kelbo.doctor.values import Constant, Instance, Items, Known, Tensor, Value
-from kelbo.doctor.words import dotted
+from kelbo.doctor.words import dotted, in_words
 from kelbo.port.edits import Code, Unportable, code_of, indented, without
 from kelbo.port.formula import formula
 from kelbo.port.sampling import REGISTERED
-from kelbo.port.script import Script, argument, same
+from kelbo.port.script import Script, argument, model_of, same
 
 # The arguments of compute_loss.
 _RESERVED = {"self", "x", "y", "y_pred", "sample_weight"}
+# What would give a list of tensors where it gave the reconstruction.
+_OUTPUTS = {"call", "output", "output_shape", "outputs", "predict_on_batch", "predict_step"}
+# Arguments of compile and fit that make some losses count more than others.
+_WEIGHTS = {"class_weight", "loss_weights", "sample_weight", "weighted_metrics"}
 
 
 class Model:
@@ -135,6 +139,7 @@ class Model:
             only_here: whether the lines use names of the function around it.
         """
         script = self.script
+        self._is_free_to_change()
         name = script.free_name("VAE", "VAEModel")
         script.bound.add(name)
         self.settle_name()
@@ -157,6 +162,29 @@ class Model:
         script.formulas.append(formula(known[0], handed) if len(known) == 1 else None)
         where = place if only_here else script.top(place)
         script.edits.insert(where, lambda: self._class(name, lines))
+
+    def _is_free_to_change(self) -> None:
+        """Make sure that the script uses nothing of the model that is another thing afterwards."""
+        for node in ast.walk(self.script.source.tree):
+            if isinstance(node, ast.Call):
+                used = node.func
+            elif isinstance(node, ast.Attribute) and node.attr in _OUTPUTS:
+                used = node.value
+            else:
+                continue
+            if model_of(self.script.program.value(used)) is self.instance:
+                code = self.script.code(node)
+                raise Unportable(
+                    node, f"line {node.lineno} uses {code}, which would hold mu and log_var, too."
+                )
+        for call in self.script.calls_in(self.script.source.tree):
+            weighed = [k.arg for k in call.node.keywords if k.arg in _WEIGHTS]
+            if weighed and self.instance in call.owners:
+                raise Unportable(
+                    call.node,
+                    f"line {call.node.lineno} gives the model {in_words(weighed)}, and the "
+                    "compute_loss that the port writes does not weigh data.",
+                )
 
     def _class(self, name: str, lines: Sequence[Code]) -> str:
         parts = ['"""A VAE whose outputs are all that its loss needs."""\n']

@@ -11,7 +11,7 @@ from kelbo.doctor.rules.backend_functions import STILL_THERE
 from kelbo.doctor.values import Known, is_model_name, is_symbolic
 from kelbo.port.edits import code_of, keyword, with_argument, with_arguments, without
 from kelbo.port.names import EAGER, today
-from kelbo.port.script import Script, assigned_names, imported_names
+from kelbo.port.script import Script, argument, assigned_names, imported_names
 
 
 def respell(script: Script) -> None:
@@ -52,6 +52,7 @@ def respell(script: Script) -> None:
             with script.attempt(call.node):
                 script.edits.remove(script.statement(call.node))
     _respell_options(script)
+    _rename_weights(script)
 
 
 def _meets_tensors(script: Script, call: Call) -> bool:
@@ -134,6 +135,29 @@ def _respell_options(script: Script) -> None:
                 script.edits.change(call.node, _without_lists_of_one)
             if name == "keras.layers.LeakyReLU" and argument_of(call, "alpha"):
                 _rename_keyword(script, call, "alpha", "negative_slope")
+
+
+def _rename_weights(script: Script) -> None:
+    """Keras 3 saves weights to files that end in .weights.h5."""
+    files: dict[str, list[ast.expr]] = {}
+    for call in script.program.method_calls("save_weights", "load_weights"):
+        node = argument(call.node, 0, "filepath")
+        name = library.text(script.program.value(node)) if node is not None else None
+        if node is not None and name is not None and not name.endswith(".weights.h5"):
+            files.setdefault(name, []).append(node)
+    saved = {
+        node
+        for call in script.program.method_calls("save_weights")
+        if (node := argument(call.node, 0, "filepath")) is not None
+    }
+    for name, nodes in files.items():
+        if not saved & set(nodes):
+            continue  # a file of Keras 2, which Keras 3 still loads
+        for node in nodes:
+            if isinstance(node, ast.Constant) and name.endswith(".h5"):
+                script.edits.respell(node, script.code(node).replace(".h5", ".weights.h5"))
+            else:
+                script.leave(node, "Keras 3 saves weights only to a file named *.weights.h5.")
 
 
 def _without_lists_of_one(node: cst.BaseExpression) -> cst.BaseExpression:
