@@ -150,6 +150,47 @@ def test_a_loss_in_a_list_of_one_is_the_loss():
     assert 'vae.compile("adam", loss=loss)' in result.text and not result.left
 
 
+ADDED = """\
+from tensorflow import keras
+from tensorflow.keras import backend as K
+image = keras.Input((4,))
+mu = keras.layers.Dense(2)(image)
+log_var = keras.layers.Dense(2)(image)
+output = keras.layers.Dense(4)(mu)
+vae = keras.Model(image, output)
+weight = 3.0
+loss = {start}
+loss += weight * K.mean(-0.5 * K.sum(1 + log_var - mu**2 - K.exp(log_var), axis=-1))
+vae.add_loss(loss)
+{later}
+vae.compile("adam", loss="mse")
+"""
+
+
+@pytest.mark.parametrize("start", ["0.0", "K.mean(K.square(image - output))"])
+def test_a_sum_begins_in_compute_loss_as_in_the_script(start):
+    text = ADDED.format(start=start, later="")
+    result = port(read_script("script.py", text.encode()))
+    begins = start.replace("K.", "ops.")
+    assert f"= y_pred\n        loss = {begins}\n        loss += " in result.text
+    assert not result.left
+
+
+@pytest.mark.parametrize(
+    ("start", "later", "reason"),
+    [
+        ("0.0", "weight = 7.0", "weight is a part of the loss and changes later"),
+        ("keras.layers.Flatten()(mu)", "", "how loss begins"),
+        ("0.0", "print(loss)", "used elsewhere"),
+    ],
+)
+def test_a_loss_that_would_be_another_is_left(start, later, reason):
+    text = ADDED.format(start=start, later=later)
+    result = port(read_script("script.py", text.encode()))
+    (left,) = result.left
+    assert reason in left.reason and "class VAE" not in result.text
+
+
 @pytest.fixture(scope="module")
 def losses(tmp_path_factory):
     """The losses of each script at given weights and noise: one process for each environment."""

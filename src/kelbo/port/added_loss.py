@@ -52,6 +52,10 @@ def _port_added(script: Script, model: Model, calls: list[Call]) -> None:
     used.finish({*calls, *metrics})
     comments = [script.edits.remove(script.statement(call.node)) for call in calls]
     if compiled:
+        if clash := used.names & {"y", model.name}:
+            raise Unportable(
+                calls[0].node, f"{min(clash)} is something else where the loss is computed."
+            )
         lines.append(lambda: f"reconstruction_loss = {compiled()}")
         parts.insert(0, lambda: "reconstruction_loss")
     lines.append(last_line(model, parts, comments))

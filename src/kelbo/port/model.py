@@ -17,7 +17,7 @@ from kelbo.port.sampling import REGISTERED
 from kelbo.port.script import Script, argument, model_of, same
 
 # The arguments of compute_loss.
-_RESERVED = {"self", "x", "y", "y_pred", "sample_weight"}
+RESERVED = {"self", "x", "y", "y_pred", "sample_weight", "kwargs"}
 # What would give a list of tensors where it gave the reconstruction.
 _OUTPUTS = {"call", "output", "output_shape", "outputs", "predict_on_batch", "predict_step"}
 # Arguments of compile and fit that make some losses count more than others.
@@ -126,7 +126,7 @@ class Model:
 
     def settle_name(self, name: str = "") -> None:
         """Call the reconstruction so; if that cannot be, what it is called or a name of our own."""
-        if name and name not in _RESERVED:
+        if name and name not in RESERVED:
             self.name = name
         self.name = self.name or self.script.free_name("reconstruction", "reconstructed")
 
@@ -144,7 +144,7 @@ class Model:
         script.bound.add(name)
         self.settle_name()
         self.sort()
-        if _RESERVED & {self.name, *self.others}:
+        if RESERVED & {self.name, *self.others}:
             raise Unportable(self.made, "a tensor has the name of an argument of compute_loss.")
 
         def outputs(node: cst.BaseExpression) -> cst.BaseExpression:

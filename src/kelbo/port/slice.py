@@ -9,7 +9,7 @@ from kelbo.doctor.program import Call
 from kelbo.doctor.values import Class, Function, Instance, Tensor, is_symbolic, options
 from kelbo.doctor.words import dotted
 from kelbo.port.edits import Code, Unportable, code_of
-from kelbo.port.model import Model
+from kelbo.port.model import RESERVED, Model
 from kelbo.port.script import Script
 
 
@@ -51,7 +51,12 @@ class Slice:
         return bool(self._computations(name))
 
     def _computations(self, name: str) -> list[ast.stmt]:
-        return [s for s in self.block if name and name in assigned(s) and self._computes(s)]
+        made = [s for s in self.block if name and name in assigned(s) and self._computes(s)]
+        if made and isinstance(made[0], ast.AugAssign):  # of what it begins with, as `loss = 0`
+            before = self.block[: self.block.index(made[0])]
+            starts = [s for s in before if name in assigned(s)][-1:]
+            made = [s for s in starts if isinstance(s, ast.Assign) and _is_number(s)] + made
+        return made
 
     def _readings(self, expression: ast.AST) -> list[ast.expr]:
         """The names in it, and the attributes that are tensors."""
@@ -75,6 +80,9 @@ class Slice:
             return all(self._computes(inner) for inner in (*statement.body, *statement.orelse))
         if isinstance(statement, ast.AugAssign):
             return True
+        if isinstance(value, ast.Name):
+            alias = self.script.program.value(value)
+            return is_symbolic(alias) and isinstance(alias, Tensor) and alias.opaque is None
         if not isinstance(value, ast.BinOp | ast.UnaryOp | ast.Call):
             return False
         if not isinstance(value, ast.Call):
@@ -105,7 +113,7 @@ class Slice:
 
     def finish(self, used_by: set[Call]) -> None:
         """Make sure that nothing else uses what is moved."""
-        names = {name for statement in self.moved for name in assigned(statement)}
+        names = self.names
         inside = {n for s in self.moved for n in ast.walk(s)}
         inside |= {n for call in used_by for n in ast.walk(call.node)}
         for expression in self.codes:
@@ -116,6 +124,41 @@ class Slice:
                 here = self.script.function_around(mention) is scope
                 if here and mention not in inside:
                     raise Unportable(mention, f"{name} is a part of the loss and used elsewhere.")
+        if clash := RESERVED & self.outside:
+            raise Unportable(
+                self.block[0], f"{min(clash)} has the name of an argument of compute_loss."
+            )
+        self._is_made_in_order(names)
+        self._stays_as_it_is(scope)
+
+    def _is_made_in_order(self, names: set[str]) -> None:
+        """Make sure that each name is bound where the moved statements read it."""
+        bound: set[str] = set()
+        for statement in [s for s in self.block if s in self.moved]:
+            read = {n.id for n in self._readings(statement) if isinstance(n, ast.Name)}
+            if isinstance(statement, ast.AugAssign):
+                read |= assigned(statement)
+            if not isinstance(statement, ast.If) and (early := (read & names) - bound):
+                raise Unportable(statement, f"how {min(early)} begins cannot be told.")
+            bound |= assigned(statement)
+
+    def _stays_as_it_is(self, scope: ast.AST | None) -> None:
+        """Make sure that what is read from outside is the same when the loss is computed."""
+        last = max((s.lineno for s in self.moved), default=self.block[-1].lineno)
+        for node in ast.walk(self.script.source.tree):
+            if (
+                isinstance(node, ast.Name)
+                and isinstance(node.ctx, ast.Store)
+                and node.id in self.outside
+                and node.lineno > last
+                and self.script.function_around(node) is scope
+            ):
+                raise Unportable(node, f"{node.id} is a part of the loss and changes later.")
+
+    @property
+    def names(self) -> set[str]:
+        """The names that what was moved binds."""
+        return {name for statement in self.moved for name in assigned(statement)}
 
     @property
     def lines(self) -> list[Code]:
@@ -126,6 +169,10 @@ class Slice:
     def only_here(self) -> bool:
         """Whether it uses names that only the function around it knows."""
         return bool(self.outside & local_names(self.script, self.block[0]))
+
+
+def _is_number(statement: ast.Assign) -> bool:
+    return isinstance(statement.value, ast.Constant)
 
 
 def assigned(statement: ast.stmt) -> set[str]:
