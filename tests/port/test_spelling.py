@@ -86,3 +86,18 @@ def test_files_of_weights_end_as_keras_3_wants_them():
     lines = 'model.save_weights("a.h5")\nmodel.load_weights("a.h5")\nmodel.load_weights("b.h5")\n'
     assert ported(text + lines) == text + lines.replace("a.h5", "a.weights.h5")
     assert "# kelbo port: left" in ported(text + 'name = "a"\nmodel.save_weights(name)\n')
+
+
+def test_a_layer_adds_its_loss_without_its_inputs():
+    text = (
+        "import keras\nclass Own(keras.layers.Layer):\n    def call(self, x):\n"
+        "        self.add_loss(keras.ops.mean(x), inputs=x)\n        return x\n"
+    )
+    assert ported(text) == text.replace(", inputs=x", "")
+
+
+def test_an_input_that_holds_numbers_is_left():
+    text = "import keras\nfrom keras import backend as K\n"
+    assert "# kelbo port: left as it was: an Input" in ported(
+        text + "noise = keras.Input(tensor=K.random_normal((8, 2)))\n"
+    )

@@ -135,6 +135,12 @@ def _respell_options(script: Script) -> None:
                 script.edits.change(call.node, _without_lists_of_one)
             if name == "keras.layers.LeakyReLU" and argument_of(call, "alpha"):
                 _rename_keyword(script, call, "alpha", "negative_slope")
+            if name.endswith(".Input") and argument_of(call, "tensor"):
+                script.leave(call.node, "an Input of Keras 3 holds no numbers.")
+        if call.method == "add_loss" and call.step is not None:
+            script.edits.change(
+                call.node, lambda node: without(cst.ensure_type(node, cst.Call), 1, "inputs")
+            )
 
 
 def _rename_weights(script: Script) -> None:
