@@ -25,6 +25,8 @@ def ported(text):
         ("from keras import layers\n", "from keras import layers\n"),  # used or not
         ("from __future__ import division\nops\n",
          "from __future__ import division\nfrom keras import ops\nops\n"),
+        ("from tensorflow.keras.losses import mse, MAE as m\nmse, m\n",
+         "from keras.losses import mean_squared_error as mse, mean_absolute_error as m\nmse, m\n"),
         ("import os, tensorflow as tf  # both\nos\n", "import os  # both\nos\n"),
     ],
 )  # fmt: skip
@@ -44,6 +46,7 @@ HEAD = "import tensorflow as tf\nfrom tensorflow.keras import backend as K\n"
         ("tf.math.log(x)", "ops.log(x)"),
         ("K.flatten(x)", "ops.reshape(x, (-1,))"),
         ("K.int_shape(x)[1]", "x.shape[1]"),
+        ("tf.keras.losses.mse(x, x)", "keras.losses.mean_squared_error(x, x)"),
         ("x + K.epsilon()", "x + K.epsilon()"),  # Keras 3 still has it
         (
             "tf.nn.sigmoid_cross_entropy_with_logits(labels=x, logits=x)",

@@ -99,6 +99,8 @@ class Model:
 
     def _source(self, node: ast.expr, value: Value | None) -> str:
         """How the place where the model is made calls a tensor."""
+        if (inner := self._of_inner_model(value)) is not None:
+            return inner
         names = [dotted(node)]
         if isinstance(value, Tensor):
             names += self.script.program.names_of(value)
@@ -106,6 +108,25 @@ class Model:
             if name and self._is_there(name.partition(".")[0]):
                 return name
         raise Unportable(node, f"{dotted(node)} is not known where the model is made.")
+
+    def _of_inner_model(self, value: Value | None) -> str | None:
+        """A tensor as an output of a model that this one calls, as `encoder(x)[0]`.
+
+        The layers are then in that model alone. What is in two models comes back from a file as two
+        layers, and Keras refuses it.
+        """
+        for call in self.script.program.calls:
+            encoder, given = model_of(call.function), alone(call.arguments.get(0, "inputs"))
+            if encoder is None or not isinstance(encoder.outputs, Items):
+                continue
+            here = call.node.lineno <= self.made.lineno and self.script.function_around(
+                call.node
+            ) is self.script.function_around(self.made)
+            if here and same(given, self.input):
+                for place, output in enumerate(encoder.outputs.items):
+                    if same(output, value):
+                        return f"{self.script.code(call.node)}[{place}]"
+        return None
 
     def _is_there(self, name: str) -> bool:
         scopes = {self.script.function_around(self.made), None}
@@ -152,7 +173,7 @@ class Model:
             code = code_of(argument_node(made, 1, "outputs").value)
             if self.output is not self.given:
                 code = script.code(self.output)
-            listed = cst.parse_expression(f"[{', '.join([code, *self.others.values()])}]")
+            listed = cst.parse_expression(f"[{', '.join([code, *self._sources])}]")
             found = argument_node(made, 1, "outputs")
             return made.with_deep_changes(found, value=listed)
 
@@ -185,6 +206,15 @@ class Model:
                     f"line {call.node.lineno} gives the model {in_words(weighed)}, and the "
                     "compute_loss that the port writes does not weigh data.",
                 )
+
+    @property
+    def _sources(self) -> list[str]:
+        """What is handed over; `encoder(x)[0], encoder(x)[1]` is one call."""
+        sources = list(self.others.values())
+        call = sources[0].removesuffix("[0]") if sources else ""
+        if len(sources) > 1 and sources == [f"{call}[{n}]" for n in range(len(sources))]:
+            return [f"*{call}[:{len(sources)}]"]
+        return sources
 
     def _class(self, name: str, lines: Sequence[Code]) -> str:
         parts = ['"""A VAE whose outputs are all that its loss needs."""\n']

@@ -58,3 +58,20 @@ def today(name: str, ops: str) -> str | None:
     if last in SAME:
         return f"{ops}.{last}"
     return f"{ops}.{_OTHERS[last]}" if last in _OTHERS else None
+
+
+# keras.losses and keras.metrics have these no more under their short names.
+SHORT = {
+    "KLD": "kl_divergence",
+    "MAE": "mean_absolute_error",
+    "MAPE": "mean_absolute_percentage_error",
+    "MSE": "mean_squared_error",
+    "MSLE": "mean_squared_logarithmic_error",
+    "kld": "kl_divergence",
+    "kullback_leibler_divergence": "kl_divergence",
+    "logcosh": "log_cosh",
+    "mae": "mean_absolute_error",
+    "mape": "mean_absolute_percentage_error",
+    "mse": "mean_squared_error",
+    "msle": "mean_squared_logarithmic_error",
+}

@@ -2,6 +2,7 @@
 
 import ast
 import itertools
+from collections.abc import Callable
 
 import libcst as cst
 
@@ -10,8 +11,10 @@ from kelbo.doctor.program import Call
 from kelbo.doctor.rules.backend_functions import STILL_THERE
 from kelbo.doctor.values import Known, is_model_name, is_symbolic
 from kelbo.port.edits import code_of, keyword, with_argument, with_arguments, without
-from kelbo.port.names import EAGER, today
+from kelbo.port.names import EAGER, SHORT, today
 from kelbo.port.script import Script, argument, assigned_names, imported_names
+
+_WITHOUT_SHORT = ("keras.losses", "keras.metrics")
 
 
 def respell(script: Script) -> None:
@@ -30,6 +33,10 @@ def respell(script: Script) -> None:
             continue
         if value.name == "keras" and isinstance(node, ast.Attribute):
             script.edits.respell(node, "keras")
+            continue
+        module, _, last = value.name.rpartition(".")
+        if module in _WITHOUT_SHORT and last in SHORT and isinstance(node, ast.Attribute):
+            script.edits.change(node, _with_attribute(SHORT[last]))
             continue
         of_backend = value.name.startswith("keras.backend.")
         inside = any(_meets_tensors(script, call) for call in calls.get(node, ()))
@@ -53,6 +60,10 @@ def respell(script: Script) -> None:
                 script.edits.remove(script.statement(call.node))
     _respell_options(script)
     _rename_weights(script)
+
+
+def _with_attribute(name: str) -> Callable[[cst.BaseExpression], cst.BaseExpression]:
+    return lambda node: cst.ensure_type(node, cst.Attribute).with_changes(attr=cst.Name(name))
 
 
 def _meets_tensors(script: Script, call: Call) -> bool:
@@ -278,6 +289,8 @@ class _Imports(cst.CSTTransformer):
         if isinstance(node.names, cst.ImportStar):
             return [node]
         aliases = [a for a in node.names if not self._is_gone(_bound_by(a), module)]
+        if target in _WITHOUT_SHORT:
+            aliases = [_in_full(alias) for alias in aliases]
         if target == "keras" and aliases and "ops" in self.missing:
             self.missing.discard("ops")
             comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
@@ -306,6 +319,15 @@ def _bound_by(alias: cst.ImportAlias) -> str:
 
 def _is(alias: cst.ImportAlias, name: str) -> bool:
     return code_of(alias.name) == name
+
+
+def _in_full(alias: cst.ImportAlias) -> cst.ImportAlias:
+    """`mse` is `mean_squared_error as mse`."""
+    full = SHORT.get(code_of(alias.name))
+    if full is None:
+        return alias
+    name = alias.asname or cst.AsName(cst.Name(code_of(alias.name)))
+    return alias.with_changes(name=cst.Name(full), asname=name)
 
 
 def _last(alias: cst.ImportAlias) -> cst.ImportAlias:

@@ -6,7 +6,7 @@ import numpy as np
 import keras
 from keras import ops
 from keras.layers import Dense, Input
-from keras.losses import binary_crossentropy, mse
+from keras.losses import binary_crossentropy, mean_squared_error as mse
 from keras.models import Model
 
 
@@ -79,7 +79,7 @@ class VAE(keras.Model):
         return super().predict(*args, **kwargs)[0]
 
 
-vae = VAE(inputs, [outputs, z_mean, z_log_var], name="vae_mlp")
+vae = VAE(inputs, [outputs, *encoder(inputs)[:2]], name="vae_mlp")
 
 if __name__ == "__main__":
     models = (encoder, decoder)

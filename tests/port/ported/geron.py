@@ -56,6 +56,6 @@ class VAE(keras.Model):
         return super().predict(*args, **kwargs)[0]
 
 
-variational_ae = VAE(inputs=inputs, outputs=[reconstructions, codings_mean, codings_log_var])
+variational_ae = VAE(inputs=inputs, outputs=[reconstructions, *variational_encoder(inputs)[:2]])
 variational_ae.compile(optimizer="rmsprop")
 history = variational_ae.fit(X_train, X_train, epochs=1, batch_size=8, verbose=0)
