@@ -1,6 +1,7 @@
 """Makes tensors: by arithmetic, by functions of libraries, by layers and models."""
 
 import itertools
+from dataclasses import replace
 
 from kelbo.doctor import expressions, library
 from kelbo.doctor.expressions import Divergence, Expression, Opaque, Operation, Reduction
@@ -176,7 +177,7 @@ class Tensors:
         how = library.text(loss.arguments.get(None, "reduction"))
         logits = loss.arguments.get(0, "from_logits")
         extra = (("from_logits", logits),) if logits is not None and "crossentropy" in kind else ()
-        inside = Arguments(arguments.positional, (*arguments.keywords, *extra))
+        inside = replace(arguments, keywords=(*arguments.keywords, *extra))
         value = self.divergence(kind, inside, averaged=True)
         if how is not None and how.lower() == "none" or not isinstance(value, Tensor):
             return value
