@@ -80,6 +80,8 @@ class Rule(ABC):
         code: KLB and three digits.
         title: one line.
         severity: an error is certain, a warning may be meant as it is.
+        only_keras_3: whether Keras 2 does what the script means; then nothing is said of a script
+            that asks for Keras 2.
         explanation: the entry of kelbo.explain that has the same cause, if there is one; what
             Keras does and why is then told in its words.
         generations: else (generation of Keras, what it does).
@@ -91,6 +93,7 @@ class Rule(ABC):
     code: ClassVar[str]
     title: ClassVar[str]
     severity: ClassVar[Severity]
+    only_keras_3: ClassVar[bool] = False
     explanation: ClassVar[str] = ""
     generations: ClassVar[tuple[tuple[str, str], ...]] = ()
     why: ClassVar[str] = ""

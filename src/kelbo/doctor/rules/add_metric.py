@@ -43,6 +43,7 @@ class AddMetric(Rule):
     code = "KLB105"
     title = "add_metric is gone"
     severity = Severity.ERROR
+    only_keras_3 = True
     explanation = "add-metric-gone"
     docs = "docs/kl-loss.md, which message, which rule"
 

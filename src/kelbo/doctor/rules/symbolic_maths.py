@@ -49,6 +49,7 @@ class SymbolicMaths(Rule):
     code = "KLB402"
     title = "A function of the backend gets a symbolic tensor"
     severity = Severity.ERROR
+    only_keras_3 = True
     explanation = "backend-function-on-symbolic-tensor"
     docs = "docs/kl-loss.md, rule 3"
 
