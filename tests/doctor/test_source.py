@@ -84,6 +84,25 @@ def test_a_notebook_is_read_cell_by_cell(tmp_path):
     assert line[finding.place.column - 1 :].startswith("vae.add_loss(")
 
 
+def test_commands_in_a_notebook_may_have_several_lines_and_set_the_environment(tmp_path):
+    head = "!pip install \\\n  -q \\\n  keras\nfiles = !ls \\\n -l\n"
+    source = read(tmp_path / "vae.ipynb", notebook(head + BROKEN))
+    assert source.skipped == ()
+    (finding,) = examine(source)
+    line = (head + BROKEN).splitlines()[finding.place.line - 1]
+    assert line[finding.place.column - 1 :].startswith("vae.add_loss(")
+    for setting in ("%env TF_USE_LEGACY_KERAS=1\n", "%set_env TF_USE_LEGACY_KERAS 1\n"):
+        assert examine(read(tmp_path / "vae.ipynb", notebook(setting + head + BROKEN))) == []
+
+
+def test_an_expression_that_goes_on_with_an_operator_is_no_command(tmp_path):
+    source = read(
+        tmp_path / "a.ipynb", notebook("x = ('%d'\n     % 3\n     != 'y')\n'%d' \\\n% (4)")
+    )
+    assert source.skipped == ()
+    assert [type(node).__name__ for node in source.tree.body] == ["Assign", "Expr"]
+
+
 def test_a_damaged_cell_is_skipped_and_the_rest_is_read(tmp_path):
     source = read(tmp_path / "vae.ipynb", notebook("def f(:", BROKEN))
     assert [skip.path.rpartition(":")[2] for skip in source.skipped] == ["cell 1"]
