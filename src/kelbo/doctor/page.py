@@ -34,7 +34,11 @@ on any, and a **warning** when it may be meant as it is. With an error `kelbo do
 
 A comment `# noqa: KLB101` turns a rule off on its line, `# noqa` all of them. In folders, hidden
 ones and virtual environments are left out. What cannot be read (Python 2, a binary, a file of more
-than 2 MiB, a wrong encoding) is named and skipped.
+than 2 MiB, a wrong encoding) is named and skipped. A script that sets `TF_USE_LEGACY_KERAS`, or
+imports `tf_keras`, asks for Keras 2: what only Keras 3 refuses is then no finding.
+
+At the terminal, what each Keras does and why is told once for each rule and file. The other formats
+have it at every finding.
 
 The doctor says only what it is sure of. What it cannot follow, as a layer that another file
 defines, it leaves alone, so no finding does not mean that all is well.

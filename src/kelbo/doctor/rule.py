@@ -66,9 +66,11 @@ class Finding:
     @property
     def text(self) -> str:
         """The paragraph: what happens, on which Keras, why, and the repair."""
-        where = "; ".join(f"{keras}: {what.rstrip('.')}" for keras, what in self.rule.generations)
-        parts = (self.happens, f"{where}." if where else "", self.rule.why, self.repair)
-        return " ".join(part for part in parts if part)
+        where = (
+            f"{keras}: {what}{'' if what.endswith('.') else '.'}"
+            for keras, what in self.rule.generations
+        )
+        return " ".join(filter(None, (self.happens, *where, self.rule.why, self.repair)))
 
 
 class Rule(ABC):
