@@ -190,7 +190,7 @@ class Tensors:
         shapes = [t.shape for t in _tensors(given)]
         shape = shapes[0] if shapes and all(shape == shapes[0] for shape in shapes) else None
         if layer.of.name.endswith(".Sequential"):
-            activation = _sequential_activation(layer)
+            activation = sequential_activation(layer)
             return Tensor(self.opaque(), _sequential_shape(layer, shape), symbolic, activation)
         shape = library.output_shape(layer.of.name, layer.arguments, shape)
         activation = library.activation(layer.of.name, layer.arguments)
@@ -199,7 +199,7 @@ class Tensors:
         return Tensor(self.opaque(), shape, symbolic, activation)
 
 
-def _sequential_activation(model: Instance) -> str | None:
+def sequential_activation(model: Instance) -> str | None:
     """The activation that the last layer ends in, as far as it is one of Keras's."""
     layers = model.arguments.get(0, "layers")
     for layer in reversed(layers.items if isinstance(layers, Items) else ()):
