@@ -18,6 +18,8 @@ from kelbo.doctor.values import (
 )
 from kelbo.doctor.words import dotted
 
+_REGULARISES = "keras.layers.ActivityRegularization"
+
 
 class NoLoss(Rule):
     """A plain model is compiled without a loss, and then fitted.
@@ -101,9 +103,8 @@ def _adds_only_kl(program: Program) -> bool:
 def _adds_a_loss(program: Program) -> bool:
     """Whether something may add a loss: add_loss, a regulariser, a layer from elsewhere."""
     for call in program.calls:
-        if call.method == "add_loss" or any(
-            "regularizer" in (k.arg or "") for k in call.node.keywords
-        ):
+        named = any("regularizer" in (k.arg or "") for k in call.node.keywords)
+        if named or call.method == "add_loss" or _REGULARISES in call.names:
             return True
     return any(
         isinstance(option, Unknown | Attribute | Tensor)

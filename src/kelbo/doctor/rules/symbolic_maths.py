@@ -9,7 +9,12 @@ from kelbo.doctor.values import Tensor, is_symbolic
 from kelbo.doctor.words import dotted
 
 _LIBRARIES = ("tensorflow.", "jax.", "torch.", "keras.backend.")
-_HARMLESS = {"keras.backend.int_shape", "keras.backend.is_keras_tensor", "keras.backend.ndim"}
+_HARMLESS = {
+    "keras.backend.int_shape",
+    "keras.backend.is_keras_tensor",
+    "keras.backend.ndim",
+    "tensorflow.is_tensor",
+}
 
 
 class SymbolicMaths(Rule):
