@@ -57,6 +57,11 @@ def test_every_encoding_and_end_of_line_of_python_is_read(tmp_path, content):
     assert isinstance(read(tmp_path / "script.py", content), Source)
 
 
+def test_a_saved_model_is_sent_to_where_models_are_looked_at(tmp_path):
+    reason = read(tmp_path / "vae.keras", b"PK\3\4").reason
+    assert f"kelbo doctor --model {tmp_path / 'vae.keras'} --data" in reason
+
+
 def test_columns_are_characters_and_lines_those_of_python(tmp_path):
     text = BROKEN.replace("vae.add_loss(", "'ä€😀\\f', vae.add_loss(")
     for end in ("\n", "\r\n"):

@@ -135,6 +135,10 @@ def _below(folder: str) -> Iterator[str | Skipped]:
 
 def load(path: str) -> Source | Skipped:
     """Read one file."""
+    if path.lower().endswith(".keras"):
+        return Skipped(
+            path, f"it is a saved model; look at it with kelbo doctor --model {path} --data DATA."
+        )
     notebook = path.lower().endswith(".ipynb")
     limit = NOTEBOOK_LIMIT if notebook else LIMIT
     try:
