@@ -91,7 +91,8 @@ def doctor(
 
     With --model and --data it is a trained model that is looked at.
 
-    Exits with 1 when there is an error, and with 0 when there are only warnings, or nothing.
+    Exits with 1 when there is an error or nothing could be read, and with 0 when there are only
+    warnings, or nothing is found.
     A comment [bold]# noqa: KLB101[/bold] turns a rule off on its line.
 
     Example: [bold]kelbo doctor train.py notebooks/[/bold], or

@@ -25,7 +25,8 @@ functions and classes instead: which names hold symbolic tensors of a functional
 functions run in the training step, how the terms of the loss are reduced.
 
 A finding is an **error** when the script surely does not do what it should, on Keras 3 of today or
-on any, and a **warning** when it may be meant as it is. With an error `kelbo doctor` exits with 1.
+on any, and a **warning** when it may be meant as it is. With an error `kelbo doctor` exits with 1,
+as it does where it could read nothing.
 
     kelbo doctor --explain KLB101           # a rule at the terminal
     kelbo doctor --select KLB1,KLB204 .     # some rules; --ignore for all but some
