@@ -158,6 +158,16 @@ def test_the_weight_of_the_kl(weight, name, words):
     assert words in f"{found.title} {found.meaning}"
 
 
+@pytest.mark.parametrize(("weight", "also"), [(-1.0, True), (1.0, False), (0.0, False)])
+def test_a_reconstruction_that_is_made_worse(weight, also):
+    model = foreign_vae(lambda x, p: -models.cross_entropy(x, p), weight)
+    diagnosis = kelbo.diagnose(model, images())
+    found = finding_of(diagnosis, "reconstruction-has-the-wrong-sign")
+    assert found.severity == "error"
+    assert ("the loss is the ELBO" in found.meaning) == also
+    assert not {"kl-has-the-wrong-sign", "effective-beta"} & set(names(diagnosis))
+
+
 def test_a_mean_beside_a_sum_is_named():
     model = foreign_vae(models.mean_cross_entropy)
     found = finding_of(kelbo.diagnose(model, images()), "effective-beta")
