@@ -1,5 +1,6 @@
 """Each broken model has exactly its finding, and a healthy one none."""
 
+import importlib
 import json
 
 import keras
@@ -251,6 +252,20 @@ def test_outputs_are_known_by_their_names_else_by_their_order(order):
         figures = kelbo.diagnose(model, images()).figures
         expected = 0.5 * (np.exp(log_var) + mu**2 - 1 - log_var)
         np.testing.assert_allclose(figures["kl_per_dimension"], [expected] * LATENT, rtol=1e-4)
+
+
+def test_each_datum_keeps_its_target_whatever_their_sizes(monkeypatch):
+    x = keras.Input((4, 4, 2))
+    model = foreign_vae(encoder=keras.Model(x, models.make_encoder()(x[..., :1])))
+    # x has twice the values of its target.
+    module = importlib.import_module("kelbo.diagnosis.diagnose")
+    monkeypatch.setattr(module, "_VALUES", 60 * 2 * DIM)
+    y = images()
+    diagnosis = kelbo.diagnose(model, np.repeat(y, 2, axis=-1), y)
+    assert "60 data of 4 x 4 x 2" in diagnosis.subject
+    assert diagnosis.figures["effective_beta"] == pytest.approx(1.0, rel=3e-3)
+    with pytest.raises(DataError, match="a target for each of 120 data, received 50"):
+        kelbo.diagnose(model, np.repeat(y, 2, axis=-1), y[:50])
 
 
 @pytest.mark.parametrize("x", [[1.0], np.zeros((1, *SHAPE)), np.zeros((5, 3, 3, 1))])
