@@ -34,6 +34,7 @@ def finding(model, x=None, **options):
 def test_a_healthy_model_has_no_finding(model):
     diagnosis = kelbo.diagnose(model, images())
     assert names(diagnosis) == []
+    assert "Nothing is wrong." in str(diagnosis)
     figures = diagnosis.figures
     assert figures["effective_beta"] == pytest.approx(1.0, rel=3e-3)
     assert figures["elbo"] == pytest.approx(figures["reconstruction"] - figures["kl"])
@@ -216,6 +217,7 @@ def test_a_model_that_is_not_compiled_is_diagnosed_as_far_as_it_goes(model):
     model.compiled = False
     diagnosis = kelbo.diagnose(model, images())
     assert names(diagnosis) == []
+    assert "Nothing wrong was found in what could be measured." in str(diagnosis)
     assert "not compiled" in diagnosis.unmeasured["effective_beta"]
     assert diagnosis.figures["effective_beta"] == 1.0
 
