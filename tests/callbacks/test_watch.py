@@ -81,5 +81,5 @@ def test_the_training_is_the_same_with_and_without_it():
 
 
 def test_one_datum_is_refused():
-    with pytest.raises(DataError, match="at least two"):
+    with pytest.raises(DataError, match=r"at least two data, received shape \(1, 4, 4, 1\)"):
         Watch(images(1))

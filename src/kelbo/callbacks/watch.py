@@ -6,13 +6,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from kelbo.diagnosis.diagnose import LEARNING_CHECKS, examine
+from kelbo.diagnosis.diagnose import LEARNING_CHECKS, check_array, examine
 from kelbo.diagnosis.finding import Finding
 from kelbo.diagnosis.finite import check_finite
 from kelbo.diagnosis.log_var import check_log_var
 from kelbo.diagnosis.observation import observe
 from kelbo.diagnosis.subject import subject_of
-from kelbo.errors import DataError
 
 logger = logging.getLogger("kelbo")
 
@@ -39,8 +38,7 @@ class Watch(keras.callbacks.Callback):
 
     def __init__(self, x: np.ndarray, settling_steps: int = 400):
         super().__init__()
-        if not isinstance(x, np.ndarray) or len(x) < 2:
-            raise DataError("Watch expected an array of at least two data.")
+        check_array(x)
         self.x = x[:_ROWS]
         self.settling_steps = settling_steps
 

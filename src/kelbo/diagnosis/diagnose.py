@@ -128,15 +128,24 @@ def _rows(
     """As many data as are looked at, evenly spread over all of them, and their targets."""
     given = [x] if y is None else [x, y]
     for data in given:
-        if not isinstance(data, np.ndarray) or data.ndim < 2 or len(data) < 2:
-            found = f"shape {data.shape}" if isinstance(data, np.ndarray) else type(data).__name__
-            raise DataError(f"Expected an array of at least two data, received {found}.")
+        check_array(data)
     subject.check_shape(x)
     if len(given[-1]) != len(x):
         raise DataError(f"Expected a target for each of {len(x)} data, received {len(given[-1])}.")
     count = max(2, min(len(x), _ROWS, _VALUES // max(data[0].size for data in given)))
     places = np.linspace(0, len(x) - 1, count).astype(int)
     return x[places], None if y is None else y[places]
+
+
+def check_array(data: np.ndarray) -> None:
+    """Refuse what no diagnosis can look at.
+
+    Raises:
+        DataError: it is no array of at least two data.
+    """
+    if not isinstance(data, np.ndarray) or data.ndim < 2 or len(data) < 2:
+        found = f"shape {data.shape}" if isinstance(data, np.ndarray) else type(data).__name__
+        raise DataError(f"Expected an array of at least two data, received {found}.")
 
 
 def _as_decoded(subject: Subject, x: np.ndarray, y: np.ndarray | None) -> np.ndarray:
