@@ -43,8 +43,14 @@ class Watch(keras.callbacks.Callback):
         self.settling_steps = settling_steps
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Find the parts of the model."""
+        """Find the parts of the model.
+
+        Raises:
+            UsageError: it has no encoder or decoder that can be found.
+            DataError: x are no data for the encoder.
+        """
         self.subject = subject_of(self.model)
+        self.subject.check_shape(self.x)
         self.seen: frozenset[str] = frozenset()
         self.kl_of_epochs: tuple[float, ...] = ()
 
