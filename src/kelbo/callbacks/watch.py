@@ -52,12 +52,9 @@ class Watch(keras.callbacks.Callback):
         self.subject = subject_of(self.model)
         self.subject.check_shape(self.x)
         self.seen: frozenset[str] = frozenset()
-        self.kl_of_epochs: tuple[float, ...] = ()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Look, and warn of what is new."""
-        if logs and "kl" in logs:
-            self.kl_of_epochs += (float(logs["kl"]),)
         findings = [finding for finding in self._look() if finding.severity != "note"]
         for finding in findings:
             if finding.name not in self.seen:
@@ -66,9 +63,7 @@ class Watch(keras.callbacks.Callback):
 
     def _look(self) -> list[Finding]:
         likelihood = self.subject.only_likelihood
-        observation = observe(
-            self.subject, self.x, self.x, likelihood, kl_of_epochs=self.kl_of_epochs
-        )
+        observation = observe(self.subject, self.x, self.x, likelihood)
         not_finite = None if observation.is_finite else check_finite(self.subject, self.x)
         if not_finite is not None:
             return [not_finite]
