@@ -56,6 +56,10 @@ def test_a_healthy_autoencoder_has_no_finding():
     diagnosis = kelbo.diagnose(model, images())
     assert names(diagnosis) == [] and diagnosis.unmeasured == {}
     assert "kl" not in diagnosis.figures
+    model.posterior.z.set_weights([np.zeros((DIM, LATENT)), np.zeros(LATENT)])
+    models.show_mean(model)
+    found = finding(model)
+    assert found.name == "posterior-collapse" and "KL" not in found.cure
 
 
 def test_a_healthy_model_that_is_not_kelbos_has_no_finding():
