@@ -4,7 +4,7 @@ import pathlib
 import pytest
 from rich.console import Console
 
-from kelbo.cli import cache_progress, console
+from kelbo.cli import console
 from kelbo.cli.cache_progress import CacheProgress
 
 PLACE = pathlib.Path("/home/someone/.cache/kelbo/images/photos-0123456789ab")
@@ -18,7 +18,6 @@ def shown(monkeypatch, terminal):
         color_system=None,
     )  # fmt: skip
     monkeypatch.setattr(console, "stderr", stderr)
-    monkeypatch.setattr(cache_progress, "stderr", stderr)
     with CacheProgress() as watcher:
         watcher.waiting(PLACE)
         watcher.writing(300, "they have changed since they were cached")

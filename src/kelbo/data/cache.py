@@ -325,9 +325,17 @@ def _mapped(path: Path) -> np.ndarray:
 def _fingerprint(root: Path, paths: list[str]) -> str:
     """Changes when an image is added, removed, renamed or written, or the format of a cache."""
     known = hashlib.sha256(f"{FORMAT}".encode())
-    start = len(str(root))
+    # Paths below "." begin with "./" or not; absolute ones are below the absolute root.
+    start = len(os.path.abspath(root))
     for path in paths:
-        status = os.stat(path)
-        facts = f"\0{path[start:]}\0{status.st_size}\0{status.st_mtime_ns}"
+        facts = f"\0{os.path.abspath(path)[start:]}\0{_state(path)}"
         known.update(facts.encode(errors="surrogateescape"))
     return known.hexdigest()[:16]
+
+
+def _state(path: str) -> str:
+    try:
+        status = os.stat(path)
+    except OSError:  # it was removed since the folder was listed
+        return "gone"
+    return f"{status.st_size}\0{status.st_mtime_ns}"
