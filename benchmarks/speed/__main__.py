@@ -147,6 +147,7 @@ def main() -> None:
             arguments.device, arguments.parts, batches, names, arguments.rounds, mine["heats"]
         ):
             date = datetime.now(UTC).isoformat(timespec="seconds")
+            mine[kind].pop(final(title), None)  # it was of an earlier race
             mine[kind][title] = {"date": date, "machine": describe_machine(), "result": outcome}
             runs.write_text(RESULTS, json.dumps(results, indent=1) + "\n")
         print(f"{(time.perf_counter() - started) / 60:.1f} minutes", file=sys.stderr)

@@ -155,6 +155,7 @@ def test_a_reconstruction_below_independent_pixels(model):
     ("weight", "name", "words"),
     [
         (0.0, "kl-does-not-reach-the-encoder", "autoencoder"),
+        (1e-6, "effective-beta", "0.00000100"),  # as in latent diffusion
         (-1.0, "kl-has-the-wrong-sign", "-1"),
         (49.0, "effective-beta", "49 times more"),
     ],

@@ -4,9 +4,6 @@ from kelbo.diagnosis.finding import Finding
 from kelbo.diagnosis.observation import Observation
 from kelbo.objectives import explain_beta, format_beta
 
-# Less than this is rounding: the smallest weight in use, the article's, makes 0.0049.
-_NOTHING = 1e-4
-
 
 def check_kl_weight(observation: Observation) -> Finding | None:
     """Find a KL that does not arrive, a term with the wrong sign, or a weight far from 1."""
@@ -29,7 +26,7 @@ def check_kl_weight(observation: Observation) -> Finding | None:
             cure="loss = -log p(x|z) + KL, which is the negative ELBO: both terms are added.",
             figures=figures,
         )
-    if weights is not None and abs(beta) < _NOTHING:
+    if weights is not None and abs(beta) < weights.smallest_beta:
         return Finding(
             name="kl-does-not-reach-the-encoder",
             severity="error",
