@@ -74,7 +74,8 @@ def time_places(folder: Path, cache: Path, rounds: int) -> dict:
     vae.compile("adam")
     vae.optimizer.build(vae.trainable_variables)
     state = [*vae.variables, *vae.optimizer.variables]  # weights, noise and moments
-    start_of_epoch = [keras.ops.convert_to_numpy(variable) for variable in state]
+    # A copy: on PyTorch the array is the variable's own memory.
+    start_of_epoch = [np.array(keras.ops.convert_to_numpy(variable)) for variable in state]
 
     def train(place: str, epoch: int) -> float:
         for variable, value in zip(state, start_of_epoch, strict=True):

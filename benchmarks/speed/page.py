@@ -11,11 +11,12 @@ minimises the same loss. In each round every one trains two epochs, in turn, of 
 timed; the figure is the median of the rounds, after one to warm up, with the slowest and the
 fastest. *vs kelbo* is the median, over the rounds, of its speed divided by that of kelbo's fastest
 backend here; *CPU* is the processor time of an image, which other programs on the machine disturb
-less. *Loss* is the last epoch's in nats: nobody wins by doing less. In a final the four fastest of
-a race meet again in twice as many rounds, with shorter waits.
+less. *Loss* is the last epoch's in nats: nobody wins by doing less. In a final the three fastest
+of a race meet again in twice as many rounds of longer epochs, with shorter waits.
 
-kelbo is `compile("adam")` and `fit`, with no option set. PyTorch's rows keep the data on the device
-and use no DataLoader. Made by `python -m benchmarks.speed` from benchmarks/results/speed.json.
+kelbo is `compile("adam")` and `fit`, with no option set but the precision. PyTorch's rows keep the
+data on the device and use no DataLoader. Made by `python -m benchmarks.speed` from
+benchmarks/results/speed.json.
 """
 KINDS = {"cpu": "On a CPU", "gpu": "On a GPU"}
 CURVES = {"side": "Image side", "latent_dim": "Size of z", "rows": "Images in the data set"}
@@ -208,6 +209,8 @@ def first_epoch(one: dict[str, Any]) -> str:
 
 def memory(one: dict[str, Any]) -> str:
     """Gigabytes of the process, and of the device."""
+    if one["peak_memory"] is None:
+        return "unknown"
     text = f"{one['peak_memory'] / 1e9:.1f} GB"
     if one["peak_device_memory"]:
         text += f" ({one['peak_device_memory'] / 1e9:.1f} GB)"

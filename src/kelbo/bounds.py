@@ -124,7 +124,7 @@ class TraceStatistics(keras.Model):
 
 
 def samples_in_one_pass(num_samples: int, batch_size: int, rows: int) -> int:
-    """How many draws of each datum to decode at once: at most `rows` latent vectors together.
+    """How many draws of each datum to decode at once: at least one, together at most `rows`.
 
     All passes have one size, so that one program is compiled, and as few samples too many as can
     be.

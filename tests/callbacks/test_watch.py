@@ -80,6 +80,13 @@ def test_the_training_is_the_same_with_and_without_it():
     assert histories[0] == histories[1]
 
 
+def test_other_data_than_the_model_s_are_refused_before_the_training():
+    model = healthy_vae()
+    with pytest.raises(DataError, match=r"takes data of shape .* received \(5, 3, 3, 1\)"):
+        fit(model, 1, callbacks=[Watch(np.zeros((5, 3, 3, 1)))])
+    assert int(model.optimizer.iterations) == 0
+
+
 def test_one_datum_is_refused():
-    with pytest.raises(DataError, match="at least two"):
+    with pytest.raises(DataError, match=r"at least two data, received shape \(1, 4, 4, 1\)"):
         Watch(images(1))

@@ -4,7 +4,7 @@ import pathlib
 import pytest
 from rich.console import Console
 
-from kelbo.cli import cache_progress, console
+from kelbo.cli import console
 from kelbo.cli.cache_progress import CacheProgress
 
 PLACE = pathlib.Path("/home/someone/.cache/kelbo/images/photos-0123456789ab")
@@ -18,10 +18,9 @@ def shown(monkeypatch, terminal):
         color_system=None,
     )  # fmt: skip
     monkeypatch.setattr(console, "stderr", stderr)
-    monkeypatch.setattr(cache_progress, "stderr", stderr)
     with CacheProgress() as watcher:
         watcher.waiting(PLACE)
-        watcher.writing(300, "they have changed since they were cached")
+        watcher.writing(300, "they, or what decodes them, have changed since")
         for images in (100, 200, 300):
             watcher.decoded(images)
             watcher.progress.refresh()
@@ -33,7 +32,7 @@ def shown(monkeypatch, terminal):
 def test_it_says_why_images_are_decoded_and_where_the_cache_is(monkeypatch, terminal):
     text = shown(monkeypatch, terminal)
     words = " ".join(text.split())
-    assert "300 images are decoded once: they have changed since they were cached." in words
+    assert "300 images are decoded once: they, or what decodes them, have changed since." in words
     assert "another process is writing" in words
     assert f"300 images, 2.3 MB in {PLACE}. Delete that folder to have the room back." in words
     assert ("200/300" in text) == terminal

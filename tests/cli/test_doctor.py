@@ -33,6 +33,18 @@ def test_a_finding_has_place_code_title_paragraph_and_more():
     assert max(map(len, rest)) <= 88
 
 
+def test_the_cause_is_told_once_in_each_file(tmp_path):
+    for name in ("first.py", "second.py"):
+        (tmp_path / name).write_text("from keras import backend as K\nK.sum([1])\nK.exp(1)\n")
+    out = kelbo("doctor", tmp_path).out
+    first, second = out.split(f"{tmp_path / 'second.py'}:2:1")
+    for part in (first, second):
+        text = " ".join(part.split())
+        assert text.count("Keras 3 moved the operations") == text.count("See: ") == 1
+        assert "Keras 3 has no keras.backend.exp. In its place there is keras.ops.exp." in text
+        assert re.search("(See: |  )kelbo recipes show 1-loss-closure --repair;", part)
+
+
 def test_warnings_alone_and_no_finding_exit_0():
     result = kelbo("doctor", WARNED)
     assert result.code == 0

@@ -92,7 +92,7 @@ def test_ctrl_c_that_a_library_swallows_still_stops_the_training(train, monkeypa
 
 
 def test_ctrl_c_during_the_evaluation_keeps_the_training(train, monkeypatch, tmp_path):
-    interrupt(monkeypatch, "kelbo.evaluation.evaluate._evaluate_bounds")
+    interrupt(monkeypatch, "kelbo.evaluation.evaluate.statistics")
     result = kelbo(*train)
     assert (result.code, result.out) == (1, "")
     assert "Interrupted during the evaluation" in result.err

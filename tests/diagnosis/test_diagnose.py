@@ -1,5 +1,6 @@
 """Each broken model has exactly its finding, and a healthy one none."""
 
+import importlib
 import json
 
 import keras
@@ -33,6 +34,7 @@ def finding(model, x=None, **options):
 def test_a_healthy_model_has_no_finding(model):
     diagnosis = kelbo.diagnose(model, images())
     assert names(diagnosis) == []
+    assert "Nothing is wrong." in str(diagnosis)
     figures = diagnosis.figures
     assert figures["effective_beta"] == pytest.approx(1.0, rel=3e-3)
     assert figures["elbo"] == pytest.approx(figures["reconstruction"] - figures["kl"])
@@ -54,6 +56,10 @@ def test_a_healthy_autoencoder_has_no_finding():
     diagnosis = kelbo.diagnose(model, images())
     assert names(diagnosis) == [] and diagnosis.unmeasured == {}
     assert "kl" not in diagnosis.figures
+    model.posterior.z.set_weights([np.zeros((DIM, LATENT)), np.zeros(LATENT)])
+    models.show_mean(model)
+    found = finding(model)
+    assert found.name == "posterior-collapse" and "KL" not in found.cure
 
 
 def test_a_healthy_model_that_is_not_kelbos_has_no_finding():
@@ -149,6 +155,7 @@ def test_a_reconstruction_below_independent_pixels(model):
     ("weight", "name", "words"),
     [
         (0.0, "kl-does-not-reach-the-encoder", "autoencoder"),
+        (1e-6, "effective-beta", "0.00000100"),  # as in latent diffusion
         (-1.0, "kl-has-the-wrong-sign", "-1"),
         (49.0, "effective-beta", "49 times more"),
     ],
@@ -156,6 +163,16 @@ def test_a_reconstruction_below_independent_pixels(model):
 def test_the_weight_of_the_kl(weight, name, words):
     found = finding_of(kelbo.diagnose(foreign_vae(weight=weight), images()), name)
     assert words in f"{found.title} {found.meaning}"
+
+
+@pytest.mark.parametrize(("weight", "also"), [(-1.0, True), (1.0, False), (0.0, False)])
+def test_a_reconstruction_that_is_made_worse(weight, also):
+    model = foreign_vae(lambda x, p: -models.cross_entropy(x, p), weight)
+    diagnosis = kelbo.diagnose(model, images())
+    found = finding_of(diagnosis, "reconstruction-has-the-wrong-sign")
+    assert found.severity == "error"
+    assert ("the loss is the ELBO" in found.meaning) == also
+    assert not {"kl-has-the-wrong-sign", "effective-beta"} & set(names(diagnosis))
 
 
 def test_a_mean_beside_a_sum_is_named():
@@ -205,6 +222,7 @@ def test_a_model_that_is_not_compiled_is_diagnosed_as_far_as_it_goes(model):
     model.compiled = False
     diagnosis = kelbo.diagnose(model, images())
     assert names(diagnosis) == []
+    assert "Nothing wrong was found in what could be measured." in str(diagnosis)
     assert "not compiled" in diagnosis.unmeasured["effective_beta"]
     assert diagnosis.figures["effective_beta"] == 1.0
 
@@ -241,6 +259,20 @@ def test_outputs_are_known_by_their_names_else_by_their_order(order):
         figures = kelbo.diagnose(model, images()).figures
         expected = 0.5 * (np.exp(log_var) + mu**2 - 1 - log_var)
         np.testing.assert_allclose(figures["kl_per_dimension"], [expected] * LATENT, rtol=1e-4)
+
+
+def test_each_datum_keeps_its_target_whatever_their_sizes(monkeypatch):
+    x = keras.Input((4, 4, 2))
+    model = foreign_vae(encoder=keras.Model(x, models.make_encoder()(x[..., :1])))
+    # x has twice the values of its target.
+    module = importlib.import_module("kelbo.diagnosis.diagnose")
+    monkeypatch.setattr(module, "_VALUES", 60 * 2 * DIM)
+    y = images()
+    diagnosis = kelbo.diagnose(model, np.repeat(y, 2, axis=-1), y)
+    assert "60 data of 4 x 4 x 2" in diagnosis.subject
+    assert diagnosis.figures["effective_beta"] == pytest.approx(1.0, rel=3e-3)
+    with pytest.raises(DataError, match="a target for each of 120 data, received 50"):
+        kelbo.diagnose(model, np.repeat(y, 2, axis=-1), y[:50])
 
 
 @pytest.mark.parametrize("x", [[1.0], np.zeros((1, *SHAPE)), np.zeros((5, 3, 3, 1))])

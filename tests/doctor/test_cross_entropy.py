@@ -49,6 +49,8 @@ def found(code):
         ("model.compile(loss=losses.binary_crossentropy)", "linear", False),
         ("model.compile(loss=[BinaryCrossentropy(True)])", "linear", True),
         ("keras.Sequential([layers.Dense(1)]).compile(loss='bce')", "linear", False),
+        ("keras.Sequential(x).compile(loss='bce')", None, False),
+        ("m = keras.Sequential()\nif x: m.add(linear)\nm.compile(loss='bce')", None, False),
         ("Own().compile(loss='bce')", "tanh", False),
         ("keras.Model(image, {'a': linear}).compile(loss={'a': 'bce'})", "linear", False),
     ],
@@ -64,8 +66,6 @@ def test_what_goes_into_it(code, activation, from_logits):
         "model.compile(loss='mse')",
         "model.compile(loss='bce' if x else 'mse')",
         "keras.Model(image, [linear, linear]).compile(loss=['mse', 'mae'])",
-        "keras.Sequential(x).compile(loss='bce')",
-        "m = keras.Sequential()\nif x:\n    m.add(layers.Dense(1))\nm.compile(loss='bce')",
     ],
 )
 def test_other_losses_are_none(code):

@@ -1,5 +1,6 @@
 """Findings for other programs."""
 
+import dataclasses
 import json
 import re
 
@@ -62,6 +63,18 @@ def test_sarif_is_what_the_standard_asks_for():
     (invocation,) = run["invocations"]
     (note,) = invocation["toolExecutionNotifications"]
     assert "old.py is skipped" in note["message"]["text"]
+
+
+def test_of_a_notebook_the_message_names_the_cell():
+    path, finding = FOUND[0]
+    inside = dataclasses.replace(finding, place=dataclasses.replace(finding.place, cell=3))
+    where = f"some folder/ä.py:cell 3:{finding.place.line}:{finding.place.column} "
+    (result,) = as_sarif([(path, inside)], [], all_rules())["runs"][0]["results"]
+    assert result["message"]["text"] == where + finding.text
+    assert "region" not in result["locations"][0]["physicalLocation"]
+    command, message = as_github(path, inside).removeprefix("::").split("::")
+    assert "line=" not in command
+    assert message.startswith(where + finding.happens[:20])
 
 
 @pytest.mark.parametrize("path", ["a.py", "folder/b.ipynb"])

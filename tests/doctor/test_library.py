@@ -4,7 +4,7 @@ import keras
 import pytest
 
 from kelbo.doctor import library
-from kelbo.doctor.values import Arguments, Constant, Items
+from kelbo.doctor.values import UNKNOWN, Arguments, Constant, Items
 
 
 def value(thing):
@@ -26,7 +26,9 @@ LAYERS = [
     ("GlobalAveragePooling2D", (), {}, (None, 4, 5, 3)),
     ("MaxPooling2D", (), {}, (None, 7, 8, 3)),
     ("AveragePooling2D", (3,), {"strides": 2, "padding": "same"}, (None, 7, 8, 3)),
+    ("MaxPooling2D", (2, 2, "same"), {}, (None, 7, 8, 3)),
     ("UpSampling2D", ((2, 3),), {}, (None, 7, 8, 3)),
+    ("Conv2D", (6, 3), {"data_format": "channels_last"}, (None, 9, 10, 3)),
     *(
         (name, (6, kernel), {"strides": strides, "padding": padding}, (None, 9, 10, 3))
         for name in ("Conv2D", "Conv2DTranspose")
@@ -42,6 +44,21 @@ def test_shapes_are_those_of_keras(name, given, named, shape):
     expected = getattr(keras.layers, name)(*given, **named).compute_output_shape(shape)
     found = library.output_shape(f"keras.layers.{name}", arguments(*given, **named), shape)
     assert found == tuple(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("Conv2D", arguments(6, 3, data_format="channels_first")),
+        ("Conv2D", arguments(6, 3, dilation_rate=2)),
+        ("Conv2D", Arguments((Constant(6), Constant(3)), more=True)),
+        ("Conv2D", Arguments((Constant(6), Constant(3)), (("padding", UNKNOWN),))),
+        ("Conv2DTranspose", arguments(6, 3, strides=2, output_padding=1)),
+        ("GlobalAveragePooling2D", arguments(keepdims=True)),
+    ],
+)
+def test_a_shape_that_is_not_worked_out_is_not_guessed(name, given):
+    assert library.output_shape(f"keras.layers.{name}", given, (None, 9, 10, 3)) is None
 
 
 @pytest.mark.parametrize(

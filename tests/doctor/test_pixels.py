@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kelbo.doctor.interpreter import read
-from kelbo.doctor.pixels import is_within_unit, pixel_range
+from kelbo.doctor.pixels import changes_in_place, is_within_unit, pixel_range
 
 PIXELS = np.array([[0, 255], [17, 128]], dtype="uint8")
 LOAD = "(x, y), _ = mnist.load_data()\n"
@@ -63,3 +63,19 @@ def test_rounding_is_no_other_range():
     assert is_within_unit(*range_of("x = x * (1 / 255.0)"))
     assert is_within_unit(0.0, 1.0)
     assert not is_within_unit(-1.0, 1.0) and not is_within_unit(0.0, 255.0)
+
+
+@pytest.mark.parametrize(
+    ("code", "changes"),
+    [
+        ("for a in (x, y):\n    a /= 255", True),
+        ("for i, a in enumerate((x, y)):\n    a[:] = a / 255", True),
+        ("def scale(a):\n    a *= 1 / 255\nscale(x)", True),
+        ("np.divide(x, 255, out=x)", True),
+        ("x /= 255", False),
+        ("for i in range(3):\n    x = x / 255\n    total[i] = i", False),
+        ("def scale(a):\n    return a / 255", False),
+    ],
+)
+def test_arrays_that_are_scaled_under_another_name_are_noticed(code, changes):
+    assert changes_in_place(ast.parse(code)) is changes

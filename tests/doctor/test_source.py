@@ -57,6 +57,11 @@ def test_every_encoding_and_end_of_line_of_python_is_read(tmp_path, content):
     assert isinstance(read(tmp_path / "script.py", content), Source)
 
 
+def test_a_saved_model_is_sent_to_where_models_are_looked_at(tmp_path):
+    reason = read(tmp_path / "vae.keras", b"PK\3\4").reason
+    assert f"kelbo doctor --model {tmp_path / 'vae.keras'} --data" in reason
+
+
 def test_columns_are_characters_and_lines_those_of_python(tmp_path):
     text = BROKEN.replace("vae.add_loss(", "'ä€😀\\f', vae.add_loss(")
     for end in ("\n", "\r\n"):
@@ -82,6 +87,25 @@ def test_a_notebook_is_read_cell_by_cell(tmp_path):
     assert finding.place.cell == 3
     line = second.splitlines()[finding.place.line - 1]
     assert line[finding.place.column - 1 :].startswith("vae.add_loss(")
+
+
+def test_commands_in_a_notebook_may_have_several_lines_and_set_the_environment(tmp_path):
+    head = "!pip install \\\n  -q \\\n  keras\nfiles = !ls \\\n -l\n"
+    source = read(tmp_path / "vae.ipynb", notebook(head + BROKEN))
+    assert source.skipped == ()
+    (finding,) = examine(source)
+    line = (head + BROKEN).splitlines()[finding.place.line - 1]
+    assert line[finding.place.column - 1 :].startswith("vae.add_loss(")
+    for setting in ("%env TF_USE_LEGACY_KERAS=1\n", "%set_env TF_USE_LEGACY_KERAS 1\n"):
+        assert examine(read(tmp_path / "vae.ipynb", notebook(setting + head + BROKEN))) == []
+
+
+def test_an_expression_that_goes_on_with_an_operator_is_no_command(tmp_path):
+    source = read(
+        tmp_path / "a.ipynb", notebook("x = ('%d'\n     % 3\n     != 'y')\n'%d' \\\n% (4)")
+    )
+    assert source.skipped == ()
+    assert [type(node).__name__ for node in source.tree.body] == ["Assign", "Expr"]
 
 
 def test_a_damaged_cell_is_skipped_and_the_rest_is_read(tmp_path):

@@ -49,7 +49,6 @@ class Entry:
         backend: KERAS_BACKEND of its process.
         devices: where it runs.
         samples: the largest K for which its loss is the bound.
-        bfloat16: whether it can.
     """
 
     module: str
@@ -58,7 +57,6 @@ class Entry:
     backend: str = ""
     devices: tuple[str, ...] = ("cpu", "gpu")
     samples: int = 10**9
-    bfloat16: bool = True
 
     def missing(self) -> list[str]:
         """The packages that are not installed."""

@@ -17,6 +17,7 @@ class TensorFlowLoop:
     xla = False
 
     def __init__(self, work: Work, weights: dict[str, Any], device: str):
+        tf.random.set_seed(0)
         self.work = work
         self.encoder, self.decoder = stock_networks(work, weights)
         self.weights = self.encoder.trainable_weights + self.decoder.trainable_weights

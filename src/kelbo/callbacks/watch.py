@@ -6,13 +6,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from kelbo.diagnosis.diagnose import LEARNING_CHECKS, examine
+from kelbo.diagnosis.diagnose import LEARNING_CHECKS, check_array, examine
 from kelbo.diagnosis.finding import Finding
 from kelbo.diagnosis.finite import check_finite
 from kelbo.diagnosis.log_var import check_log_var
 from kelbo.diagnosis.observation import observe
 from kelbo.diagnosis.subject import subject_of
-from kelbo.errors import DataError
 
 logger = logging.getLogger("kelbo")
 
@@ -39,21 +38,23 @@ class Watch(keras.callbacks.Callback):
 
     def __init__(self, x: np.ndarray, settling_steps: int = 400):
         super().__init__()
-        if not isinstance(x, np.ndarray) or len(x) < 2:
-            raise DataError("Watch expected an array of at least two data.")
+        check_array(x)
         self.x = x[:_ROWS]
         self.settling_steps = settling_steps
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Find the parts of the model."""
+        """Find the parts of the model.
+
+        Raises:
+            UsageError: it has no encoder or decoder that can be found.
+            DataError: x are no data for the encoder.
+        """
         self.subject = subject_of(self.model)
+        self.subject.check_shape(self.x)
         self.seen: frozenset[str] = frozenset()
-        self.kl_of_epochs: tuple[float, ...] = ()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Look, and warn of what is new."""
-        if logs and "kl" in logs:
-            self.kl_of_epochs += (float(logs["kl"]),)
         findings = [finding for finding in self._look() if finding.severity != "note"]
         for finding in findings:
             if finding.name not in self.seen:
@@ -62,9 +63,7 @@ class Watch(keras.callbacks.Callback):
 
     def _look(self) -> list[Finding]:
         likelihood = self.subject.only_likelihood
-        observation = observe(
-            self.subject, self.x, self.x, likelihood, kl_of_epochs=self.kl_of_epochs
-        )
+        observation = observe(self.subject, self.x, self.x, likelihood)
         not_finite = None if observation.is_finite else check_finite(self.subject, self.x)
         if not_finite is not None:
             return [not_finite]

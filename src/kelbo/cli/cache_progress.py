@@ -3,9 +3,7 @@
 from pathlib import Path
 from typing import Self
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-from kelbo.cli.console import say, stderr
+from kelbo.cli.console import counting_bar, say
 from kelbo.data.cache import Watcher
 
 
@@ -16,16 +14,7 @@ class CacheProgress(Watcher):
     """
 
     def __init__(self) -> None:
-        self.progress = Progress(
-            TextColumn("Decoding"),
-            BarColumn(bar_width=None),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(compact=True),
-            console=stderr,
-            expand=True,
-            transient=True,
-            disable=not stderr.is_terminal,
-        )
+        self.progress = counting_bar("Decoding")
 
     def __enter__(self) -> Self:
         return self

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from kelbo.errors import KelboError, UsageError
@@ -53,6 +54,20 @@ def say(message: str, style: str = "") -> None:
             for line in message.splitlines()
         )
     stderr.print(Text(message, style), soft_wrap=True)
+
+
+def counting_bar(title: str) -> Progress:
+    """A bar on stderr that counts what is done and goes when all is; only on a terminal."""
+    return Progress(
+        TextColumn(title),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True),
+        console=stderr,
+        expand=True,
+        transient=True,
+        disable=not stderr.is_terminal,
+    )
 
 
 def check_picture(path: Path) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _WIDTH = 88
 _STDIN = "-"
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 _A_MODEL = "A model in place of scripts"
 
 
@@ -90,7 +91,8 @@ def doctor(
 
     With --model and --data it is a trained model that is looked at.
 
-    Exits with 1 when there is an error, and with 0 when there are only warnings, or nothing.
+    Exits with 1 when there is an error or nothing could be read, and with 0 when there are only
+    warnings, or nothing is found.
     A comment [bold]# noqa: KLB101[/bold] turns a rule off on its line.
 
     Example: [bold]kelbo doctor train.py notebooks/[/bold], or
@@ -135,10 +137,12 @@ def doctor(
         if isinstance(source, reader.Skipped):
             continue
         files += 1
+        told: set[str] = set()
         for finding in reader.examine(source, rules):
             findings.append((source.path, finding))
             if format is Format.TEXT:
-                _show(source, finding, console)
+                _show(source, finding, console, in_full=finding.rule.code not in told)
+                told.add(finding.rule.code)
             elif format is Format.GITHUB:
                 from kelbo.doctor.formats import as_github
 
@@ -178,8 +182,11 @@ def _sources(paths: list[str]) -> Iterator["Source | Skipped"]:
         yield reader.read_stream(getattr(sys.stdin, "buffer", sys.stdin))
 
 
-def _show(source: "Source", finding: "Finding", console: Console) -> None:
-    """Print one finding: where, what, the line itself, the paragraph, and where there is more."""
+def _show(source: "Source", finding: "Finding", console: Console, in_full: bool) -> None:
+    """Print one finding: where, what, the line itself, the paragraph, and where there is more.
+
+    What Keras does, why, and where there is more is only told in full.
+    """
     from kelbo.doctor.formats import location
 
     place, rule = finding.place, finding.rule
@@ -200,8 +207,13 @@ def _show(source: "Source", finding: "Finding", console: Console) -> None:
         marks = " " * (place.column - 1) + "^" * max(1, min(length, len(line)))
         console.print(Text.assemble(("  │ ", "dim"), (marks, colour)), soft_wrap=True)
     width = min(console.width, _WIDTH)
-    _print_filled(finding.text, width, console)
-    _print_filled("See: " + "; ".join(rule.see), width, console, "dim")
+    if in_full:
+        _print_filled(finding.text, width, console)
+        # A line ends between commands, and not within one.
+        see = (place.replace(" ", _NO_BREAK) for place in rule.see)
+        _print_filled("See: " + "; ".join(see), width, console, "dim")
+    else:
+        _print_filled(f"{finding.happens} {finding.repair}", width, console)
     console.print()
 
 
@@ -214,7 +226,7 @@ def _print_filled(text: str, width: int, console: Console, style: str = "") -> N
         break_long_words=False,
         break_on_hyphens=False,
     )
-    console.print(Text(lines, style), soft_wrap=True)
+    console.print(Text(lines.replace(_NO_BREAK, " "), style), soft_wrap=True)
 
 
 def _sum_up(findings: "list[tuple[str, Finding]]", files: int, console: Console) -> None:

@@ -3,19 +3,17 @@
 import time
 from typing import TYPE_CHECKING, Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from kelbo.cli.console import (
     BackendOption,
     JsonOption,
     RunArgument,
     SamplesOption,
+    counting_bar,
     listen_to_warnings,
     print_figures,
     print_json,
     say,
     start_backend,
-    stderr,
 )
 from kelbo.errors import RunError
 from kelbo.runs import CONFIG, EVALUATION, REPORT, RunDirectory
@@ -110,16 +108,7 @@ def evaluate_and_report(
 def _evaluate(model: "LatentVariableModel", data: "Dataset", samples: int) -> dict[str, Any]:
     from kelbo.evaluation.evaluate import evaluate as evaluate_model
 
-    with Progress(
-        TextColumn("Evaluating"),
-        BarColumn(bar_width=None),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(compact=True),
-        console=stderr,
-        expand=True,
-        transient=True,
-        disable=not stderr.is_terminal,
-    ) as progress:
+    with counting_bar("Evaluating") as progress:
         task = progress.add_task("", total=data.count("test"))
         return evaluate_model(
             model,

@@ -26,6 +26,7 @@ from typing import Any, Protocol, TypeVar
 
 import filelock
 import numpy as np
+import PIL
 
 from kelbo.data.checks import from_bytes
 from kelbo.data.dataset import Indices
@@ -269,7 +270,11 @@ class FolderCache:
         names = {path.name for path in kept if not path.name.startswith(".")}
         if fingerprint in names:
             return "the cache of them was damaged"
-        return "they have changed since they were cached" if names else "there is no cache of them"
+        return (
+            "they, or what decodes them, have changed since"
+            if names
+            else "there is no cache of them"
+        )
 
     def _check_room(self, images: Decoded) -> None:
         size = len(images) * int(np.prod(images.shape))
@@ -323,11 +328,19 @@ def _mapped(path: Path) -> np.ndarray:
 
 
 def _fingerprint(root: Path, paths: list[str]) -> str:
-    """Changes when an image is added, removed, renamed or written, or the format of a cache."""
-    known = hashlib.sha256(f"{FORMAT}".encode())
-    start = len(str(root))
+    """Changes when an image is added, removed, renamed or written, or what decodes them."""
+    known = hashlib.sha256(f"{FORMAT} {PIL.__version__}".encode())
+    # Paths below "." begin with "./" or not; absolute ones are below the absolute root.
+    start = len(os.path.abspath(root))
     for path in paths:
-        status = os.stat(path)
-        facts = f"\0{path[start:]}\0{status.st_size}\0{status.st_mtime_ns}"
+        facts = f"\0{os.path.abspath(path)[start:]}\0{_state(path)}"
         known.update(facts.encode(errors="surrogateescape"))
     return known.hexdigest()[:16]
+
+
+def _state(path: str) -> str:
+    try:
+        status = os.stat(path)
+    except OSError:  # it was removed since the folder was listed
+        return "gone"
+    return f"{status.st_size}\0{status.st_mtime_ns}"

@@ -58,6 +58,11 @@ def _since(observation: Observation) -> str:
 
 
 def _cure(observation: Observation) -> str:
+    if observation.log_var is None:  # an autoencoder, which has no KL
+        return (
+            "Train longer, with a lower learning rate, and check that no layer of the encoder is "
+            "frozen or dead (all negative into a ReLU)."
+        )
     beta = observation.effective_beta
     if beta is not None and beta > 1.25:
         return (

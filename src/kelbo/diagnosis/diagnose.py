@@ -68,10 +68,10 @@ def diagnose(
 
     Raises:
         UsageError: the model has no encoder or decoder that can be found.
-        DataError: x is no array of at least two data that fit the model.
+        DataError: x is no array of at least two data that fit the model, or y has another length.
     """
     subject = subject_of(model, encoder, decoder)
-    x, y = _rows(subject, x), None if y is None else _rows(None, y)
+    x, y = _rows(subject, x, y)
     kl_of_epochs = tuple((metrics or {}).get("kl", ()))
     with unchanged(subject):
         return _diagnose(subject, x, y, kl_of_epochs, seed)
@@ -122,15 +122,30 @@ def examine(observation: Observation, checks: Iterable[Check]) -> list[Finding]:
     return [found for check in checks if (found := check(observation)) is not None]
 
 
-def _rows(subject: Subject | None, data: np.ndarray) -> np.ndarray:
-    """As many data as are looked at, evenly spread over all of them."""
+def _rows(
+    subject: Subject, x: np.ndarray, y: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """As many data as are looked at, evenly spread over all of them, and their targets."""
+    given = [x] if y is None else [x, y]
+    for data in given:
+        check_array(data)
+    subject.check_shape(x)
+    if len(given[-1]) != len(x):
+        raise DataError(f"Expected a target for each of {len(x)} data, received {len(given[-1])}.")
+    count = max(2, min(len(x), _ROWS, _VALUES // max(data[0].size for data in given)))
+    places = np.linspace(0, len(x) - 1, count).astype(int)
+    return x[places], None if y is None else y[places]
+
+
+def check_array(data: np.ndarray) -> None:
+    """Refuse what no diagnosis can look at.
+
+    Raises:
+        DataError: it is no array of at least two data.
+    """
     if not isinstance(data, np.ndarray) or data.ndim < 2 or len(data) < 2:
         found = f"shape {data.shape}" if isinstance(data, np.ndarray) else type(data).__name__
         raise DataError(f"Expected an array of at least two data, received {found}.")
-    if subject is not None:
-        subject.check_shape(data)
-    count = max(2, min(len(data), _ROWS, _VALUES // data[0].size))
-    return data[np.linspace(0, len(data) - 1, count).astype(int)]
 
 
 def _as_decoded(subject: Subject, x: np.ndarray, y: np.ndarray | None) -> np.ndarray:

@@ -90,7 +90,11 @@ class Diagnosis:
             for severity in SEVERITIES
         }
         found = [f"{n} {name}{'s' if n > 1 else ''}" for name, n in counts.items() if n]
-        return ", ".join(found) if found else "Nothing is wrong."
+        if found:
+            return ", ".join(found)
+        if self.unmeasured:
+            return "Nothing wrong was found in what could be measured."
+        return "Nothing is wrong."
 
 
 def gravest_first(findings: list[Finding]) -> tuple[Finding, ...]:

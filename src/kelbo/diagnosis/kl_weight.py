@@ -4,19 +4,29 @@ from kelbo.diagnosis.finding import Finding
 from kelbo.diagnosis.observation import Observation
 from kelbo.objectives import explain_beta, format_beta
 
-# Less than this is rounding: the smallest weight in use, the article's, makes 0.0049.
-_NOTHING = 1e-4
-
 
 def check_kl_weight(observation: Observation) -> Finding | None:
-    """Find a KL that does not arrive, has the wrong sign, or counts far from 1."""
+    """Find a KL that does not arrive, a term with the wrong sign, or a weight far from 1."""
     beta, weights = observation.effective_beta, observation.loss_weights
     if beta is None:
         return None
     figures = {"effective_beta": beta}
     if weights is not None:
         figures |= {"reconstruction_weight": weights.reconstruction, "kl_weight": weights.kl}
-    if weights is not None and abs(beta) < _NOTHING:
+    if weights is not None and weights.reconstruction < 0.0:
+        also = " So has the KL: the loss is the ELBO, not minus it." if weights.kl < 0.0 else ""
+        return Finding(
+            name="reconstruction-has-the-wrong-sign",
+            severity="error",
+            title="The reconstruction has the wrong sign in the loss",
+            meaning=(
+                "The training makes log p(x|z) as small as it can; the loss can fall for ever."
+                f"{also}"
+            ),
+            cure="loss = -log p(x|z) + KL, which is the negative ELBO: both terms are added.",
+            figures=figures,
+        )
+    if weights is not None and abs(beta) < weights.smallest_beta:
         return Finding(
             name="kl-does-not-reach-the-encoder",
             severity="error",

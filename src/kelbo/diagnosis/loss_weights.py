@@ -8,6 +8,7 @@ and d KL / d log_var = -1/2: the gradient that arrives at log_var's bias there i
 whatever noise is drawn. And no KL arrives at the decoder: its gradient is the reconstruction's.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,8 @@ _LEARNING_RATE = 2.0**20
 _ROWS = 64
 # log_var there, from the best to what a clip in the encoder may leave.
 _LEVELS = (-60.0, -30.0, -20.0)
+# Relative to the reconstruction's, what the rounding of the weights leaves of a gradient.
+_ROUNDING = 1e-9
 # Of the length of a weight: a step of the difference quotient.
 _STEP = 2.0**-8
 # A reconstruction fits if it explains all but this part of the decoder's gradient. Of the tests'
@@ -42,11 +45,13 @@ class LossWeights:
         likelihood: the p(x|z) whose log is in the loss, by its name in `Subject.likelihoods`.
         reconstruction: the weight of -E_q[log p(x|z)] in nats, averaged over the batch.
         kl: the weight of the KL in nats, averaged over the batch, as it arrives at log_var.
+        smallest_beta: an effective beta below this cannot be told from none.
     """
 
     likelihood: str
     reconstruction: float
     kl: float
+    smallest_beta: float
 
     @property
     def effective_beta(self) -> float:
@@ -76,7 +81,7 @@ def measure_loss_weights(
         raise UnmeasuredError("the model is not compiled; compile it as for training")
     x, y, target = x[:_ROWS], None if y is None else y[:_ROWS], target[:_ROWS]
     with unchanged(subject):
-        bias = _find_log_var_bias(subject, x)
+        bias, level = _find_log_var_bias(subject, x)
         weights = [weight for part in subject.parts for weight in part.trainable_weights]
         before, gradient = _gradient(subject.model, [bias, *weights], x, y)
         for weight, value in zip(weights, before[1:], strict=True):
@@ -91,11 +96,14 @@ def measure_loss_weights(
         if not slopes:
             raise UnmeasuredError("no gradient arrives at the decoder")
         likelihood, reconstruction = _fit_reconstruction(subject, slopes, x, target)
-    return LossWeights(likelihood, reconstruction, kl=-2.0 * float(np.mean(gradient[0])))
+    # What is left of the noise in z, and with it of the reconstruction's own gradient there.
+    noise = 2.0 * math.exp(0.5 * level)
+    kl = -2.0 * float(np.mean(gradient[0]))
+    return LossWeights(likelihood, reconstruction, kl, max(_ROUNDING, noise))
 
 
-def _find_log_var_bias(subject: Subject, x: np.ndarray) -> keras.Variable:
-    """The bias of log_var, known by its effect, lowered until z equals mu.
+def _find_log_var_bias(subject: Subject, x: np.ndarray) -> tuple[keras.Variable, float]:
+    """The bias of log_var, known by its effect, lowered until z equals mu; and log_var there.
 
     log_var moves by what is added to it, and mu does not move.
     """
@@ -114,7 +122,7 @@ def _find_log_var_bias(subject: Subject, x: np.ndarray) -> keras.Variable:
                 log_var_there, log_var + shift, atol=0.01
             )
             if moves and np.allclose(mu_there, mu, rtol=1e-4, atol=1e-4):
-                return bias
+                return bias, level
         bias.assign(value)
     raise UnmeasuredError(
         "log_var does not follow the bias of any layer; a Dense layer without activation does"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from kelbo.doctor import library
 from kelbo.doctor.expressions import number
 from kelbo.doctor.program import Call, Program
+from kelbo.doctor.tensors import sequential_activation
 from kelbo.doctor.values import Constant, Instance, Items, Known, Table, Tensor, Value, options
 from kelbo.doctor.words import dotted
 
@@ -97,7 +98,7 @@ def _outputs(program: Program, model: Value) -> Value | None:
     if model.outputs is not None:
         return model.outputs
     if isinstance(model.of, Known):
-        return _sequential(model)
+        return Tensor(number(0.0), activation=sequential_activation(model))
     # Of a subclass: what its call returns.
     returned = [
         result
@@ -105,19 +106,6 @@ def _outputs(program: Program, model: Value) -> Value | None:
         if step.kind == "call" and step.function.owner is model
     ]
     return returned[-1] if returned else None
-
-
-def _sequential(model: Instance) -> Value | None:
-    layers = model.arguments.get(0, "layers")
-    if not isinstance(layers, Items):
-        return None
-    for layer in reversed(layers.items):
-        if not isinstance(layer, Instance) or not isinstance(layer.of, Known):
-            return None
-        if not library.keeps_values(layer.of.name):
-            name = library.activation(layer.of.name, layer.arguments)
-            return Tensor(number(0.0), activation=name)
-    return None
 
 
 def _pairs(loss: Value | None, outputs: Value | None) -> Iterator[tuple[Value, Value]]:

@@ -69,8 +69,14 @@ def as_github(path: str, finding: Finding) -> str:
         fields |= {"line": str(place.line), "col": str(place.column)}
         fields |= {"endLine": str(place.end_line)}
     written = ",".join(f"{name}={_escaped(text, ':,')}" for name, text in fields.items())
-    where = f"{location(path, finding)} " if place is not None and place.cell is not None else ""
-    return f"::{finding.rule.severity} {written}::{_escaped(where + finding.text)}"
+    return f"::{finding.rule.severity} {written}::{_escaped(_text(path, finding))}"
+
+
+def _text(path: str, finding: Finding) -> str:
+    """The paragraph; of a notebook, whose lines are not those of its file, with the place."""
+    if finding.place is None or finding.place.cell is None:
+        return finding.text
+    return f"{location(path, finding)} {finding.text}"
 
 
 def _escaped(text: str, more: str = "") -> str:
@@ -123,7 +129,7 @@ def as_sarif(
                         "ruleId": finding.rule.code,
                         "ruleIndex": places[finding.rule.code],
                         "level": str(finding.rule.severity),
-                        "message": {"text": finding.text},
+                        "message": {"text": _text(path, finding)},
                         "locations": [{"physicalLocation": _sarif_place(path, finding)}],
                     }
                     for path, finding in findings

@@ -12,6 +12,7 @@ import operator
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from kelbo.doctor import expressions, library
 from kelbo.doctor.expressions import Noise
@@ -492,12 +493,14 @@ class _Interpreter:
     evaluate_List = evaluate_Tuple
 
     def evaluate_Dict(self, node: ast.Dict) -> Value:
-        entries = []
+        entries: list[tuple[object, Value]] = []
         for key, item in zip(node.keys, node.values, strict=True):
             name = self.evaluate(key) if key is not None else UNKNOWN
             value = self.evaluate(item)
-            if isinstance(name, Constant):
-                entries.append((name.value, value))
+            if key is None and isinstance(value, Table):
+                entries.extend(value.entries)
+            else:
+                entries.append((getattr(name, "value", None), value))
         return bounded(Table(tuple(entries)))
 
     def evaluate_IfExp(self, node: ast.IfExp) -> Value:
@@ -566,17 +569,28 @@ class _Interpreter:
         static = bool(_names(function) & _STATIC_CALLS)
         self.quiet += static
         positional: list[Value] = []
+        more = False
         for argument in node.args:
             value = self.evaluate(argument)
             if isinstance(argument, ast.Starred):
                 inner = self.program.value(argument.value)
+                more = more or not isinstance(inner, Items)
                 positional.extend(inner.items if isinstance(inner, Items) else [UNKNOWN])
             else:
                 positional.append(value)
-        named = [(keyword.arg, self.evaluate(keyword.value)) for keyword in node.keywords]
+        named: list[tuple[object, Value]] = []
+        for keyword in node.keywords:
+            value = self.evaluate(keyword.value)
+            if keyword.arg is not None:
+                named.append((keyword.arg, value))
+            elif isinstance(value, Table):
+                named.extend(value.entries)
+            else:
+                more = True
         self.quiet -= static
-        keywords = tuple((name, value) for name, value in named if name is not None)
-        arguments = Arguments(tuple(positional), keywords)
+        keywords = tuple((name, value) for name, value in named if isinstance(name, str))
+        more = more or len(keywords) < len(named)
+        arguments = Arguments(tuple(positional), keywords, more)
         result = join([self.call(option, arguments, node) for option in options(function)])
         self.program.calls.append(
             Call(node, function, arguments, result, self.frame, self.step, bool(self.guards))
@@ -637,7 +651,7 @@ class _Interpreter:
                 value = positional[place]
             elif name in given:
                 value = given[name]
-            elif name in defaults:
+            elif name in defaults and not arguments.more:
                 value = self.program.value(defaults[name])
                 if self.step is not None and is_symbolic(value):
                     self.read_outside(defaults[name], name)
@@ -729,6 +743,7 @@ class _Interpreter:
             inside = Arguments(
                 tuple(_numbers(value) for value in arguments.positional),
                 tuple((name, _numbers(value)) for name, value in arguments.keywords),
+                arguments.more,
             )
             result = self.run_step("call", method, inside, node)
             return self.tensors.outputs_of(result, symbolic)
@@ -759,7 +774,7 @@ class _Interpreter:
                 elif len(before) < 64:
                     owner.arguments = Arguments((Items(before + arguments.positional[:1]),))
         if isinstance(owner, Tensor) and name in ("mean", "sum", "exp", "square", "log", "pow"):
-            inside = Arguments((owner, *arguments.positional), arguments.keywords)
+            inside = replace(arguments, positional=(owner, *arguments.positional))
             return self.call_library(_known(f"torch.{name}"), inside, node)
         if isinstance(owner, Tensor) and pixel_range(owner) and library.rearranges(name):
             return Tensor(owner.expression)

@@ -133,6 +133,9 @@ _SAME_SHAPE = {
 }
 
 
+# With these the shape of an image is another one, which is not worked out.
+_OF_OTHER_SHAPES = ("data_format", "dilation_rate", "output_padding", "keepdims", "dim_ordering")
+
 # Layers that hand on the numbers that they get.
 _REARRANGES = {"Cropping2D", "Flatten", "Permute", "RepeatVector", "Reshape", "UpSampling2D"}
 
@@ -342,6 +345,9 @@ def output_shape(layer: str, arguments: Arguments, shape: Shape | None) -> Shape
 
 
 def _images(last: str, arguments: Arguments, image: tuple[int, int, int]) -> Shape | None:
+    others = (arguments.get(None, name) for name in _OF_OTHER_SHAPES)
+    if any(other is not None and text(other) != "channels_last" for other in others):
+        return None
     height, width, channels = image
     if last.startswith("GlobalAverage") or last.startswith("GlobalMax"):
         return (None, channels)
@@ -362,8 +368,11 @@ def _images(last: str, arguments: Arguments, image: tuple[int, int, int]) -> Sha
         return None
     if filters is None or kernel is None or strides is None or 0 in strides:
         return None
-    padding = text(arguments.get(None, "padding", "border_mode")) or text(arguments.get(3))
-    same = (padding or "valid").lower() == "same"
+    place = 2 if "Pool" in last else 3
+    padding = text(arguments.get(place, "padding", "border_mode") or Constant("valid"))
+    if padding is None:
+        return None
+    same = padding.lower() == "same"
     lengths = []
     for length, window, stride in zip((height, width), kernel, strides, strict=True):
         if convolution:

@@ -25,7 +25,8 @@ functions and classes instead: which names hold symbolic tensors of a functional
 functions run in the training step, how the terms of the loss are reduced.
 
 A finding is an **error** when the script surely does not do what it should, on Keras 3 of today or
-on any, and a **warning** when it may be meant as it is. With an error `kelbo doctor` exits with 1.
+on any, and a **warning** when it may be meant as it is. With an error `kelbo doctor` exits with 1,
+as it does where it could read nothing.
 
     kelbo doctor --explain KLB101           # a rule at the terminal
     kelbo doctor --select KLB1,KLB204 .     # some rules; --ignore for all but some
@@ -34,7 +35,11 @@ on any, and a **warning** when it may be meant as it is. With an error `kelbo do
 
 A comment `# noqa: KLB101` turns a rule off on its line, `# noqa` all of them. In folders, hidden
 ones and virtual environments are left out. What cannot be read (Python 2, a binary, a file of more
-than 2 MiB, a wrong encoding) is named and skipped.
+than 2 MiB, a wrong encoding) is named and skipped. A script that sets `TF_USE_LEGACY_KERAS`, or
+imports `tf_keras`, asks for Keras 2: what only Keras 3 refuses is then no finding.
+
+At the terminal, what each Keras does and why is told once for each rule and file. The other formats
+have it at every finding.
 
 The doctor says only what it is sure of. What it cannot follow, as a layer that another file
 defines, it leaves alone, so no finding does not mean that all is well.

@@ -1,5 +1,7 @@
 """The range of a script's data, where it is known: of the datasets that Keras loads."""
 
+import ast
+
 from kelbo.doctor import expressions
 from kelbo.doctor.expressions import Expression, Opaque
 from kelbo.doctor.values import Items, Tensor, Value, options
@@ -55,6 +57,37 @@ def interval(factor: float, shift: float, low: float, high: float) -> tuple[floa
     """The range of `factor * source + shift` for a source between low and high."""
     one, other = factor * low + shift, factor * high + shift
     return min(one, other), max(one, other)
+
+
+def changes_in_place(tree: ast.AST) -> bool:
+    """Whether a script may scale arrays under another name than their own.
+
+    A loop over arrays or a function that gets one scales it by `array /= 255` or `array[:] = ...`,
+    and a function of NumPy by `out=array`. Which arrays these are is not followed.
+    """
+    for node in ast.walk(tree):
+        if isinstance(node, ast.keyword) and node.arg == "out":
+            return True
+        names: set[str] = set()
+        if isinstance(node, ast.For):
+            names = {part.id for part in ast.walk(node.target) if isinstance(part, ast.Name)}
+        elif isinstance(node, ast.FunctionDef):
+            names = {part.arg for part in ast.walk(node.args) if isinstance(part, ast.arg)}
+        if names and any(_changed(part) in names for part in ast.walk(node)):
+            return True
+    return False
+
+
+def _changed(node: ast.AST) -> str | None:
+    """The name of the array that a statement changes in place."""
+    if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Div | ast.Mult | ast.Sub):
+        target = node.target
+    elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
+        target = node.targets[0]
+    else:
+        return None
+    array = target.value if isinstance(target, ast.Subscript) else target
+    return array.id if isinstance(array, ast.Name) else None
 
 
 def _range(expression: Expression) -> tuple[float, float] | None:

@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from kelbo.doctor.expressions import Expression, Opaque
 from kelbo.doctor.values import (
@@ -20,6 +21,9 @@ from kelbo.doctor.values import (
     known_names,
     options,
 )
+
+# The environment variable that makes tensorflow.keras Keras 2.
+LEGACY = "TF_USE_LEGACY_KERAS"
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,6 +172,18 @@ class Program:
             for reading in self.readings
             for name in known_names(reading.value)
             for module in modules
+        )
+
+    @cached_property
+    def asks_for_keras_2(self) -> bool:
+        """Whether the script sets TF_USE_LEGACY_KERAS or mentions tf_keras."""
+        legacy = any(
+            isinstance(option, Known) and option.spelled.startswith("tf_keras")
+            for reading in self.readings
+            for option in options(reading.value)
+        )
+        return legacy or any(
+            isinstance(node, ast.Constant) and node.value == LEGACY for node in ast.walk(self.tree)
         )
 
     def origin(self, value: Tensor, otherwise: ast.AST) -> ast.AST:

@@ -66,9 +66,11 @@ class Finding:
     @property
     def text(self) -> str:
         """The paragraph: what happens, on which Keras, why, and the repair."""
-        where = "; ".join(f"{keras}: {what.rstrip('.')}" for keras, what in self.rule.generations)
-        parts = (self.happens, f"{where}." if where else "", self.rule.why, self.repair)
-        return " ".join(part for part in parts if part)
+        where = (
+            f"{keras}: {what}{'' if what.endswith('.') else '.'}"
+            for keras, what in self.rule.generations
+        )
+        return " ".join(filter(None, (self.happens, *where, self.rule.why, self.repair)))
 
 
 class Rule(ABC):
@@ -80,6 +82,8 @@ class Rule(ABC):
         code: KLB and three digits.
         title: one line.
         severity: an error is certain, a warning may be meant as it is.
+        only_keras_3: whether Keras 2 does what the script means; then nothing is said of a script
+            that asks for Keras 2.
         explanation: the entry of kelbo.explain that has the same cause, if there is one; what
             Keras does and why is then told in its words.
         generations: else (generation of Keras, what it does).
@@ -91,6 +95,7 @@ class Rule(ABC):
     code: ClassVar[str]
     title: ClassVar[str]
     severity: ClassVar[Severity]
+    only_keras_3: ClassVar[bool] = False
     explanation: ClassVar[str] = ""
     generations: ClassVar[tuple[tuple[str, str], ...]] = ()
     why: ClassVar[str] = ""

@@ -24,7 +24,8 @@ _PYTHON_2 = re.compile(r"Missing parentheses in call to|multiple exception types
 _NOQA = re.compile(r"#\s*noqa(?::\s?(?P<codes>[A-Z]+\d+(?:[,\s]+[A-Z]+\d+)*))?", re.IGNORECASE)
 # Cell magics behind which there is still Python.
 _OF_PYTHON = re.compile(r"%%(time|timeit|capture|prun|memit)\b")
-_MAGIC = re.compile(r"^(\s*)(?:[%!?].*|[\w.]+\?{1,2}\s*)$")
+_MAGIC = re.compile(r"^(\s*)(?:(?:%{1,2}[a-zA-Z_]|!(?!=)|\?).*|[\w.]+\?{1,2}\s*)$")
+_ENVIRONMENT = re.compile(r"^(\s*)%(?:set_)?env\s+(\w+)(?:\s*=|\s).*$")
 _ASSIGNED_MAGIC = re.compile(r"^(\s*[\w., ]+=\s*)[%!].*$")
 
 
@@ -134,6 +135,10 @@ def _below(folder: str) -> Iterator[str | Skipped]:
 
 def load(path: str) -> Source | Skipped:
     """Read one file."""
+    if path.lower().endswith(".keras"):
+        return Skipped(
+            path, f"it is a saved model; look at it with kelbo doctor --model {path} --data DATA."
+        )
     notebook = path.lower().endswith(".ipynb")
     limit = NOTEBOOK_LIMIT if notebook else LIMIT
     try:
@@ -233,8 +238,14 @@ def _without_magics(cell: str) -> list[str]:
     first = next((line.strip() for line in lines if line.strip()), "")
     if first.startswith("%%") and not _OF_PYTHON.match(first):
         return [""] * len(lines)
-    lines = [_MAGIC.sub(r"\1pass", line) for line in lines]
-    return [_ASSIGNED_MAGIC.sub(r"\1None", line) for line in lines]
+    goes_on = False
+    for number, line in enumerate(lines):
+        python = _ENVIRONMENT.sub(r'\1__import__("os").environ["\2"] = ...', line)
+        python = _ASSIGNED_MAGIC.sub(r"\1None", _MAGIC.sub(r"\1pass", python))
+        lines[number] = "" if goes_on else python
+        # A command of the shell may have several lines.
+        goes_on = line.endswith("\\") and (goes_on or python != line)
+    return lines
 
 
 def parse(text: str) -> ast.Module | str:
@@ -247,7 +258,8 @@ def parse(text: str) -> ast.Module | str:
             tree = compile(text, "<script>", "exec", flags, dont_inherit=True)
     except SyntaxError as error:
         kind = "it is written in Python 2" if _PYTHON_2.search(error.msg) else "it is no Python 3"
-        return f"{kind}: line {error.lineno}: {error.msg}."
+        message = error.msg if error.msg.endswith("?") else f"{error.msg}."
+        return f"{kind}: line {error.lineno}: {message}"
     except (ValueError, RecursionError, MemoryError, OverflowError) as error:
         return f"Python cannot read it: {error or 'it is nested too deep'}."
     return tree if isinstance(tree, ast.Module) else "Python cannot read it."

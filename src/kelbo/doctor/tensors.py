@@ -1,6 +1,7 @@
 """Makes tensors: by arithmetic, by functions of libraries, by layers and models."""
 
 import itertools
+from dataclasses import replace
 
 from kelbo.doctor import expressions, library
 from kelbo.doctor.expressions import Divergence, Expression, Opaque, Operation, Reduction
@@ -176,7 +177,7 @@ class Tensors:
         how = library.text(loss.arguments.get(None, "reduction"))
         logits = loss.arguments.get(0, "from_logits")
         extra = (("from_logits", logits),) if logits is not None and "crossentropy" in kind else ()
-        inside = Arguments(arguments.positional, (*arguments.keywords, *extra))
+        inside = replace(arguments, keywords=(*arguments.keywords, *extra))
         value = self.divergence(kind, inside, averaged=True)
         if how is not None and how.lower() == "none" or not isinstance(value, Tensor):
             return value
@@ -189,7 +190,7 @@ class Tensors:
         shapes = [t.shape for t in _tensors(given)]
         shape = shapes[0] if shapes and all(shape == shapes[0] for shape in shapes) else None
         if layer.of.name.endswith(".Sequential"):
-            activation = _sequential_activation(layer)
+            activation = sequential_activation(layer)
             return Tensor(self.opaque(), _sequential_shape(layer, shape), symbolic, activation)
         shape = library.output_shape(layer.of.name, layer.arguments, shape)
         activation = library.activation(layer.of.name, layer.arguments)
@@ -198,7 +199,7 @@ class Tensors:
         return Tensor(self.opaque(), shape, symbolic, activation)
 
 
-def _sequential_activation(model: Instance) -> str | None:
+def sequential_activation(model: Instance) -> str | None:
     """The activation that the last layer ends in, as far as it is one of Keras's."""
     layers = model.arguments.get(0, "layers")
     for layer in reversed(layers.items if isinstance(layers, Items) else ()):

@@ -60,7 +60,7 @@ class Items:
 
 @dataclass(frozen=True)
 class Table:
-    """A dict whose keys are constants."""
+    """A dict; a key is None where it is not known."""
 
     entries: tuple[tuple[Any, "Value"], ...]
 
@@ -117,19 +117,26 @@ class Choice:
 
 @dataclass(frozen=True)
 class Arguments:
-    """What a call is given."""
+    """What a call is given.
+
+    Args:
+        positional: without names.
+        keywords: with names.
+        more: whether a `*` or a `**` may hand over others.
+    """
 
     positional: tuple["Value", ...] = ()
     keywords: tuple[tuple[str, "Value"], ...] = ()
+    more: bool = False
 
     def get(self, position: int | None, *names: str) -> "Value | None":
-        """The argument at a position or of a name, or None where it is not given."""
+        """The argument at a position or of a name; None where it is surely not given."""
         for name, value in self.keywords:
             if name in names:
                 return value
         if position is not None and position < len(self.positional):
             return self.positional[position]
-        return None
+        return UNKNOWN if self.more else None
 
     @property
     def all(self) -> Items:

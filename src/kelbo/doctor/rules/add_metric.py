@@ -43,6 +43,7 @@ class AddMetric(Rule):
     code = "KLB105"
     title = "add_metric is gone"
     severity = Severity.ERROR
+    only_keras_3 = True
     explanation = "add-metric-gone"
     docs = "docs/kl-loss.md, which message, which rule"
 
@@ -50,7 +51,7 @@ class AddMetric(Rule):
         """Every such call."""
         for call in program.method_calls("add_metric"):
             of_keras = any(isinstance(owner, Instance) and owner.is_layer for owner in call.owners)
-            alike = call.arguments.get(None, "aggregation") is not None and program.uses("keras")
+            alike = "aggregation" in dict(call.arguments.keywords) and program.uses("keras")
             if call.owners and not call.guarded and (of_keras or alike):
                 value = dotted(call.node.args[0] if call.node.args else None, "the value")
                 yield self.finding(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from kelbo.doctor.cross_entropy import CrossEntropy, cross_entropies
 from kelbo.doctor.expressions import Opaque, of
-from kelbo.doctor.pixels import interval, is_within_unit, pixel_range, scaled
+from kelbo.doctor.pixels import changes_in_place, interval, is_within_unit, pixel_range, scaled
 from kelbo.doctor.program import Call, Program
 from kelbo.doctor.rule import Finding, Rule, Severity
 from kelbo.doctor.values import Constant, Instance, Tensor, Value, options
@@ -49,6 +49,8 @@ class DataRange(Rule):
 
     def check(self, program: Program) -> Iterator[Finding]:
         """Every such cross-entropy."""
+        if changes_in_place(program.tree):
+            return
         fits = list(program.method_calls("fit"))
         for entropy in cross_entropies(program):
             found = _range(program, entropy, fits)

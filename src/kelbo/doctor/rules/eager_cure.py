@@ -41,6 +41,7 @@ class EagerCure(Rule):
     code = "KLB107"
     title = "Eager execution is disabled"
     severity = Severity.ERROR
+    only_keras_3 = True
     explanation = "eager-execution-disabled"
     docs = "docs/kl-loss.md, why it once worked"
 

@@ -45,6 +45,7 @@ class FunctionalAddLoss(Rule):
     code = "KLB104"
     title = "Keras 3 has no add_loss on a functional model"
     severity = Severity.ERROR
+    only_keras_3 = True
     explanation = "add-loss-on-functional-model"
     docs = "docs/kl-loss.md, rule 3"
 

@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 
-from kelbo.doctor.program import Program
+from kelbo.doctor.program import LEGACY, Program
 from kelbo.doctor.rule import Finding, Rule, Severity
 from kelbo.doctor.values import Known, Value, options
 
@@ -45,7 +45,6 @@ _GONE = {
 # What can be imported from Keras 3 and not be used.
 _LEGACY_OPTIMIZERS = "keras.optimizers.legacy."
 _OTHER_KERAS = ("tf_keras", "tensorflow.python", "tensorflow.compat.v1", "keras.src", "keras.api")
-_LEGACY = "TF_USE_LEGACY_KERAS"
 
 
 class Keras2Imports(Rule):
@@ -75,6 +74,7 @@ class Keras2Imports(Rule):
     code = "KLB403"
     title = "A module of Keras 2 is gone"
     severity = Severity.ERROR
+    only_keras_3 = True
     generations = (
         ("Keras 2", "has it, or had it in some release"),
         (
@@ -86,11 +86,6 @@ class Keras2Imports(Rule):
 
     def check(self, program: Program) -> Iterator[Finding]:
         """Every mention, except of parts of what is reported."""
-        found = list(self._mentions(program))
-        if found and not _asks_for_keras_2(program):
-            yield from found
-
-    def _mentions(self, program: Program) -> Iterator[Finding]:
         for reading in program.readings:
             imports = isinstance(reading.node, ast.Import | ast.ImportFrom)
             for value in _of_this_keras(reading.value, reading.guarded):
@@ -107,15 +102,9 @@ class Keras2Imports(Rule):
         return self.finding(
             node,
             f"{gone} is not in Keras 3.",
-            f"Take what you need from {instead}; or install tf_keras and set {_LEGACY}=1 before "
+            f"Take what you need from {instead}; or install tf_keras and set {LEGACY}=1 before "
             "TensorFlow is imported, to stay with Keras 2.",
         )
-
-
-def _asks_for_keras_2(program: Program) -> bool:
-    return any(
-        isinstance(node, ast.Constant) and node.value == _LEGACY for node in ast.walk(program.tree)
-    )
 
 
 def _of_this_keras(value: Value, guarded: bool) -> Iterator[Known]:

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 
-from kelbo.doctor.objective import KL, losses
+from kelbo.doctor.objective import KL, Loss, losses
 from kelbo.doctor.program import Program
 from kelbo.doctor.rule import Finding, Rule, Severity
 from kelbo.doctor.words import in_words
+
+# Where Keras asks for a loss, and makes it small.
+_OF_KERAS = ("loss", "compute_loss")
 
 
 class KLSign(Rule):
@@ -51,6 +54,8 @@ class KLSign(Rule):
         for loss in losses(program):
             if loss.step is not None and loss.step.node in weighted:
                 continue
+            if not _is_minimised(loss):
+                continue
             for term in loss.terms:
                 kl = term.content
                 if not isinstance(kl, KL) or kl.factor is None or term.weights:
@@ -64,5 +69,19 @@ class KLSign(Rule):
                         f"The loss contains {factor:+g} times (1 + log_var - mu^2 - "
                         f"exp(log_var)), reduced over the axes, with {parts} in it: a negative "
                         "KL term.",
-                        f"Write {-factor:g} in place of {factor:g}, -0.5 for the ELBO.",
+                        f"Write {-factor:g} in place of {factor:g}"
+                        f"{'' if factor == 0.5 else ', -0.5 for the ELBO'}.",
                     )
+
+
+def _is_minimised(loss: Loss) -> bool:
+    """Whether it is certain that less of a loss is better.
+
+    What a script differentiates may also be the ELBO, whose gradients it climbs. A KL term of the
+    other sign beside the one in question tells two kinds of data apart, as IntroVAE does.
+    """
+    terms = [(term.factor, term.content) for term in loss.terms]
+    signs = [factor * (kl.factor or 0.0) for factor, kl in terms if isinstance(kl, KL)]
+    by_keras = loss.by_layer or (loss.step is not None and loss.step.kind in _OF_KERAS)
+    reconstructed = any(factor > 0 for factor, kl in terms if not isinstance(kl, KL))
+    return min(signs, default=0.0) >= 0 and (by_keras or reconstructed)

@@ -1,6 +1,5 @@
 """KLB108."""
 
-import ast
 from collections.abc import Iterator
 
 from kelbo.doctor.objective import KL, losses
@@ -18,6 +17,8 @@ from kelbo.doctor.values import (
     options,
 )
 from kelbo.doctor.words import dotted
+
+_REGULARISES = "keras.layers.ActivityRegularization"
 
 
 class NoLoss(Rule):
@@ -79,11 +80,8 @@ class NoLoss(Rule):
 
 
 def _has_no_loss(call: Call) -> bool:
-    """Whether compile gets no loss, as far as all of its arguments can be seen."""
-    hidden = any(keyword.arg is None for keyword in call.node.keywords) or any(
-        isinstance(argument, ast.Starred) for argument in call.node.args
-    )
-    return not hidden and call.arguments.get(1, "loss") in (None, Constant(None))
+    """Whether compile surely gets no loss."""
+    return call.arguments.get(1, "loss") in (None, Constant(None))
 
 
 def _is_plain(model: Value) -> bool:
@@ -105,9 +103,8 @@ def _adds_only_kl(program: Program) -> bool:
 def _adds_a_loss(program: Program) -> bool:
     """Whether something may add a loss: add_loss, a regulariser, a layer from elsewhere."""
     for call in program.calls:
-        if call.method == "add_loss" or any(
-            "regularizer" in (k.arg or "") for k in call.node.keywords
-        ):
+        named = any("regularizer" in (k.arg or "") for k in call.node.keywords)
+        if named or call.method == "add_loss" or _REGULARISES in call.names:
             return True
     return any(
         isinstance(option, Unknown | Attribute | Tensor)

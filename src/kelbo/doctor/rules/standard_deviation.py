@@ -61,9 +61,10 @@ class StandardDeviation(Rule):
                     named = bool(names) and all(map(_is_log_var, names)) and not elsewhere
                     if exponent in of_kl or named:
                         name = names[0] if names else "log_var"
+                        where = "in the KL term " if exponent in of_kl else ""
                         yield self.finding(
                             node,
-                            f"The noise is multiplied by exp({name}), and {name} is the "
+                            f"The noise is multiplied by exp({name}), and {where}{name} is the "
                             "logarithm of the variance.",
                             f"Multiply it by exp(0.5 * {name}).",
                         )

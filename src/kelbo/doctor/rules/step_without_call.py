@@ -62,7 +62,6 @@ class StepWithoutCall(Rule):
             owner
             for call in program.method_calls("compile")
             if call.arguments.get(1, "loss") not in _WITHOUT_LOSS
-            or any(keyword.arg is None for keyword in call.node.keywords)
             for owner in call.owners
         ]
         for call in program.method_calls("fit", "evaluate", "predict"):
@@ -95,9 +94,9 @@ def _lacking(call: Call, model: Instance, made: Class, has_loss: bool) -> str | 
     callable_ = model.outputs is not None or _is_functional(made) or made.find("call") is not None
     if call.method == "predict":
         return None if callable_ or made.find("predict_step") or made.find("predict") else "call"
+    named = dict(call.arguments.keywords)
     if call.method == "fit" and not any(
-        call.arguments.get(None, name) not in (None, Constant(None), Constant(0.0))
-        for name in _VALIDATES
+        named.get(name) not in (None, Constant(None), Constant(0.0)) for name in _VALIDATES
     ):
         return None
     if made.find("test_step") is not None or made.find("evaluate") is not None:

@@ -9,7 +9,12 @@ from kelbo.doctor.values import Tensor, is_symbolic
 from kelbo.doctor.words import dotted
 
 _LIBRARIES = ("tensorflow.", "jax.", "torch.", "keras.backend.")
-_HARMLESS = {"keras.backend.int_shape", "keras.backend.is_keras_tensor", "keras.backend.ndim"}
+_HARMLESS = {
+    "keras.backend.int_shape",
+    "keras.backend.is_keras_tensor",
+    "keras.backend.ndim",
+    "tensorflow.is_tensor",
+}
 
 
 class SymbolicMaths(Rule):
@@ -49,6 +54,7 @@ class SymbolicMaths(Rule):
     code = "KLB402"
     title = "A function of the backend gets a symbolic tensor"
     severity = Severity.ERROR
+    only_keras_3 = True
     explanation = "backend-function-on-symbolic-tensor"
     docs = "docs/kl-loss.md, rule 3"
 
