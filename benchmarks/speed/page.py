@@ -151,7 +151,7 @@ def heat(title: str, entry: dict[str, Any]) -> str:
         + (f", {work['importance_samples']} samples" if work["importance_samples"] > 1 else "")
         + f". {entry['date'][:10]}, {device + ', ' if device else ''}{machine['cpu_count']} cores "
         f"of {machine['processor']}. At the common weights every loss is "
-        f"{result['loss_at_start']:.2f} nats, to {result['loss_deviation']:.0e}.",
+        f"{result['loss_at_start']:.2f} nats, to {max(result['loss_deviation'], 1e-7):.0e}.",
         "",
         "| | images/s | vs kelbo | CPU, ms/image | loss | first epoch after | memory |",
         "|---|---|---|---|---|---|---|",

@@ -11,6 +11,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict
@@ -107,6 +108,7 @@ class Runner:
         epochs = turns * epochs_in_turn
         self.errors = tempfile.TemporaryFile("w+")
         task = {"name": name, "device": device, "work": asdict(work), "epochs": epochs}
+        task["started"] = time.time()
         environment = {
             **os.environ,
             "KERAS_BACKEND": ENTRIES[name].backend or "tensorflow",

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -15,14 +16,13 @@ from benchmarks.device import device_name, peak_device_memory, peak_memory
 from benchmarks.speed import work as common
 from benchmarks.speed.contestants import ENTRIES
 
-STARTED = time.perf_counter()
-
 
 class PipeGate:
     """A gate that waits for a line and answers with what the epoch took."""
 
-    def __init__(self, epochs: int, say: Any):
+    def __init__(self, epochs: int, say: Any, started: float):
         self.epochs = epochs
+        self.started = started  # time.time() when this process was started
         self.say = say
         self.waited = 0.0
 
@@ -38,13 +38,13 @@ class PipeGate:
         """Say the seconds, the processor's seconds, and the loss."""
         seconds = time.perf_counter() - self.start[0]
         processor = time.process_time() - self.start[1]
-        since_start = time.perf_counter() - STARTED - self.waited
+        since_start = time.time() - self.started - self.waited
         self.say(
             seconds=seconds, processor_seconds=processor, since_start=since_start, loss=float(loss)
         )
 
 
-def main(name: str, device: str, work: common.Work, epochs: int) -> None:
+def main(name: str, device: str, work: common.Work, epochs: int, started: float) -> None:
     """Take part."""
     # Whatever a library prints goes to standard error.
     out = os.fdopen(os.dup(1), "w")
@@ -63,7 +63,7 @@ def main(name: str, device: str, work: common.Work, epochs: int) -> None:
         compared = contestant.loss(first, common.noise(work))
     backend = ENTRIES[name].backend or "torch"
     say(loss=compared, versions=versions(), device=device_name(backend))
-    contestant.train(images, PipeGate(epochs, say))
+    contestant.train(images, PipeGate(epochs, say, started))
     say(peak_memory=peak_memory(), peak_device_memory=peak_device_memory(backend))
 
 
@@ -71,9 +71,10 @@ def versions() -> dict[str, str]:
     """Of the libraries that take part in this process."""
     names = ("kelbo", "keras", "tensorflow", "jax", "torch", "pythae", "numpy")
     loaded = {name: sys.modules[name] for name in names if name in sys.modules}
-    return {name: getattr(module, "__version__", "unknown") for name, module in loaded.items()}
+    # pythae does not say its own; TensorFlow's distribution may have another name.
+    return {name: getattr(m, "__version__", None) or version(name) for name, m in loaded.items()}
 
 
 if __name__ == "__main__":
     task = json.loads(sys.argv[1])
-    main(task["name"], task["device"], common.Work(**task["work"]), task["epochs"])
+    main(task["name"], task["device"], common.Work(**task["work"]), task["epochs"], task["started"])
