@@ -14,6 +14,7 @@ from kelbo.cli.doctor import doctor
 from kelbo.cli.evaluate import evaluate
 from kelbo.cli.explain import explain
 from kelbo.cli.info import info
+from kelbo.cli.port import port
 from kelbo.cli.recipes import recipes
 from kelbo.cli.reconstruct import reconstruct
 from kelbo.cli.report import report
@@ -59,7 +60,7 @@ def _root(
     pass
 
 
-for command in (train, evaluate, sample, reconstruct, report, explain, doctor, info):
+for command in (train, evaluate, sample, reconstruct, report, explain, doctor, port, info):
     app.command()(command)
 app.add_typer(recipes, name="recipes")
 

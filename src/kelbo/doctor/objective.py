@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from kelbo.beta import beta_from_mean_weights
 from kelbo.doctor import library
 from kelbo.doctor.expressions import Atom, Divergence, Expression, Operation, Reduction
 from kelbo.doctor.program import Program
@@ -268,6 +269,70 @@ def scale(term: Term, shape: Shape | None = None) -> Scale | None:
     # What a loss function leaves beside the batch, Keras averages.
     divided *= library.volume(left) or 1
     return Scale(term.factor / divided, elements, divided)
+
+
+@dataclass(frozen=True)
+class Balance:
+    """What reconstruction and KL term weigh against each other.
+
+    Args:
+        node: where the loss is.
+        reconstruction: the one term.
+        kl: the other.
+        pixel: what a pixel counts.
+        latent: what a latent dimension counts.
+        beta: the effective beta.
+    """
+
+    node: ast.AST
+    reconstruction: Term
+    kl: Term
+    pixel: Scale
+    latent: Scale
+    beta: float
+
+
+def balances(program: Program) -> Iterator[Balance]:
+    """Of every loss with both terms, and of every KL term that is added to a compiled loss."""
+    shape = images(program)
+    for loss in losses(program):
+        divergences = [term for term in loss.terms if not isinstance(term.content, KL)]
+        for kl in loss.terms:
+            if isinstance(kl.content, KL) and kl.content.factor is not None:
+                others = divergences if len(divergences) == 1 else []
+                if loss.by_layer and not divergences:
+                    others = list(compiled_reconstructions(program, shape))
+                for reconstruction in others:
+                    balance = _balance(loss.node, reconstruction, kl, shape)
+                    if balance is not None:
+                        yield balance
+
+
+def _balance(node: ast.AST, reconstruction: Term, kl: Term, shape: Shape | None) -> Balance | None:
+    pixel, latent = scale(reconstruction, shape), scale(kl)
+    kind = getattr(reconstruction.content, "kind", "")
+    if pixel is None or latent is None or kind == "absolute_error":
+        return None
+    # A squared error is taken for a Gaussian of unit variance, which has half of it.
+    nats = 2.0 if kind == "squared_error" else 1.0
+    weight = -2.0 * latent.weight * getattr(kl.content, "factor", 0.0)
+    if weight <= 0.0 or pixel.weight <= 0.0:
+        return None
+    # beta_from_mean_weights divides by d and multiplies by D what is a mean over each.
+    ratio = weight * latent.elements / (pixel.weight * pixel.elements * nats)
+    beta = beta_from_mean_weights(ratio, pixel.elements, latent.elements)
+    return Balance(node, reconstruction, kl, pixel, latent, beta)
+
+
+def compiled_reconstructions(program: Program, shape: Shape | None) -> Iterator[Term]:
+    """The reconstruction losses that compile is given by name."""
+    for call in program.method_calls("compile"):
+        for owner in call.owners:
+            outputs = owner.outputs if isinstance(owner, Instance) else None
+            known = outputs.shape if isinstance(outputs, Tensor) else None
+            for loss in options(call.arguments.get(1, "loss")):
+                if (term := compiled_reconstruction(loss, known or shape)) is not None:
+                    yield term
 
 
 def compiled_reconstruction(value: Value | None, shape: Shape | None) -> Term | None:

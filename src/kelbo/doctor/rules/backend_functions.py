@@ -8,7 +8,7 @@ from kelbo.doctor.rule import Finding, Rule, Severity
 from kelbo.doctor.values import Known, options
 
 # What keras.backend still has in Keras 3.
-_STILL_THERE = {
+STILL_THERE = {
     "backend",
     "clear_session",
     "epsilon",
@@ -25,7 +25,7 @@ _STILL_THERE = {
     "standardize_dtype",
 }
 # What keras.ops has under the same name.
-_SAME = frozenset(
+SAME = frozenset(
     """
     abs all any arange argmax argmin batch_normalization binary_crossentropy cast
     categorical_crossentropy clip concatenate cos ctc_decode cumprod cumsum dtype elu equal exp
@@ -115,11 +115,11 @@ class BackendFunctions(Rule):
                 if not isinstance(option, Known) or option != reading.value:
                     continue
                 head, _, name = option.spelled.rpartition(".")
-                if head == "keras.backend" and name not in _STILL_THERE | seen:
+                if head == "keras.backend" and name not in STILL_THERE | seen:
                     if isinstance(reading.node, ast.Import):
                         continue
                     seen.add(name)
-                    today = f"keras.ops.{name}" if name in _SAME else _TODAY.get(name)
+                    today = f"keras.ops.{name}" if name in SAME else _TODAY.get(name)
                     yield self.finding(
                         reading.node,
                         f"Keras 3 has no keras.backend.{name}.",

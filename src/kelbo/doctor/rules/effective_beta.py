@@ -1,22 +1,12 @@
 """KLB201."""
 
-import ast
 import math
 from collections.abc import Iterator
 
-from kelbo.beta import beta_from_mean_weights, explain_beta, format_beta
-from kelbo.doctor.objective import (
-    KL,
-    Scale,
-    Term,
-    compiled_reconstruction,
-    images,
-    losses,
-    scale,
-)
+from kelbo.beta import explain_beta, format_beta
+from kelbo.doctor.objective import Scale, balances
 from kelbo.doctor.program import Program
 from kelbo.doctor.rule import Finding, Rule, Severity
-from kelbo.doctor.values import Instance, Shape, Tensor, options
 
 
 class EffectiveBeta(Rule):
@@ -61,47 +51,24 @@ class EffectiveBeta(Rule):
 
     def check(self, program: Program) -> Iterator[Finding]:
         """Every loss with both terms, and every KL term that a layer adds to a compiled loss."""
-        shape = images(program)
-        for loss in losses(program):
-            divergences = [term for term in loss.terms if not isinstance(term.content, KL)]
-            for kl in loss.terms:
-                if isinstance(kl.content, KL) and kl.content.factor is not None:
-                    if loss.by_layer and not divergences:
-                        for reconstruction in _compiled(program, shape):
-                            yield from self._compare(loss.node, reconstruction, kl, shape)
-                    elif len(divergences) == 1:
-                        yield from self._compare(loss.node, divergences[0], kl, shape)
-
-    def _compare(
-        self, node: ast.AST, reconstruction: Term, kl: Term, shape: Shape | None
-    ) -> Iterator[Finding]:
-        pixel, latent = scale(reconstruction, shape), scale(kl)
-        if pixel is None or latent is None or math.isclose(pixel.divided, latent.divided):
-            return
-        nats = 2.0 if getattr(reconstruction.content, "kind", "") == "squared_error" else 1.0
-        if getattr(reconstruction.content, "kind", "") == "absolute_error":
-            return
-        weight = -2.0 * latent.weight * getattr(kl.content, "factor", 0.0)
-        if weight <= 0.0 or pixel.weight <= 0.0:
-            return
-        # beta_from_mean_weights divides by d and multiplies by D what is a mean over each.
-        ratio = weight * latent.elements / (pixel.weight * pixel.elements * nats)
-        beta = beta_from_mean_weights(ratio, pixel.elements, latent.elements)
-        meaning = explain_beta(beta)
-        if not meaning:
-            return
-        cure = (
-            f"the reconstruction by {format_beta(beta)}"
-            if beta > 1.0
-            else f"the KL term by {format_beta(1.0 / beta)}"
-        )
-        yield self.finding(
-            node,
-            f"The reconstruction is {_reduced(pixel, 'pixels')}, the KL term is "
-            f"{_reduced(latent, 'latent dimensions')}: with the factors that stand there, the "
-            f"effective beta is {format_beta(beta)}. That is, {meaning}.",
-            f"For the ELBO, beta 1, multiply {cure}; if the weight is meant, leave it and know it.",
-        )
+        for balance in balances(program):
+            pixel, latent, beta = balance.pixel, balance.latent, balance.beta
+            meaning = explain_beta(beta)
+            if math.isclose(pixel.divided, latent.divided) or not meaning:
+                continue
+            cure = (
+                f"the reconstruction by {format_beta(beta)}"
+                if beta > 1.0
+                else f"the KL term by {format_beta(1.0 / beta)}"
+            )
+            yield self.finding(
+                balance.node,
+                f"The reconstruction is {_reduced(pixel, 'pixels')}, the KL term is "
+                f"{_reduced(latent, 'latent dimensions')}: with the factors that stand there, the "
+                f"effective beta is {format_beta(beta)}. That is, {meaning}.",
+                f"For the ELBO, beta 1, multiply {cure}; if the weight is meant, leave it and know "
+                "it.",
+            )
 
 
 def _reduced(scale: Scale, things: str) -> str:
@@ -110,14 +77,3 @@ def _reduced(scale: Scale, things: str) -> str:
     if scale.divided == 1.0:
         return f"a sum over {scale.elements:,} {things}"
     return f"a sum over {scale.elements:,} {things}, divided by {scale.divided:g}"
-
-
-def _compiled(program: Program, shape: Shape | None) -> Iterator[Term]:
-    """The reconstruction losses that compile is given by name."""
-    for call in program.method_calls("compile"):
-        for owner in call.owners:
-            outputs = owner.outputs if isinstance(owner, Instance) else None
-            known = outputs.shape if isinstance(outputs, Tensor) else None
-            for loss in options(call.arguments.get(1, "loss")):
-                if (term := compiled_reconstruction(loss, known or shape)) is not None:
-                    yield term

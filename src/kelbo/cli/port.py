@@ -1,0 +1,138 @@
+"""`kelbo port`: a VAE script of the books, rewritten for Keras 3."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kelbo.cli.console import BackendOption, say
+from kelbo.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from kelbo.port import Ported
+
+_STDOUT = "-"
+
+ScriptArgument = Annotated[Path, typer.Argument(metavar="SCRIPT", show_default=False)]
+OutOption = Annotated[
+    str | None,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="FILE",
+        help="Where to write it; - for stdout. SCRIPT's name with -keras3 if not given.",
+    ),
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")]
+CheckOption = Annotated[
+    bool,
+    typer.Option(
+        "--check",
+        help="Run the ported script, its training replaced by a few steps on random numbers, and "
+        "compare its loss with the original's formula. Only this option runs the script's code.",
+    ),
+]
+
+
+def port(
+    script: ScriptArgument,
+    out: OutOption = None,
+    force: ForceOption = False,
+    check: CheckOption = False,
+    backend: BackendOption = None,
+) -> None:
+    """Rewrite a VAE script of the books for Keras 3, so that it runs on all three backends.
+
+    The loss closure, the loss layer and model.add_loss become a model with a compute_loss, Lambda
+    sampling becomes a layer; the network, the weight of the KL term, the data, comments and
+    formatting stay. SCRIPT itself is never written. What cannot be ported is left, marked by a
+    comment and listed; then the exit code is 1.
+
+    Nothing of the script is run, except by [bold]--check[/bold], which runs all of it up to its
+    training: use it for scripts that you trust. It downloads nothing.
+
+    Example: [bold]kelbo port vae.py --check[/bold] writes vae-keras3.py
+    """
+    from kelbo import doctor
+    from kelbo.backend import choose
+    from kelbo.port import port as rewrite
+
+    if script.suffix == ".ipynb":
+        raise UsageError(
+            f"Expected a script, received the notebook {script}: save it as .py first."
+        )
+    if backend is not None and not check:
+        raise UsageError(
+            "--backend says where --check runs the script. Add --check, or leave --backend out: "
+            "the ported script runs on every backend."
+        )
+    place = _place(script, out, force)
+    chosen = choose(backend)[0] if check else ""
+    source = doctor.load(str(script))
+    if isinstance(source, doctor.Skipped):
+        raise DataError(f"{script} cannot be ported: {source.reason}")
+    ported = rewrite(source)
+    for left in ported.left:
+        say(f"{script}:{left.line}: left as it was: {left.reason}", style="yellow")
+    if not ported.changed:
+        say(f"There is nothing {'more ' * bool(ported.left)}to port in {script}.")
+        raise typer.Exit(1 if ported.left else 0)
+    if place is None:
+        sys.stdout.write(ported.text)
+    else:
+        from kelbo.runs import write_text
+
+        write_text(place, ported.text)
+        say(f"Wrote {place}.")
+    for finding in ported.errors:
+        line = finding.place.line if finding.place is not None else 1
+        say(
+            f"Line {line} of the ported script: {finding.rule.code} {finding.rule.title}. "
+            f"See: kelbo doctor --explain {finding.rule.code}",
+            style="yellow",
+        )
+    whole = not (ported.left or ported.errors)
+    # What is not whole does not run.
+    equal = not check or not whole or _check(ported, script, chosen)
+    if not (whole and equal):
+        raise typer.Exit(1)
+
+
+def _place(script: Path, out: str | None, force: bool) -> Path | None:
+    """Where the ported script is written; None for stdout.
+
+    Raises:
+        UsageError: there is a file already, or it is the script itself.
+    """
+    if out == _STDOUT:
+        return None
+    place = Path(out) if out is not None else script.with_name(f"{script.stem}-keras3.py")
+    if place.exists() and script.exists() and place.samefile(script):
+        raise UsageError(
+            f"{place} is the script itself, which is never written. Name another file."
+        )
+    if place.is_dir():
+        raise UsageError(f"Expected the name of a file, received the folder {place}.")
+    if place.exists() and not force:
+        raise UsageError(f"{place} exists. Use --force to replace it, or -o to name another file.")
+    return place
+
+
+def _check(ported: "Ported", script: Path, backend: str) -> bool:
+    """Run the ported script, say what came out, and whether all is well."""
+    from kelbo.port import check
+
+    found = check(ported.text, script.resolve().parent, ported.formula, backend)
+    if found.loss is None:
+        say(f"The check failed on {backend}: {found.failure}", style="bold red")
+        return False
+    say(f"Loss of a batch on {backend}: {found.loss:.6g} nats, as the script weighs them.")
+    if found.expected is None:
+        say("The original's formula cannot be read off its code, so there is nothing to compare.")
+    elif found.equal:
+        say(f"By the original's formula: {found.expected:.6g} nats. They agree.", style="green")
+    else:
+        say(f"By the original's formula: {found.expected:.6g} nats. They differ!", style="bold red")
+    say(f"After three steps of training: {found.trained[-1]:.6g} nats.")
+    return found.equal

@@ -1,0 +1,302 @@
+"""Changes of a script's syntax that keep its comments and its formatting.
+
+The doctor knows a script by Python's syntax tree, which forgets comments; libcst's tree keeps them
+all. The two meet in positions: an expression is known by where it begins and ends, a statement by
+where it begins.
+"""
+
+import ast
+import copy
+import re
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import libcst as cst
+from libcst.metadata import MetadataWrapper, PositionProvider
+
+Place = tuple[int, int]
+Statement = cst.SimpleStatementLine | cst.BaseCompoundStatement
+Code = Callable[[], str]  # made when all changes are
+_Change = Callable[[cst.BaseExpression], cst.BaseExpression]
+
+_MARK = "kelbo port: "
+
+
+class Unportable(Exception):
+    """Something that the port leaves as it is.
+
+    Args:
+        node: where.
+        reason: why, in one sentence.
+    """
+
+    def __init__(self, node: ast.AST, reason: str):
+        super().__init__(reason)
+        self.node, self.reason = node, reason
+
+
+class Edits:
+    """The changes of one script; they are made all at once.
+
+    Args:
+        text: the script.
+    """
+
+    def __init__(self, text: str):
+        self._lines = [line.encode() for line in re.split(r"\r\n|\r|\n", text)]
+        self._wrapper = MetadataWrapper(cst.parse_module(text))
+        places = self._wrapper.resolve(PositionProvider)
+        self._alone = {
+            (place.start.line, place.start.column)
+            for node, place in places.items()
+            if isinstance(node, Statement)
+        }
+        self.expressions: dict[tuple[Place, Place], list[_Change]] = {}
+        self.removed: dict[Place, str] = {}
+        self.moved: dict[Place, str] = {}
+        self.placed: dict[Place, list[Code]] = {}
+        self.replaced: dict[Place, Callable[[str], str]] = {}
+        self.adapted: dict[Place, list[Callable[[Statement], Statement]]] = {}
+        self.marked: dict[Place, list[str]] = {}
+
+    def saved(self) -> dict[str, Any]:
+        """The changes so far."""
+        plans = {k: v for k, v in vars(self).items() if isinstance(v, dict)}
+        return copy.deepcopy(plans)
+
+    def restore(self, plans: dict[str, Any]) -> None:
+        """Forget the changes since."""
+        vars(self).update(plans)
+
+    def _place(self, line: int, offset: int) -> Place:
+        # Python's offsets are bytes of UTF-8, those of libcst are characters.
+        return line, len(self._lines[line - 1][:offset].decode(errors="replace"))
+
+    def _start(self, node: ast.AST) -> Place:
+        return self._place(node.lineno, node.col_offset)  # type: ignore[attr-defined]
+
+    def _whole(self, node: ast.stmt) -> Place:
+        """Where a statement begins that has its lines for itself."""
+        place = self._start(node)
+        if place not in self._alone:
+            raise Unportable(node, "it shares its line with another statement.")
+        return place
+
+    def _span(self, node: ast.expr) -> tuple[Place, Place]:
+        end = self._place(node.end_lineno or node.lineno, node.end_col_offset or 0)
+        return self._start(node), end
+
+    def change(self, node: ast.expr, change: _Change) -> None:
+        """Change an expression, after what is inside of it."""
+        self.expressions.setdefault(self._span(node), []).append(change)
+
+    def respell(self, node: ast.expr, code: str) -> None:
+        """Put other code in the place of an expression."""
+        self.change(node, lambda _: cst.parse_expression(code))
+
+    def remove(self, node: ast.stmt) -> Code:
+        """Remove a statement; the comments above it and beside it are there afterwards."""
+        place = self._whole(node)
+        self.removed[place] = ""
+        return lambda: self.removed[place]
+
+    def move(self, node: ast.stmt) -> Code:
+        """Remove a statement; its code, comments and changes included, is there afterwards."""
+        place = self._whole(node)
+        self.moved[place] = ""
+        return lambda: self.moved[place]
+
+    def replace(self, node: ast.stmt, code: Callable[[str], str]) -> None:
+        """Put other code in the place of a statement, made of what it became."""
+        self.replaced[self._whole(node)] = code
+
+    def adapt(self, node: ast.stmt, change: Callable[[Statement], Statement]) -> None:
+        """Change a statement, after what is inside of it."""
+        self.adapted.setdefault(self._whole(node), []).append(change)
+
+    def insert(self, node: ast.stmt, code: Code) -> None:
+        """Put code before a statement; it is made when all else is done."""
+        self.placed.setdefault(self._whole(node), []).append(code)
+
+    def mark(self, node: ast.stmt, remark: str) -> None:
+        """Write a comment above a statement."""
+        self.marked.setdefault(self._start(node), []).append(remark)
+
+    def apply(self) -> str:
+        """The script with all changes made."""
+        changed = self._wrapper.visit(_Changing(self))
+        return changed.visit(_Inserting(self)).code
+
+
+class _Changing(cst.CSTTransformer):
+    METADATA_DEPENDENCIES = (PositionProvider,)
+
+    def __init__(self, edits: Edits):
+        super().__init__()
+        self.edits = edits
+
+    def on_leave(self, original_node, updated_node):  # type: ignore[no-untyped-def]
+        updated: Any = super().on_leave(original_node, updated_node)
+        if isinstance(original_node, cst.BaseExpression):
+            where = self.get_metadata(PositionProvider, original_node)
+            span = ((where.start.line, where.start.column), (where.end.line, where.end.column))
+            for change in self.edits.expressions.get(span, ()):
+                updated = _in_the_same_parentheses(updated, change(updated))
+        elif isinstance(original_node, Statement):
+            where = self.get_metadata(PositionProvider, original_node)
+            return self._statement((where.start.line, where.start.column), updated)
+        return updated
+
+    def _statement(self, place: Place, updated: Statement):  # type: ignore[no-untyped-def]
+        edits = self.edits
+        updated = _remarked(updated, edits.marked.get(place, ()))
+        for change in edits.adapted.get(place, ()):
+            updated = change(updated)
+        found: list[Statement] = [updated]
+        if place in edits.moved:
+            edits.moved[place] = code_of(updated).strip("\n")
+            found = []
+        elif place in edits.removed:
+            edits.removed[place] = _comments_of(updated)
+            found = []
+        elif place in edits.replaced:
+            code = edits.replaced[place](code_of(updated))
+            found = statements(code, updated.leading_lines)
+        if place in edits.placed:
+            found.insert(0, cst.SimpleStatementLine([cst.Expr(cst.Name(_name_of(place)))]))
+        return cst.FlattenSentinel(found) if len(found) != 1 else found[0]
+
+
+def _comments_of(statement: Statement) -> str:
+    """The comments above a statement and beside it, one on each line."""
+    found = [line.comment for line in statement.leading_lines]
+    if isinstance(statement, cst.SimpleStatementLine):
+        found.append(statement.trailing_whitespace.comment)
+    return "".join(f"{comment.value}\n" for comment in found if comment is not None)
+
+
+def _remarked(statement: Statement, remarks: Sequence[str]) -> Statement:
+    """A statement with comments above it, those left out that are there."""
+    lines = list(statement.leading_lines)
+    there = {line.comment.value for line in lines if line.comment is not None}
+    comments = [f"# {_MARK}{remark}" for remark in remarks]
+    lines += [cst.EmptyLine(comment=cst.Comment(c)) for c in comments if c not in there]
+    return statement.with_changes(leading_lines=lines) if remarks else statement
+
+
+class _Inserting(cst.CSTTransformer):
+    """Puts classes where their places were kept, with the usual blank lines around them."""
+
+    def __init__(self, edits: Edits):
+        super().__init__()
+        self.names = {
+            _name_of(place): [code for code in codes] for place, codes in edits.placed.items()
+        }
+
+    def leave_Module(self, original_node, updated_node):  # type: ignore[no-untyped-def]
+        return updated_node.with_changes(body=self._filled(updated_node.body, 2))
+
+    def leave_IndentedBlock(self, original_node, updated_node):  # type: ignore[no-untyped-def]
+        return updated_node.with_changes(body=self._filled(updated_node.body, 1))
+
+    def _filled(self, body: Sequence[Statement], blank: int) -> list[Statement]:
+        found: list[Statement] = []
+        gap = False
+        for statement in body:
+            codes = self.names.get(code_of(statement).strip())
+            for code in codes or ():
+                made = statements(code())
+                found += [apart(made[0], blank if found else 0), *made[1:]]
+            if codes is None:
+                found.append(apart(statement, blank) if gap else statement)
+            gap = codes is not None
+        return found
+
+
+def apart(statement: Statement, blank: int) -> Statement:
+    """A statement with at least so many blank lines above it."""
+    lines = list(statement.leading_lines)
+    there = next((n for n, line in enumerate(lines) if line.comment is not None), len(lines))
+    return statement.with_changes(
+        leading_lines=[*[cst.EmptyLine(indent=False)] * max(0, blank - there), *lines]
+    )
+
+
+def _name_of(place: Place) -> str:
+    """What keeps a place until its code is made."""
+    return f"_kelbo_{place[0]}_{place[1]}"
+
+
+def code_of(node: cst.CSTNode) -> str:
+    """The code of a piece of syntax, from the left margin on."""
+    return cst.Module([]).code_for_node(node)
+
+
+def statements(code: str, leading: Sequence[cst.EmptyLine] = ()) -> list[Statement]:
+    """Code as statements; what stood above the old ones stands above them."""
+    module = cst.parse_module(code)
+    found = list(module.body)
+    if found:
+        above = [*leading, *module.header, *found[0].leading_lines]
+        found[0] = found[0].with_changes(leading_lines=above)
+    return found
+
+
+def indented(code: str) -> str:
+    """Code, one level further in."""
+    return textwrap.indent(code, "    ")
+
+
+def keyword(call: cst.Call, *names: str) -> cst.Arg | None:
+    """The argument of a call that has one of these names."""
+    for argument in call.args:
+        if argument.keyword is not None and argument.keyword.value in names:
+            return argument
+    return None
+
+
+def without(call: cst.Call, position: int | None, *names: str) -> cst.Call:
+    """A call without the argument at a position or of a name."""
+    kept = [
+        argument
+        for place, argument in enumerate(call.args)
+        if not (
+            argument.keyword.value in names if argument.keyword is not None else place == position
+        )
+    ]
+    return with_arguments(call, kept)
+
+
+def with_argument(call: cst.Call, code: str) -> cst.Call:
+    """A call with one more argument, as `seed=generator`."""
+    added = cst.ensure_type(cst.parse_expression(f"f({code})"), cst.Call).args
+    return with_arguments(call, [*call.args, *added])
+
+
+def with_arguments(call: cst.Call, arguments: Sequence[cst.Arg]) -> cst.Call:
+    """A call with other arguments; each on a line of its own where they were so."""
+    if not arguments:
+        return call.with_changes(args=[], whitespace_before_args=cst.SimpleWhitespace(""))
+    before = call.whitespace_before_args
+    lines = isinstance(before, cst.ParenthesizedWhitespace)
+    comma = cst.Comma(whitespace_after=before if lines else cst.SimpleWhitespace(" "))
+    ended = call.args[-1] if call.args else None
+    *head, last = arguments
+    made = [
+        given
+        if isinstance(given.comma, cst.Comma) and given is not ended
+        else given.with_changes(comma=comma, whitespace_after_arg=cst.SimpleWhitespace(""))
+        for given in head
+    ]
+    if ended is not None:
+        last = last.with_changes(comma=ended.comma, whitespace_after_arg=ended.whitespace_after_arg)
+    return call.with_changes(args=[*made, last])
+
+
+def _in_the_same_parentheses(
+    before: cst.BaseExpression, after: cst.BaseExpression
+) -> cst.BaseExpression:
+    if before is after or not before.lpar or after.lpar:
+        return after
+    return after.with_changes(lpar=before.lpar, rpar=before.rpar)

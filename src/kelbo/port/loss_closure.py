@@ -1,0 +1,78 @@
+"""Recipe 1: the loss function of compile closes over tensors of the functional graph."""
+
+import ast
+
+import libcst as cst
+
+from kelbo.doctor.program import Call
+from kelbo.doctor.values import Instance, is_symbolic
+from kelbo.doctor.words import dotted
+from kelbo.port.edits import Unportable
+from kelbo.port.model import Model
+from kelbo.port.passing import pass_on
+from kelbo.port.script import Script, argument, function_of
+from kelbo.port.slice import Slice
+
+
+def port_closures(script: Script) -> None:
+    """Hand over what the losses of compile read outside."""
+    compilations = {
+        read.step.node for read in script.program.symbolic_reads if read.step.kind == "loss"
+    }
+    handed = {
+        call.node: call
+        for call in script.program.calls
+        if call.method == "compile"
+        and (call.node in compilations or _is_made_of_tensors(script, call))
+    }
+    for call in handed.values():
+        with script.attempt(call.node):
+            _port_closure(script, call)
+
+
+def _is_made_of_tensors(script: Script, call: Call) -> bool:
+    loss = argument(call.node, 1, "loss")
+    return isinstance(loss, ast.Call) and any(
+        is_symbolic(script.program.value(given)) for given in loss.args
+    )
+
+
+def _port_closure(script: Script, call: Call) -> None:
+    instances = [m for m in call.owners if isinstance(m, Instance) and m.outputs is not None]
+    loss = argument(call.node, 1, "loss")
+    if len(instances) != 1 or loss is None:
+        raise Unportable(call.node, "the model that is compiled is not known.")
+    model = Model(script, instances[0])
+    if isinstance(loss, ast.List) and len(loss.elts) == 1:
+        script.edits.change(loss, _first)
+        (loss,) = loss.elts
+    if any(read.step.kind == "metric" for read in script.program.symbolic_reads):
+        raise Unportable(call.node, "a metric reads tensors of the graph, too.")
+    function = function_of(script.program.value(loss))
+    if function is None:
+        raise Unportable(call.node, "the loss that compile is given is no single function.")
+    used = Slice(script, model, script.block(call.node))
+    if isinstance(loss, ast.Call) or used.computes(dotted(loss).partition(".")[0]):
+        # A function that is made of the tensors is made anew, of this batch's values.
+        used.need(loss)
+        code = used.code(loss)
+        used.finish({call})
+        model.compile_without_loss()
+        lines = [lambda: f"return {script.ops}.mean({code()}(y, {model.name})){model.regularized}"]
+        model.write([*used.lines, *lines], script.statement(model.made), used.only_here)
+        return
+    reads = [read for read in script.program.symbolic_reads if read.step.node is call.node]
+    names = pass_on(script, model, reads)
+    model.stored = "vae_loss"
+    given = "".join(f", {name}={name}" for name in names)
+    lines = [
+        lambda: (
+            f"return {script.ops}.mean(self.vae_loss(y, {model.name}{given})){model.regularized}"
+        )
+    ]
+    model.write(lines, script.statement(model.made), False)
+
+
+def _first(node: cst.BaseExpression) -> cst.BaseExpression:
+    """What a list begins with."""
+    return cst.ensure_type(node, cst.List).elements[0].value

@@ -1,0 +1,57 @@
+"""From a script to the ported one."""
+
+from dataclasses import dataclass, field
+
+from kelbo.doctor import Finding, Severity, Skipped, Source, examine
+from kelbo.doctor.source import read_script
+from kelbo.port.added_loss import port_added_losses
+from kelbo.port.formula import Formula
+from kelbo.port.loss_closure import port_closures
+from kelbo.port.loss_layer import port_loss_layers
+from kelbo.port.sampling import port_sampling
+from kelbo.port.script import Left, Script
+from kelbo.port.spelling import port_imports, respell
+
+
+@dataclass(frozen=True)
+class Ported:
+    """A ported script.
+
+    Args:
+        text: its code.
+        changed: whether there was anything to port.
+        left: what was left as it was.
+        errors: what the doctor still finds in the ported script, apart from what was left.
+        formula: the loss, as it is read from the original; None where it cannot be.
+    """
+
+    text: str
+    changed: bool
+    left: tuple[Left, ...] = field(default=())
+    formula: Formula | None = None
+    errors: tuple[Finding, ...] = field(default=())
+
+
+def port(source: Source) -> Ported:
+    """Port a script; nothing of it is run.
+
+    Args:
+        source: the script.
+    """
+    script = Script(source)
+    if (guarded := script.guarded) is not None:
+        reason = "the script looks at which Keras there is, and is left as it was."
+        return Ported(source.text, False, (Left(guarded, reason),))
+    respell(script)
+    port_sampling(script)
+    port_added_losses(script)
+    port_loss_layers(script)
+    port_closures(script)
+    text = port_imports(source.text, script.edits.apply())
+    formula = script.formulas[0] if len(script.formulas) == 1 else None
+    left = tuple(sorted(script.left, key=lambda one: one.line))
+    found = read_script(source.path, text.encode())
+    if isinstance(found, Skipped):
+        raise RuntimeError(f"the ported script cannot be read: {found.reason}")
+    errors = [f for f in examine(found) if f.rule.severity is Severity.ERROR and not left]
+    return Ported(text, text != source.text, left, formula, tuple(errors))

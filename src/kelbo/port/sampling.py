@@ -1,0 +1,218 @@
+"""z = mu + sigma * noise becomes a layer that owns the state of its random numbers."""
+
+import ast
+import textwrap
+from typing import Any
+
+import libcst as cst
+
+from kelbo.doctor import library
+from kelbo.doctor.program import Call
+from kelbo.doctor.values import Class, Function, Known, options
+from kelbo.doctor.words import in_words
+from kelbo.port.edits import (
+    Unportable,
+    apart,
+    code_of,
+    indented,
+    keyword,
+    statements,
+    with_argument,
+    without,
+)
+from kelbo.port.script import Script, function_of
+
+REGISTERED = '@keras.saving.register_keras_serializable(package="vae")\n'
+_NAMES = ("Sampling", "SamplingLayer")
+
+
+def port_sampling(script: Script) -> None:
+    """Make layers of the Lambdas and of the layers that draw noise."""
+    made: dict[ast.AST, str] = {}
+    inside: set[ast.AST] = set()
+    for call, layer in script.program.instances("keras.layers.Lambda"):
+        function = function_of(layer.arguments.get(0, "function") or Known("", ""))
+        if function is None or not _noise(script, function.node):
+            continue
+        inside.add(function.node)
+        with script.attempt(call.node):
+            if function.node not in made:
+                made[function.node] = _lambda_becomes_layer(script, call, function, len(made))
+            _respell_call(script, call, made[function.node])
+    for written in script.program.classes:
+        noises = [noise for noise in _noise(script, written.node) if noise.step is not None]
+        noises = noises if written.is_layer and not written.is_model else []
+        if noises:
+            inside.add(written.node)
+            with script.attempt(written.node):
+                _layer_gets_generator(script, written, noises)
+    for call in _noise(script, script.source.tree):
+        if (
+            not inside & {*script.above(call.node)}
+            and call.step is None
+            and _in_graph(script, call)
+        ):
+            script.leave(
+                call.node,
+                "this noise is drawn once, when the model is built; draw it in a layer's call.",
+            )
+
+
+def _noise(script: Script, node: ast.AST) -> list[Call]:
+    """The calls that draw random numbers by Keras or by TensorFlow."""
+    return [
+        call
+        for call in script.calls_in(node)
+        for name in call.names
+        if library.noise(name) and name.startswith(("keras.", "tensorflow."))
+    ]
+
+
+def _in_graph(script: Script, call: Call) -> bool:
+    """Whether noise is computed with symbolic tensors."""
+    return any(
+        getattr(script.program.value(outer), "symbolic", False)
+        for outer in script.above(call.node)
+        if isinstance(outer, ast.BinOp)
+    )
+
+
+def _draw_from_generator(script: Script, call: Call) -> str:
+    """Make a call take its numbers from the layer's generator; returns the seed that it had."""
+    (name,) = call.names
+    seed = next((script.code(k.value) for k in call.node.keywords if k.arg == "seed"), "")
+    seed = "" if seed == "None" else seed
+
+    def change(node: cst.BaseExpression) -> cst.BaseExpression:
+        drawn = without(cst.ensure_type(node, cst.Call), 4, "seed", "name")
+        if (deviation := keyword(drawn, "std")) is not None:
+            drawn = drawn.with_deep_changes(deviation, keyword=cst.Name("stddev"))
+        return with_argument(drawn, "seed=self.seed_generator")
+
+    if not name.startswith("keras.random.") or not any(
+        k.arg == "seed" and script.code(k.value).startswith("self.") for k in call.node.keywords
+    ):
+        script.edits.change(call.node, change)
+    return seed
+
+
+def _lambda_becomes_layer(script: Script, call: Call, function: Function, number: int) -> str:
+    node = function.node
+    reads = [read.name for read in script.program.symbolic_reads if read.function is node]
+    if reads:
+        raise Unportable(
+            call.node,
+            f"the Lambda takes {in_words(reads)} from outside; make it an input of a layer.",
+        )
+    if len(function.parameters) != 1 or function.node.args.defaults:
+        raise Unportable(call.node, "the Lambda's function has more than one argument.")
+    name = script.free_name(*_NAMES) if not number else f"Sampling{number + 1}"
+    seeds = [_draw_from_generator(script, noise) for noise in _noise(script, node)]
+    head = layer_head(name, seeds[0])
+    if isinstance(node, ast.Lambda):
+        body = {"code": ""}
+
+        def keep(expression: cst.BaseExpression) -> cst.BaseExpression:
+            body["code"] = code_of(expression)
+            return expression
+
+        script.edits.change(node.body, keep)
+        (parameter,) = function.parameters
+        script.edits.insert(
+            script.top(call.node),
+            lambda: f"{head}    def call(self, {parameter}):\n        return {body['code']}\n",
+        )
+        return name
+    users = [
+        mention
+        for mention in script.mentions(node.name)
+        if not isinstance(script.parents[mention], ast.Call | ast.keyword)
+    ]
+    calls = [
+        mention
+        for mention in script.mentions(node.name)
+        if getattr(script.parents[mention], "func", None) is mention
+    ]
+    if users or calls:
+        raise Unportable(call.node, f"{node.name} is used elsewhere than in the Lambda, too.")
+
+    def as_layer(code: str) -> str:
+        method = cst.ensure_type(statements(code)[0], cst.FunctionDef)
+        me = cst.Param(
+            cst.Name("self"), comma=cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+        )
+        method = method.with_changes(
+            name=cst.Name("call"),
+            leading_lines=[],
+            decorators=[],
+            params=method.params.with_changes(params=[me, *method.params.params]),
+        )
+        return head + indented(code_of(method))
+
+    script.edits.replace(node, as_layer)
+    return name
+
+
+def _respell_call(script: Script, call: Call, name: str) -> None:
+    """`Lambda(f, output_shape=..., name="z")` becomes `Sampling(name="z")`."""
+
+    def change(node: cst.BaseExpression) -> cst.BaseExpression:
+        made = cst.ensure_type(node, cst.Call).with_changes(func=cst.Name(name))
+        made = without(made, 1, "output_shape", "mask", "arguments")
+        return without(made, 0, "function")
+
+    script.edits.change(call.node, change)
+
+
+def _layer_gets_generator(script: Script, written: Class, noises: list[Call]) -> None:
+    """Give a layer of the script a generator, and register it."""
+    if all(name.startswith("keras.random.") for noise in noises for name in noise.names):
+        return
+    seeds = [_draw_from_generator(script, noise) for noise in noises]
+    start = written.body.get("__init__")
+    known = {
+        name.name for d in written.decorators for name in options(d) if isinstance(name, Known)
+    }
+    registered = any("register_keras_serializable" in name for name in known) or any(
+        "register_keras_serializable" in ast.dump(d) for d in written.node.decorator_list
+    )
+
+    def with_generator(code: str) -> str:
+        line = f"self.seed_generator = keras.random.SeedGenerator({seeds[0]})"
+        (made,) = statements(code)
+        definition = cst.ensure_type(made, cst.ClassDef)
+        block = cst.ensure_type(definition.body, cst.IndentedBlock)
+        body: list[Any] = list(block.body)
+        if isinstance(start, Function):
+            for place, method in enumerate(body):
+                if isinstance(method, cst.FunctionDef) and method.name.value == "__init__":
+                    inner = cst.ensure_type(method.body, cst.IndentedBlock)
+                    lines = [*inner.body, *statements(line)]
+                    body[place] = method.with_changes(body=inner.with_changes(body=lines))
+        else:
+            first = 1 if definition.get_docstring() is not None else 0
+            above = [cst.EmptyLine(indent=False)] * first
+            body[first:first] = statements(_START.format(seed=seeds[0]), above)
+            if len(body) > first + 1:
+                body[first + 1] = apart(body[first + 1], 1)
+        made = definition.with_changes(body=block.with_changes(body=body), leading_lines=[])
+        return ("" if registered else REGISTERED) + code_of(made)
+
+    script.edits.replace(written.node, with_generator)
+
+
+_START = """\
+def __init__(self, **kwargs):
+    super().__init__(**kwargs)
+    self.seed_generator = keras.random.SeedGenerator({seed})
+"""
+
+
+def layer_head(name: str, seed: str) -> str:
+    """A sampling layer up to its call."""
+    return (
+        f"{REGISTERED}class {name}(keras.layers.Layer):\n"
+        '    """Draws one z for each datum; the state of its random numbers is its own."""\n\n'
+        + textwrap.indent(_START.format(seed=seed), "    ")
+        + "\n"
+    )

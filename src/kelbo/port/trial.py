@@ -1,0 +1,103 @@
+"""The process that runs a ported script: `python -m kelbo.port.trial JOB RESULTS`.
+
+Training is replaced by a few steps on random numbers of the shape that the model declares, and
+data sets by a few random images. Nothing is downloaded: connections are refused.
+"""
+
+import json
+import runpy
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kelbo.port.formula import Formula
+
+_BATCH = 8
+_STEPS = 3
+# What the data sets of Keras look like: the images' shape.
+_IMAGES = {
+    "mnist": (28, 28),
+    "fashion_mnist": (28, 28),
+    "cifar10": (32, 32, 3),
+    "cifar100": (32, 32, 3),
+}
+
+
+class _Reached(BaseException):
+    """The script has come to the training of its VAE."""
+
+
+def main(job: str, results: str) -> None:
+    """Run the script of a job and write down what was found."""
+    content = json.loads(Path(job).read_text(encoding="utf-8"))
+    formula = Formula.from_json(content["formula"]) if content["formula"] else None
+    found: dict[str, Any] = {"failure": "the script came to no fit of its VAE."}
+    train = keras.Model.fit
+
+    def fit(self: keras.Model, *args: Any, **kwargs: Any) -> Any:
+        if "compute_loss" not in vars(type(self)):
+            return keras.callbacks.History()  # of another model than the VAE
+        found.clear()
+        found.update(_losses(self, formula, train))
+        raise _Reached
+
+    keras.Model.fit = fit
+    _refuse_connections()
+    _make_up_data()
+    sys.argv = [content["script"]]
+    try:
+        runpy.run_path(content["script"], run_name="__main__")
+    except _Reached:
+        pass
+    except (Exception, SystemExit) as error:
+        found["failure"] = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
+    Path(results).write_text(json.dumps(found), encoding="utf-8")
+
+
+def _losses(model: keras.Model, formula: Formula | None, train: Any) -> dict[str, Any]:
+    """The loss of one batch by the model and by the formula, and those of a few steps."""
+    shape = model.input_shape[1:]
+    if None in shape:
+        return {"failure": f"the model declares no sizes for its input, but {shape}."}
+    random = np.random.default_rng(0)
+    data = random.random((_BATCH * _STEPS, *shape)).astype("float32")
+    batch = keras.ops.convert_to_tensor(data[:_BATCH])
+    outputs = model(batch, training=False)
+    loss = model.compute_loss(x=batch, y=batch, y_pred=outputs, training=False)
+    numbers = keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
+    losses = [train(model, data, data, batch_size=_BATCH, verbose=0).history["loss"][-1]]
+    if not np.all(np.isfinite(losses)):
+        return {"failure": "the loss is no finite number after three steps."}
+    return {
+        "loss": float(keras.ops.convert_to_numpy(loss)),
+        "expected": None if formula is None else formula(data[:_BATCH], numbers),
+        "trained": [float(value) for value in losses],
+    }
+
+
+def _refuse_connections() -> None:
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise OSError("the check downloads nothing; the script wanted to.")
+
+    socket.socket.connect = refuse  # type: ignore[method-assign]
+
+
+def _make_up_data() -> None:
+    """Give the data sets of Keras as many random images as a few steps take."""
+    random = np.random.default_rng(0)
+    for name, shape in _IMAGES.items():
+
+        def load_data(*args: Any, shape: tuple[int, ...] = shape, **kwargs: Any) -> Any:
+            images = random.integers(0, 256, (_BATCH * _STEPS, *shape)).astype("uint8")
+            labels = random.integers(0, 10, (_BATCH * _STEPS,)).astype("uint8")
+            return (images, labels), (images, labels)
+
+        getattr(keras.datasets, name).load_data = load_data
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,70 @@
+import re
+
+import pytest
+
+from tests.cli.program import kelbo, refused
+from tests.port.fixtures import BOOKS, PORTED, UNPORTABLE
+
+GERON = next(path for path in BOOKS if path.stem == "geron")
+EXPECTED = (PORTED / "geron.py").read_text()
+
+
+@pytest.fixture
+def script(tmp_path):
+    path = tmp_path / "vae.py"
+    path.write_text(GERON.read_text())
+    return path
+
+
+def test_the_ported_script_stands_beside_the_script(script):
+    result = kelbo("port", script)
+    assert (result.code, result.out) == (0, "")
+    assert script.with_name("vae-keras3.py").read_text() == EXPECTED
+    assert script.read_text() == GERON.read_text()
+    assert "vae-keras3.py" in result.err
+    assert "exists. Use --force" in refused("port", script, code=2)
+    assert kelbo("port", script, "--force").code == 0
+
+
+def test_it_goes_where_out_says_and_never_onto_the_script(script, tmp_path):
+    assert kelbo("port", script, "-o", "-").out == EXPECTED
+    out = tmp_path / "new.py"
+    assert kelbo("port", script, "-o", out).code == 0
+    assert out.read_text() == EXPECTED
+    assert "is the script itself" in refused("port", script, "-o", script, "--force", code=2)
+    assert "the folder" in refused("port", script, "-o", tmp_path, code=2)
+    assert script.read_text() == GERON.read_text()
+
+
+def test_nothing_to_port_writes_nothing(tmp_path):
+    path = tmp_path / "new.py"
+    path.write_text(EXPECTED)
+    result = kelbo("port", path)
+    assert (result.code, result.out) == (0, "")
+    assert "There is nothing to port" in result.err
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_left_is_listed_and_exits_1(tmp_path):
+    result = kelbo("port", UNPORTABLE[0], "-o", tmp_path / "new.py")
+    assert result.code == 1
+    assert re.search(r"2-attributes\.py:14: left as it was: the layer that adds", result.err)
+    assert "# kelbo port: left as it was" in (tmp_path / "new.py").read_text()
+
+
+def test_what_is_no_script_is_refused(tmp_path):
+    broken = tmp_path / "broken.py"
+    broken.write_text("print 'x'\n")
+    result = kelbo("port", broken)
+    assert result.code == 1
+    assert "written in Python 2" in result.err
+    assert "save it as .py first" in refused("port", tmp_path / "book.ipynb", code=2)
+    assert "Add --check" in refused("port", broken, "--backend", "jax", code=2)
+    missing = kelbo("port", tmp_path / "missing.py")
+    assert missing.code == 1 and "missing.py" in missing.err
+
+
+def test_a_checked_script_agrees_with_the_original(script):
+    result = kelbo("port", script, "--check", "--backend", "tensorflow")
+    assert result.code == 0, result.err
+    assert "They agree." in result.err

@@ -1,0 +1,58 @@
+from kelbo.doctor.source import read_script
+from kelbo.port import port
+
+HEAD = """\
+import tensorflow as tf
+from tensorflow import keras
+from tensorflow.keras import backend as K
+mu = keras.Input((2,))
+log_var = keras.Input((2,))
+"""
+
+
+def ported(text):
+    return port(read_script("script.py", (HEAD + text).encode()))
+
+
+def test_a_lambda_expression_becomes_a_layer():
+    result = ported(
+        "z = keras.layers.Lambda(\n"
+        "    lambda p: p[0] + K.exp(p[1] / 2) * K.random_normal(K.shape(p[0])),\n"
+        '    name="z",\n'
+        ")([mu, log_var])\n"
+    )
+    assert 'z = Sampling(\n    name="z",\n)([mu, log_var])\n' in result.text
+    assert "    def call(self, p):\n        return p[0] + ops.exp(p[1] / 2) * " in result.text
+    assert "keras.random.normal(ops.shape(p[0]), seed=self.seed_generator)" in result.text
+
+
+def test_a_seed_stays_and_a_layer_with_a_start_keeps_it():
+    result = ported(
+        "class Sampling(keras.layers.Layer):\n"
+        "    def __init__(self, scale, **kwargs):\n"
+        "        super().__init__(**kwargs)\n"
+        "        self.scale = scale  # of the noise\n\n"
+        "    def call(self, inputs):\n"
+        "        noise = tf.random.normal(tf.shape(inputs), seed=7)\n"
+        "        return inputs + self.scale * noise\n"
+    )
+    assert (
+        "        self.scale = scale  # of the noise\n"
+        "        self.seed_generator = keras.random.SeedGenerator(7)\n"
+    ) in result.text
+    assert "keras.random.normal(ops.shape(inputs), seed=self.seed_generator)" in result.text
+    assert '@keras.saving.register_keras_serializable(package="vae")\nclass Sampling' in result.text
+
+
+def test_a_function_that_is_used_elsewhere_is_left():
+    result = ported(
+        "def draw(p):\n    return p + K.random_normal(K.shape(p))\n\n"
+        "z = keras.layers.Lambda(draw)(mu)\nprint(draw(mu))\n"
+    )
+    assert "draw is used elsewhere" in " ".join(left.reason for left in result.left)
+    assert "keras.layers.Lambda(draw)(mu)" in result.text
+
+
+def test_noise_of_the_graph_is_left():
+    result = ported("z = mu + K.exp(log_var / 2) * K.random_normal(K.shape(mu))\n")
+    assert "drawn once" in result.left[0].reason
