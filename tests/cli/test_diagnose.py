@@ -50,6 +50,7 @@ def test_without_an_error_it_returns(run, tmp_path, capsys):
 
 def test_kelbo_doctor_asks_for_it(run):
     result = kelbo("doctor", "--model", run / MODEL, "--data", "mnist", "--json")
+    assert result == kelbo("doctor", "--model", run, "--data", "mnist", "--json")
     assert result.code == 0
     assert result.json["figures"]["effective_beta"] == pytest.approx(1.0, rel=3e-3)
 

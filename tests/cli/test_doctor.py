@@ -53,6 +53,11 @@ def test_warnings_alone_and_no_finding_exit_0():
     assert kelbo("doctor", WARNED, HEALTHY, BROKEN).code == 1
 
 
+def test_a_folder_without_scripts_is_no_success(tmp_path):
+    result = kelbo("doctor", tmp_path)
+    assert (result.code, result.out) == (1, "Nothing found in 0 files.\n")
+
+
 def test_rules_are_chosen():
     assert kelbo("doctor", BROKEN, "--ignore", "KLB1").code == 0
     assert kelbo("doctor", BROKEN, "--select", "KLB2,KLB3").code == 0

@@ -223,7 +223,7 @@ def test_a_model_that_is_not_compiled_is_diagnosed_as_far_as_it_goes(model):
     diagnosis = kelbo.diagnose(model, images())
     assert names(diagnosis) == []
     assert "Nothing wrong was found in what could be measured." in str(diagnosis)
-    assert "not compiled" in diagnosis.unmeasured["effective_beta"]
+    assert "not compiled" in diagnosis.unmeasured["kl_weight"]
     assert diagnosis.figures["effective_beta"] == 1.0
 
 
@@ -236,7 +236,7 @@ def test_parts_that_are_not_found_are_asked_for():
     with pytest.raises(UsageError, match="returns mu, log_var and perhaps z"):
         kelbo.diagnose(whole, images(), encoder=one_output, decoder=decoder)
     diagnosis = kelbo.diagnose(whole, images(), encoder=encoder, decoder=decoder)
-    assert set(diagnosis.unmeasured) == {"effective_beta", "reconstruction"}
+    assert set(diagnosis.unmeasured) == {"kl_weight", "reconstruction"}
 
 
 @pytest.mark.parametrize("order", [("a", "b"), ("z_log_var", "z_mean"), ("z_mean", "z_log_var")])
@@ -273,6 +273,12 @@ def test_each_datum_keeps_its_target_whatever_their_sizes(monkeypatch):
     assert diagnosis.figures["effective_beta"] == pytest.approx(1.0, rel=3e-3)
     with pytest.raises(DataError, match="a target for each of 120 data, received 50"):
         kelbo.diagnose(model, np.repeat(y, 2, axis=-1), y[:50])
+
+
+@pytest.mark.parametrize("model", ["vae.keras", None])
+def test_what_is_no_model_is_refused(model):
+    with pytest.raises(UsageError, match="Expected a keras.Model, received .* kelbo.load_model"):
+        kelbo.diagnose(model, images())
 
 
 @pytest.mark.parametrize("x", [[1.0], np.zeros((1, *SHAPE)), np.zeros((5, 3, 3, 1))])

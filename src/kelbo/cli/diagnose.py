@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from kelbo.cli.console import listen_to_warnings, print_json, start_backend
-from kelbo.runs import METRICS, RunDirectory
+from kelbo.runs import METRICS, MODEL, RunDirectory
 
 if TYPE_CHECKING:
     from kelbo.diagnosis import Diagnosis
@@ -21,7 +21,7 @@ _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold"}
 def diagnose_model(
     model: Path, data: str, as_json: bool = False, backend: str | None = None
 ) -> None:
-    """Print the diagnosis of a model file on the test images of a data set.
+    """Print the diagnosis of a model file, or of a run's model, on the test images of a data set.
 
     A metrics.csv beside the file, as in a run directory, tells since when.
 
@@ -38,6 +38,7 @@ def diagnose_model(
     from kelbo.diagnosis import diagnose
     from kelbo.loading import load_model
 
+    model = model / MODEL if model.is_dir() else model
     loaded = load_model(model)
     images, _ = load(data).head("test", _IMAGES)
     run = RunDirectory(model.parent)

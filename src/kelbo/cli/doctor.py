@@ -158,7 +158,7 @@ def doctor(
 
         print_json(as_sarif(findings, skipped, rules))
     errors = any(finding.rule.severity is reader.Severity.ERROR for _, finding in findings)
-    if errors or (skipped and not files):
+    if errors or not files:
         raise typer.Exit(1)
 
 

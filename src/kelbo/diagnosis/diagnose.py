@@ -102,7 +102,7 @@ def _diagnose(
         try:
             weights = measure_loss_weights(subject, x, y, target)
         except UnmeasuredError as reason:
-            unmeasured["effective_beta"] = str(reason)
+            unmeasured["kl_weight"] = str(reason)
     likelihood = weights.likelihood if weights else subject.only_likelihood
     if likelihood is None:
         unmeasured["reconstruction"] = "the loss does not show which p(x|z) it means"

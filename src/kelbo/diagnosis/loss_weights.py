@@ -184,7 +184,7 @@ def _fit_reconstruction(
     if best is None:
         raise UnmeasuredError(
             "the decoder's gradient is not that of a cross-entropy or a squared error alone; "
-            "dropout, regularisers and other losses are reasons"
+            "dropout, regularisers, other losses and networks in bfloat16 are reasons"
         )
     return best
 

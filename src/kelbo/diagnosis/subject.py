@@ -110,8 +110,13 @@ def subject_of(
         decoder: z -> x, likewise.
 
     Raises:
-        UsageError: the parts cannot be found.
+        UsageError: the model is none, or the parts cannot be found.
     """
+    if not isinstance(model, keras.Model):
+        raise UsageError(
+            f"Expected a keras.Model, received {model!r}. A file is loaded with kelbo.load_model, "
+            "or looked at with `kelbo doctor --model FILE.keras --data DATA`."
+        )
     posterior, likelihood = getattr(model, "posterior", None), getattr(model, "likelihood", None)
     if isinstance(posterior, Posterior) and isinstance(likelihood, Likelihood):
         return _of_kelbo(model, posterior, likelihood)
