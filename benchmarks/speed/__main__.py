@@ -1,6 +1,6 @@
 """Time kelbo and its peers on the same work, and write docs/speed.md.
 
-    python -m benchmarks.speed                       # on a CPU: about 25 minutes on two cores
+    python -m benchmarks.speed                       # on a CPU: leave the machine alone
     python -m benchmarks.speed --device gpu
     python -m benchmarks.speed --batch 128 --only kelbo --rounds 3
     python -m benchmarks.speed --page                # only the page, from what is stored

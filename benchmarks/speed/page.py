@@ -11,8 +11,8 @@ minimises the same loss. In each round every one trains two epochs, in turn, of 
 timed; the figure is the median of the rounds, after one to warm up, with the slowest and the
 fastest. *vs kelbo* is the median, over the rounds, of its speed divided by that of kelbo's fastest
 backend here; *CPU* is the processor time of an image, which other programs on the machine disturb
-less. *Loss* is the last epoch's in nats: nobody wins by doing less. In a final the three fastest
-of a race meet again in twice as many rounds of longer epochs, with shorter waits.
+less. *Loss* is the last epoch's in nats: nobody wins by doing less. In a final the fastest of a
+race meet again, with shorter waits.
 
 kelbo is `compile("adam")` and `fit`, with no option set but the precision. PyTorch's rows keep the
 data on the device and use no DataLoader. Made by `python -m benchmarks.speed` from
