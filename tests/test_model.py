@@ -109,6 +109,8 @@ def test_fit_says_the_effective_beta_unless_told_to_be_quiet(capsys):
     line = capsys.readouterr().err
     assert f"kelbo: VAE on {keras.backend.backend()}, effective beta 4 (the KL term" in line
     assert tiny_ae().describe_training().endswith("no KL term")
+    words = tiny_vae(objective=kelbo.IWAE(7)).describe_training()
+    assert "importance-weighted bound with K = 7, effective beta 1" in words
 
 
 def test_noise_is_fresh_in_every_batch_and_epoch_and_repeats_with_its_seed():

@@ -22,9 +22,10 @@ from kelbo.posteriors import Posterior
 from kelbo.priors import Prior
 from kelbo.resident_jax import Chunks, forget, resident_epochs
 from kelbo.trace import Trace
+from kelbo.untuned_tensorflow import UntunedData
 
 
-class LatentVariableModel(keras.Model):
+class LatentVariableModel(UntunedData, keras.Model):
     """q(z|x), p(x|z) and perhaps p(z), joined by an objective.
 
     The loss is computed in `compute_loss`, with keras.ops alone, from what `call` returns: this
@@ -320,10 +321,12 @@ class LatentVariableModel(keras.Model):
         return super().evaluate(x, y, batch_size, verbose, sample_weight, **kwargs)
 
     def describe_training(self) -> str:
-        """One line: the model, the backend, the precision, the effective beta and what it means."""
+        """One line: model, backend, precision, objective, effective beta and what that means."""
         line = f"kelbo: {type(self).__name__} on {keras.backend.backend()}"
         if self.precision != "float32":
             line += f" in {self.precision}"
+        if objective := self.objective.in_words():
+            line += f", {objective}"
         if self.effective_beta is None:
             return f"{line}, no KL term"
         line += f", effective beta {format_beta(self.effective_beta)}"
@@ -405,8 +408,10 @@ class LatentVariableModel(keras.Model):
     @cached_property
     def _reconstruction(self) -> keras.Model:
         mean = _PosteriorMean(self.posterior)
-        return keras.Model(
-            self.posterior.network.inputs[0], self.decoder(mean(self._parameters_of_q.output))
+        return _Reconstruction(
+            self.posterior.network.inputs[0],
+            self.decoder(mean(self._parameters_of_q.output)),
+            name="reconstruction",
         )
 
     def encode(self, x: Any, batch_size: int | None = None) -> dict[str, np.ndarray]:
@@ -490,6 +495,10 @@ def _first_batch(data: Any) -> np.ndarray | None:
     if data is None or isinstance(data, Iterator):
         return None
     return ops.convert_to_numpy(data) if ops.is_tensor(data) else np.asarray(data)
+
+
+class _Reconstruction(UntunedData, keras.Model):
+    """From x to the expected x; a class of its own, since Keras turns it into a functional one."""
 
 
 class _PosteriorMean(keras.Layer):

@@ -62,6 +62,10 @@ class IWAE(Objective):
         """
         return 1.0
 
+    def in_words(self) -> str:
+        """Its name and K."""
+        return f"importance-weighted bound with K = {self.num_samples}"
+
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
         return {"num_samples": self.num_samples}

@@ -42,6 +42,10 @@ class Objective(abc.ABC):
         """The effective beta after the training steps that the model has taken so far."""
         return self.effective_beta(model)
 
+    def in_words(self) -> str:
+        """What it is called where a training begins; empty for the ELBO, which all expect."""
+        return ""
+
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
         return {}
