@@ -30,7 +30,8 @@ class Sampling(layers.Layer):
 
     def call(self, inputs):
         mu, log_var = inputs
-        noise = keras.random.normal(ops.shape(mu), seed=self.seed_generator)
+        noise = keras.random.normal(ops.shape(mu), dtype="float32", seed=self.seed_generator)
+        noise = ops.cast(noise, mu.dtype)
         return mu + ops.exp(0.5 * log_var) * noise
 
 

@@ -95,6 +95,35 @@ def test_a_constant_encoder_is_a_collapse(model):
     assert "since epoch 4 of 5" in finding(model, metrics=metrics).meaning
 
 
+def test_codes_of_a_small_scale_are_no_collapse(model):
+    # The same code fifty times smaller, its noise too, and a decoder that enlarges it again.
+    _, mu, log_var, decoder = models.healthy_weights()
+    model.posterior.mu.set_weights([weight / 50.0 for weight in mu])
+    model.posterior.log_var.set_weights([log_var[0], log_var[1] - 2.0 * np.log(50.0)])
+    model.likelihood.network.get_layer("dec_dense").set_weights([decoder[0] * 50.0, decoder[1]])
+    diagnosis = kelbo.diagnose(model, images())
+    assert diagnosis.figures["active_units"] == 0 and diagnosis.figures["nats_from_z"] > 1.0
+    assert names(diagnosis) == []
+
+
+def test_after_a_few_steps_a_collapse_is_a_warning(model):
+    models.collapse(model)
+    model.optimizer.iterations.assign(3)
+    found = finding(model)
+    assert (found.name, found.severity) == ("posterior-collapse", "warning")
+    assert found.cure.startswith("Train on first: this is after 3 training steps")
+    model.optimizer.iterations.assign(400)
+    assert finding(model).severity == "error"
+
+
+def test_no_cure_is_advised_that_the_model_cannot_take():
+    model = models.healthy_vae(kelbo.IWAE(3))
+    models.collapse(model)
+    (found,) = (one for one in kelbo.diagnose(model, images()).findings)
+    assert found.name == "posterior-collapse"
+    assert "warm" not in found.cure and found.cure.startswith("Train longer")
+
+
 def finding_of(diagnosis, name):
     (found,) = (one for one in diagnosis.findings if one.name == name)
     return found
@@ -145,7 +174,7 @@ def test_a_reconstruction_below_independent_pixels(model):
     found = finding(model)
     assert found.name == "below-independent-pixels"
     on = images().mean()  # half of the pixels, nearly: log 2 nats a pixel
-    assert found.figures["independent_pixels"] == pytest.approx(-DIM * np.log(2), rel=0.01)
+    assert found.figures["independent_pixels"] == pytest.approx(DIM * np.log(2), rel=0.01)
     assert found.figures["reconstruction"] == pytest.approx(
         -DIM * (on * 0.036 + (1 - on) * 2.765), rel=0.02
     )

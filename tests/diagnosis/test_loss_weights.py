@@ -77,6 +77,19 @@ def test_a_bounded_log_var_and_batch_normalisation_do_not_hide_it(kind):
     assert measured(model).effective_beta == pytest.approx(3.0, rel=3e-3)
 
 
+def test_the_weights_of_networks_in_bfloat16_are_measured_in_float32():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = foreign_vae(models.mean_cross_entropy, 2.0)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    found = measured(model)
+    assert found.likelihood == PROBABILITIES
+    np.testing.assert_allclose((found.reconstruction, found.kl), (1 / DIM, 2.0), rtol=3e-3)
+    layers = model._flatten_layers()
+    assert {layer.dtype_policy.name for layer in layers} == {"mixed_bfloat16"}
+
+
 def test_a_frozen_encoder_gets_no_kl():
     model = foreign_vae()
     model.encoder.trainable = False

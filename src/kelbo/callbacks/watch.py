@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kelbo.diagnosis.diagnose import LEARNING_CHECKS, check_array, examine
+from kelbo.diagnosis.diagnose import LEARNING_CHECKS, SETTLING_STEPS, check_array, examine
 from kelbo.diagnosis.finding import Finding
 from kelbo.diagnosis.finite import check_finite
 from kelbo.diagnosis.log_var import check_log_var
@@ -28,7 +28,7 @@ class Watch(keras.callbacks.Callback):
     Args:
         x: data, (n, *data_shape), at least two; the first 256 are used.
         settling_steps: training steps before collapse, an ignored z and a poor reconstruction
-            count: every model begins with them. 400 are an epoch of MNIST, nearly.
+            count: every model begins with them.
 
     Raises:
         DataError: x is no array of at least two data.
@@ -36,7 +36,7 @@ class Watch(keras.callbacks.Callback):
 
     chunk_safe = True
 
-    def __init__(self, x: np.ndarray, settling_steps: int = 400):
+    def __init__(self, x: np.ndarray, settling_steps: int = SETTLING_STEPS):
         super().__init__()
         check_array(x)
         self.x = x[:_ROWS]

@@ -10,12 +10,13 @@ NOTHING = 0.01
 def check_collapse(observation: Observation) -> Finding | None:
     """Find latent dimensions whose posterior is the same for every datum."""
     dimensions, active = observation.mu.shape[1], len(observation.active)
-    if active == dimensions:
+    if active == dimensions or not (active or observation.collapsed):
         return None
     inactive = sorted(set(range(dimensions)) - set(observation.active.tolist()))
     figures = {"inactive_dimensions": inactive, "active_units": active}
     names = ", ".join(map(str, inactive))
     if active:
+        other_beta = ", or an effective beta of 1" if observation.beta_is_above_1 else ""
         return Finding(
             name="inactive-dimensions",
             severity="note",
@@ -24,7 +25,7 @@ def check_collapse(observation: Observation) -> Finding | None:
                 f"The posterior means of {names} vary by less than {ACTIVE_ABOVE} over the data. "
                 "A model that needs fewer dimensions than it has leaves the others at the prior."
             ),
-            cure=f"Nothing, or latent_dim={active}; with an effective beta above 1, a lower one.",
+            cure=f"Nothing, or latent_dim={active}{other_beta}.",
             figures=figures,
         )
     return Finding(
@@ -63,14 +64,17 @@ def _cure(observation: Observation) -> str:
             "Train longer, with a lower learning rate, and check that no layer of the encoder is "
             "frozen or dead (all negative into a ReLU)."
         )
-    beta = observation.effective_beta
-    if beta is not None and beta > 1.25:
+    if observation.beta_is_above_1:
         return (
             "Lower the weight of the KL to an effective beta of 1. Then let it warm up from 0 "
             "(--warmup-epochs 5, kelbo.LinearWarmup)."
         )
+    first = (
+        "Let the weight of the KL warm up from 0 (--warmup-epochs 5, kelbo.LinearWarmup), train"
+        if observation.kl_can_warm_up
+        else "Train"
+    )
     return (
-        "Let the weight of the KL warm up from 0 (--warmup-epochs 5, kelbo.LinearWarmup), train "
-        "longer, give the encoder a lower learning rate or more units. With a Gaussian likelihood "
-        "learn its variance (gaussian-shared)."
+        f"{first} longer, give the encoder a lower learning rate or more units. With a Gaussian "
+        "likelihood learn its variance (gaussian-shared)."
     )

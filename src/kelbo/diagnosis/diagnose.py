@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -23,14 +24,16 @@ from kelbo.errors import DataError
 
 Check = Callable[[Observation], Finding | None]
 
-# What an untrained model would set off too.
+# What an untrained model would set off too, until it has taken this many training steps: nearly an
+# epoch of MNIST.
+SETTLING_STEPS = 400
 LEARNING_CHECKS: tuple[Check, ...] = (
     check_collapse,
     check_ignored_z,
     check_floor,
     check_saturation,
 )
-CHECKS: tuple[Check, ...] = (check_kl_weight, check_log_var, *LEARNING_CHECKS)
+OTHER_CHECKS: tuple[Check, ...] = (check_kl_weight, check_log_var)
 
 # As many data as the figures need, and as fit into memory in one pass of a decoder.
 _ROWS = 1000
@@ -111,8 +114,23 @@ def _diagnose(
         if finding is not None:
             return Diagnosis(name, (finding,), {}, unmeasured)
     observation = observe(subject, x, target, likelihood, weights, kl_of_epochs, seed)
-    findings = gravest_first(examine(observation, CHECKS))
-    return Diagnosis(name, findings, observation.figures, unmeasured)
+    findings = examine(observation, OTHER_CHECKS)
+    if observation.is_finite:
+        learning = examine(observation, LEARNING_CHECKS)
+        findings += [_unless_early(found, subject.training_steps) for found in learning]
+    return Diagnosis(name, gravest_first(findings), observation.figures, unmeasured)
+
+
+def _unless_early(finding: Finding, training_steps: int | None) -> Finding:
+    """A finding as it is, or as a warning where the model has hardly been trained."""
+    if training_steps is None or training_steps >= SETTLING_STEPS or finding.severity == "note":
+        return finding
+    steps = f"{training_steps} training step{'' if training_steps == 1 else 's'}"
+    return replace(
+        finding,
+        severity="warning",
+        cure=f"Train on first: this is after {steps}, and every model begins so. {finding.cure}",
+    )
 
 
 def examine(observation: Observation, checks: Iterable[Check]) -> list[Finding]:

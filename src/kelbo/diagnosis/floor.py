@@ -19,37 +19,39 @@ def check_floor(observation: Observation) -> Finding | None:
     A collapsed model comes no further than there, which is said already.
     """
     floor = independent_pixels(observation)
-    if floor is None or observation.log_px_z is None or not len(observation.active):
+    if floor is None or observation.log_px_z is None or observation.collapsed:
         return None
     reconstruction = float(observation.log_px_z.mean())
-    if reconstruction >= floor - _ROUNDING:
+    if -reconstruction <= floor + _ROUNDING:
         return None
+    other_beta = ", or with an effective beta of 1" if observation.beta_is_above_1 else ""
     return Finding(
         name="below-independent-pixels",
         severity="warning",
         title="The reconstruction is worse than that of a model without latents",
         meaning=(
             f"E_q[log p(x|z)] is {reconstruction:.4g} nats; independent pixels with the means of "
-            f"these data reach {floor:.4g}. Nothing is learnt yet of how pixels go together."
+            f"these data reach {-floor:.4g}. Nothing is learnt yet of how pixels go together."
         ),
         cure=(
-            "Train longer, on more data, with another learning rate, or with an effective beta "
-            "closer to 1. If it stays so, the decoder gets something else than z."
+            f"Train longer, on more data, with another learning rate{other_beta}. If it stays so, "
+            "the decoder gets something else than z."
         ),
         figures={"reconstruction": reconstruction, "independent_pixels": floor},
     )
 
 
 def independent_pixels(observation: Observation) -> float | None:
-    """E[log p(x)] in nats of the same likelihood with the mean image in place of the decoder's.
+    """Negative log-likelihood in nats with the mean image in place of the decoder's.
 
-    A Gaussian keeps the variance that the model has.
+    A Gaussian keeps the variance that the model has. `kelbo.evaluation.floors` has the same of a
+    data set.
     """
     p = observation.p
     if p is None:
         return None
     x = observation.x.astype("float64")
-    return float(log_prob(_without_latents(p, x), observation.x).mean())
+    return -float(log_prob(_without_latents(p, x), observation.x).mean())
 
 
 def _without_latents(p: Distribution, x: np.ndarray) -> Distribution:

@@ -5,9 +5,8 @@ import numpy as np
 from kelbo.diagnosis.finding import Finding
 from kelbo.diagnosis.observation import Observation
 
-# Nats that z must carry before there is anything to listen to, and that it must then be worth.
+# Nats that z must carry before there is anything to listen to.
 _SOMETHING = 0.5
-_NOTHING = 0.05
 
 
 def check_ignored_z(observation: Observation) -> Finding | None:
@@ -15,9 +14,9 @@ def check_ignored_z(observation: Observation) -> Finding | None:
 
     Where the posterior has collapsed, no z is another's, and there is nothing to listen to.
     """
-    nats = observation.nats_from_z
-    if nats is None or nats >= _NOTHING or nats_in_z(observation) < _SOMETHING:
+    if not observation.z_is_worthless or nats_in_z(observation) < _SOMETHING:
         return None
+    nats = observation.nats_from_z
     wasted = (
         "" if observation.kl is None else f" Its KL of {observation.kl.sum():.4g} nats is lost."
     )
@@ -30,9 +29,8 @@ def check_ignored_z(observation: Observation) -> Finding | None:
             f"explains a datum as well, to {nats:.2g} nats.{wasted}"
         ),
         cure=(
-            "Train on, if it has hardly been trained. Otherwise check that the decoder's input is "
-            "z and not another tensor, that no layer of it is frozen or dead (all negative into a "
-            "ReLU), and that x does not reach it past z."
+            "Check that the decoder's input is z and not another tensor, that no layer of it is "
+            "frozen or dead (all negative into a ReLU), and that x does not reach it past z."
         ),
         figures={"nats_from_z": nats},
     )

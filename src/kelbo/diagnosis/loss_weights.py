@@ -17,7 +17,7 @@ import numpy as np
 from keras import ops
 
 from kelbo.diagnosis.subject import Subject
-from kelbo.diagnosis.unchanged import unchanged
+from kelbo.diagnosis.unchanged import in_float32, unchanged
 
 # A power of two divides exactly; one so large that the step dwarfs the rounding of the weights.
 _LEARNING_RATE = 2.0**20
@@ -66,7 +66,7 @@ class UnmeasuredError(Exception):
 def measure_loss_weights(
     subject: Subject, x: np.ndarray, y: np.ndarray | None, target: np.ndarray
 ) -> LossWeights:
-    """Take one training step, read the gradient off it, and put everything back.
+    """Take one training step, in float32, read the gradient off it, and put everything back.
 
     Args:
         subject: a VAE.
@@ -80,7 +80,7 @@ def measure_loss_weights(
     if not subject.model.compiled:
         raise UnmeasuredError("the model is not compiled; compile it as for training")
     x, y, target = x[:_ROWS], None if y is None else y[:_ROWS], target[:_ROWS]
-    with unchanged(subject):
+    with unchanged(subject), in_float32(subject):
         bias, level = _find_log_var_bias(subject, x)
         weights = [weight for part in subject.parts for weight in part.trainable_weights]
         before, gradient = _gradient(subject.model, [bias, *weights], x, y)
@@ -184,7 +184,7 @@ def _fit_reconstruction(
     if best is None:
         raise UnmeasuredError(
             "the decoder's gradient is not that of a cross-entropy or a squared error alone; "
-            "dropout, regularisers, other losses and networks in bfloat16 are reasons"
+            "dropout, regularisers, other losses and weights in bfloat16 are reasons"
         )
     return best
 

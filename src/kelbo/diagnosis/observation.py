@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from kelbo.beta import explain_beta
 from kelbo.diagnosis.loss_weights import LossWeights, log_prob
 from kelbo.diagnosis.subject import Subject
 from kelbo.distributions import Normal, has_closed_form, kl_per_dimension
@@ -14,6 +15,8 @@ from kelbo.distributions.distribution import Distribution
 # A latent dimension is active when its posterior mean varies by more than this over the data
 # (Burda et al. 2016, section 5: the variance over x of E_q[z_j]).
 ACTIVE_ABOVE = 0.01
+# Nats that a z must be worth to a datum, more than another's, before it carries anything.
+WORTHLESS_BELOW = 0.05
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Observation:
         loss_weights: as measured, or None.
         effective_beta: as measured, otherwise as the model states it, or None.
         kl_of_epochs: the KL of each epoch of the training, where it is known.
+        kl_can_warm_up: whether the KL has a weight of its own, that may rise from 0.
     """
 
     x: np.ndarray
@@ -46,6 +50,7 @@ class Observation:
     loss_weights: LossWeights | None = None
     effective_beta: float | None = None
     kl_of_epochs: tuple[float, ...] = ()
+    kl_can_warm_up: bool = True
 
     @property
     def is_finite(self) -> bool:
@@ -69,6 +74,25 @@ class Observation:
         if self.log_px_z is None or self.log_px_other_z is None:
             return None
         return float(np.mean(self.log_px_z - self.log_px_other_z))
+
+    @property
+    def z_is_worthless(self) -> bool | None:
+        """Whether another datum's z explains a datum as well; None where p(x|z) is not known."""
+        return None if self.nats_from_z is None else self.nats_from_z < WORTHLESS_BELOW
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether no dimension is active and no z carries anything, as far as it is known.
+
+        Means of a small scale may still carry something, where the variances are smaller yet.
+        """
+        return not len(self.active) and self.z_is_worthless is not False
+
+    @property
+    def beta_is_above_1(self) -> bool:
+        """Whether the KL counts more than in the ELBO, so much that it is worth a word."""
+        beta = self.effective_beta
+        return beta is not None and beta > 1.0 and bool(explain_beta(beta))
 
     @property
     def figures(self) -> dict[str, Any]:
@@ -148,4 +172,5 @@ def observe(
         loss_weights=loss_weights,
         effective_beta=loss_weights.effective_beta if loss_weights else subject.declared_beta,
         kl_of_epochs=kl_of_epochs,
+        kl_can_warm_up=subject.kl_can_warm_up,
     )

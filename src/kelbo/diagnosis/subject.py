@@ -15,6 +15,7 @@ from kelbo.distributions.distribution import Distribution, Tensor
 from kelbo.errors import DataError, UsageError
 from kelbo.likelihoods import Likelihood
 from kelbo.likelihoods.logits import ends_in_sigmoid
+from kelbo.objectives import ELBO
 from kelbo.posteriors import DeterministicPosterior, Posterior
 
 # Keras's own clip of the probabilities in a cross-entropy.
@@ -40,6 +41,7 @@ class Subject:
         heads: layers between the encoder's outputs and mu and log_var.
         supports: name of the likelihood -> the smallest and the largest value that x may have.
         declared_beta: the effective beta that the model itself states, or None.
+        kl_can_warm_up: whether the KL has a weight of its own, that may rise from 0.
     """
 
     model: keras.Model
@@ -51,6 +53,7 @@ class Subject:
     supports: dict[str, tuple[float, float]]
     heads: tuple[keras.Layer, ...] = ()
     declared_beta: float | None = None
+    kl_can_warm_up: bool = True
 
     @property
     def parts(self) -> tuple[keras.Layer, ...]:
@@ -66,6 +69,15 @@ class Subject:
     def weights(self) -> list[keras.Variable]:
         """Their weights, in order."""
         return [weight for part in self.parts for weight in part.weights]
+
+    @property
+    def training_steps(self) -> int | None:
+        """How many training steps the model's optimiser has taken; None where that is not known.
+
+        A new optimiser, of a model that was compiled again, has taken none and knows of none.
+        """
+        optimizer = getattr(self.model, "optimizer", None)
+        return None if optimizer is None else int(optimizer.iterations) or None
 
     @property
     def only_likelihood(self) -> str | None:
@@ -145,6 +157,7 @@ def _of_kelbo(model: Any, posterior: Posterior, likelihood: Likelihood) -> Subje
         supports={name: likelihood.support},
         heads=tuple(head for head in heads if head is not None),
         declared_beta=model.current_beta,
+        kl_can_warm_up=isinstance(model.objective, ELBO),
     )
 
 

@@ -41,3 +41,28 @@ def unchanged(subject: Subject) -> Iterator[None]:
                 delattr(model, name)
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
+
+
+@contextmanager
+def in_float32(subject: Subject) -> Iterator[None]:
+    """Let the networks of a model in mixed precision compute in float32, as their weights are.
+
+    It is the same function, without the rounding. A compiled training step must be compiled anew.
+    """
+    layers = {
+        id(layer): layer
+        for part in (subject.model, *subject.parts)
+        for layer in part._flatten_layers()
+    }
+    policies = [
+        (layer, layer.dtype_policy)
+        for layer in layers.values()
+        if layer.compute_dtype != layer.variable_dtype == "float32"
+    ]
+    try:
+        for layer, _ in policies:
+            layer.dtype_policy = "float32"
+        yield
+    finally:
+        for layer, policy in policies:
+            layer.dtype_policy = policy

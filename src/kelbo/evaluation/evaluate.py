@@ -137,9 +137,13 @@ def _context(
     floors = {"independent_pixels": independent_pixels(data, batch_size)}
     notes = []
     if -figures.get("elbo", figures["reconstruction"]) > floors["independent_pixels"]:
+        beta = figures.get("effective_beta")
+        other_beta = (
+            ", or with an effective beta of 1" if beta is not None and explain_beta(beta) else ""
+        )
         notes.append(
             "The model is worse than one that knows each pixel's mean and nothing else: train it "
-            "longer, on more images, or with an effective beta closer to 1."
+            f"longer or on more images{other_beta}."
         )
     if data.binarization == "none":
         floors["pixel_entropy"] = pixel_entropy(data, batch_size)
