@@ -10,7 +10,7 @@ import kelbo
 from kelbo.bounds import TraceStatistics
 from kelbo.errors import UsageError
 from kelbo.networks import NETWORKS
-from kelbo.precision import PRECISIONS, dtype_policy
+from kelbo.precision import ALIASES, PRECISIONS, dtype_policy
 from kelbo.presets.parts import LIKELIHOODS
 from tests.support import noise, randomise, to_numpy, weights
 
@@ -231,7 +231,7 @@ def test_another_dtype_for_a_model_or_its_parts(policy):
 
 
 def test_precisions_have_the_names_that_people_type():
-    assert {name: dtype_policy(name) for name in PRECISIONS} == {
+    assert {name: dtype_policy(name) for name in (*PRECISIONS, *ALIASES)} == {
         "float32": "float32",
         "fp32": "float32",
         "bf16": BF16,

@@ -133,6 +133,13 @@ def test_create_refuses_a_run_that_is_there(run):
     assert run.read_config() == {"kelbo": "0.1.0", "model": {"latent_dim": 16}}
 
 
+def test_of_two_that_begin_at_once_one_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "run"
+    monkeypatch.setattr(RunDirectory, "check_place", lambda *place: path.mkdir())
+    with pytest.raises(RunError, match="Another process has just begun a run"):
+        RunDirectory.create(path)
+
+
 def test_force_does_not_touch_the_configuration_of_another_program(tmp_path):
     (tmp_path / CONFIG).write_text('title = "my site"')
     (tmp_path / PICTURES).mkdir()

@@ -9,13 +9,9 @@ every distribution, z, log-probabilities, the KL, the loss and the metrics.
 from kelbo.errors import UsageError, unknown_name
 
 # Name -> Keras's dtype policy for the layers of the networks.
-PRECISIONS = {
-    "float32": "float32",
-    "fp32": "float32",
-    "bf16": "mixed_bfloat16",
-    "bfloat16": "mixed_bfloat16",
-    "mixed_bfloat16": "mixed_bfloat16",
-}
+PRECISIONS = {"float32": "float32", "bf16": "mixed_bfloat16"}
+# What people also type.
+ALIASES = {"fp32": "float32", "bfloat16": "bf16", "mixed_bfloat16": "bf16"}
 _HALF = ("float16", "fp16", "f16", "half", "mixed_float16")
 
 
@@ -27,9 +23,10 @@ def dtype_policy(precision: str) -> str:
     """
     if precision.lower() in _HALF:
         raise no_float16(f"precision {precision!r}")
-    if precision not in PRECISIONS:
+    name = ALIASES.get(precision, precision)
+    if name not in PRECISIONS:
         raise unknown_name("precision", precision, PRECISIONS)
-    return PRECISIONS[precision]
+    return PRECISIONS[name]
 
 
 def no_float16(what: str) -> UsageError:

@@ -84,12 +84,20 @@ class RunDirectory:
         Only the files of a run are cleared, never anything else in the folder.
 
         Raises:
-            RunError: there is something at `path` already and `force` is off, or it is no run.
+            RunError: there is something at `path` already and `force` is off, or it is no run, or
+                another process makes one there at this moment.
         """
-        cls.check_place(path, force)
         run = cls(path)
+        was_there = run.path.exists()
+        cls.check_place(path, force)
         run._clear()
-        run.path.mkdir(parents=True, exist_ok=True)
+        try:
+            run.path.mkdir(parents=True, exist_ok=was_there)
+        except FileExistsError:
+            raise RunError(
+                f"Another process has just begun a run at {run.path}. Choose another folder with "
+                "--out."
+            ) from None
         return run
 
     @classmethod

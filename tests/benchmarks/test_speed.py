@@ -7,7 +7,15 @@ import pytest
 
 from benchmarks.speed import race as racing
 from benchmarks.speed.contestants import ENTRIES
-from benchmarks.speed.page import fastest, final, finalists, is_final, page, speed_ratio
+from benchmarks.speed.page import (
+    fastest,
+    fastest_ratio,
+    final,
+    finalists,
+    is_final,
+    page,
+    speed_ratio,
+)
 from benchmarks.speed.work import Work, images, weights
 
 TINY = Work(rows=8, batch_size=4, side=8, latent_dim=2)
@@ -57,6 +65,8 @@ def test_a_ratio_is_of_neighbouring_rounds():
     # In the second round the machine was slow for both.
     result = made_up(kelbo=[1.0, 10.0, 2.0], peer=[2.0, 20.0, 4.0])
     assert speed_ratio(result, "kelbo", "peer") == 2.0
+    result["contestants"]["peer"]["seconds"][0] = 1.2
+    assert fastest_ratio(result, "kelbo", "peer") == 1.2
     assert fastest(result, ours=True) == "kelbo"
     assert fastest(result, ours=False) == "peer"
 

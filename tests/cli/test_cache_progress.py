@@ -32,7 +32,10 @@ def shown(monkeypatch, terminal):
 def test_it_says_why_images_are_decoded_and_where_the_cache_is(monkeypatch, terminal):
     text = shown(monkeypatch, terminal)
     words = " ".join(text.split())
-    assert "300 images are decoded once: they, or what decodes them, have changed since." in words
+    assert (
+        "300 images are decoded now, once, because they, or what decodes them, have changed since."
+        in words
+    )
     assert "another process is writing" in words
     assert f"300 images, 2.3 MB in {PLACE}. Delete that folder to have the room back." in words
     assert ("200/300" in text) == terminal
@@ -40,6 +43,6 @@ def test_it_says_why_images_are_decoded_and_where_the_cache_is(monkeypatch, term
 
 def test_the_bar_goes_when_the_work_fails(monkeypatch):
     with pytest.raises(KeyboardInterrupt), CacheProgress() as watcher:
-        watcher.writing(300, "there is no cache of them")
+        watcher.writing(300, "there is no cache of them yet")
         raise KeyboardInterrupt
     assert not watcher.progress.live.is_started

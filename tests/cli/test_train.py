@@ -214,7 +214,7 @@ def test_a_folder_is_cached_for_the_training_and_all_that_comes_after(
     plain = kelbo(*train, "--out", tmp_path / "plain", "--json").json["evaluation"]
     result = kelbo(*train, "--cache", "--out", run, "--json")
     (cache,) = (tmp_path / "caches" / "images").iterdir()
-    assert "24 images are decoded once: there is no cache of them" in result.err
+    assert "24 images are decoded now, once, because there is no cache of them yet." in result.err
     assert str(cache) in result.err and "MB" in result.err
     assert result.json["evaluation"]["elbo"] == plain["elbo"]
     assert config(run)["data"]["cache"] is True
@@ -223,7 +223,7 @@ def test_a_folder_is_cached_for_the_training_and_all_that_comes_after(
     assert "decoded" not in again.err and str(cache) in again.err
     shutil.rmtree(cache)
     anew = kelbo(*evaluate)
-    assert "decoded once: there is no cache" in anew.err
+    assert "because there is no cache" in anew.err
     for figures in (again, anew):
         assert figures.json["evaluation"]["elbo"] == pytest.approx(plain["elbo"], rel=1e-6)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kelbo.errors import UsageError
-from kelbo.precision import PRECISIONS
+from kelbo.precision import ALIASES, PRECISIONS
 from kelbo.training.configuration import Configuration
 
 text = st.text(st.characters(exclude_categories=["Cs"]))
@@ -29,7 +29,7 @@ configurations = st.builds(
     network=text,
     latent_dim=positive,
     likelihood=text,
-    precision=st.sampled_from(sorted(PRECISIONS)),
+    precision=st.sampled_from(sorted([*PRECISIONS, *ALIASES])),
     beta=st.none() | st.floats(allow_nan=False),
     warmup_epochs=numbers,
     epochs=positive,

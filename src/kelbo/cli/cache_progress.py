@@ -28,7 +28,7 @@ class CacheProgress(Watcher):
 
     def writing(self, images: int, reason: str) -> None:
         """Say why, and show the bar."""
-        say(f"Cache: {images:,} images are decoded once: {reason}.")
+        say(f"Cache: {images:,} images are decoded now, once, because {reason}.")
         self.task = self.progress.add_task("", total=images)
         self.progress.start()
 

@@ -273,7 +273,7 @@ class FolderCache:
         return (
             "they, or what decodes them, have changed since"
             if names
-            else "there is no cache of them"
+            else "there is no cache of them yet"
         )
 
     def _check_room(self, images: Decoded) -> None:
