@@ -1,8 +1,9 @@
 """Contestants in turn on the same work: every one trains, then every one goes on.
 
-A process that has waited for the others is slow for a while, because the system has taken memory
-and caches from it: seen were seconds in which TensorFlow used no processor. So a turn is two
-epochs, and the second one is timed. Who runs alone waits for nobody.
+A process that has waited for the others is slow for a while: others have filled the caches, and
+on TensorFlow tf.data's autotuner may sleep on for as long as the process had waited
+(`kelbo.untuned_tensorflow`). So a turn is two epochs, and the second one is timed. Who runs alone
+waits for nobody.
 """
 
 import json

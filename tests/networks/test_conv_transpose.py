@@ -92,7 +92,17 @@ def test_outputs_and_gradients_are_those_of_keras_s_layer(
     compare(side, channels, filters, kernel_size, strides, 1e-6, use_bias=use_bias)
 
 
+@settings(max_examples=4)
+@given(st.tuples(small, small), small, st.tuples(sizes, sizes), st.booleans())
+@example((7, 5), 4, (3, 3), True)
+@example((3, 4), 2, (4, 5), False)
+def test_a_single_filter_without_a_stride_is_keras_s_layer(side, channels, kernel_size, use_bias):
+    compare(side, channels, 1, kernel_size, (1, 1), 1e-6, use_bias=use_bias)
+
+
 def test_it_obeys_its_activation():
+    # The terms of the bias's gradient cancel in part.
+    compare((2, 3), 2, 1, (3, 3), (1, 1), 1e-5, activation="tanh")
     compare((2, 3), 2, 2, (3, 3), (2, 2), 1e-6, activation="tanh")
 
 
