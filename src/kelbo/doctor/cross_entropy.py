@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from kelbo.doctor import library
 from kelbo.doctor.expressions import number
-from kelbo.doctor.program import Call, Program
+from kelbo.doctor.program import Call, Program, once
 from kelbo.doctor.tensors import sequential_activation
 from kelbo.doctor.values import Constant, Instance, Items, Known, Table, Tensor, Value, options
 from kelbo.doctor.words import dotted
@@ -61,12 +61,16 @@ def _operation(tensor: Tensor) -> str | None:
     return name if name in ("sigmoid", "tanh") else None
 
 
-def cross_entropies(program: Program) -> Iterator[CrossEntropy]:
+@once
+def cross_entropies(program: Program) -> list[CrossEntropy]:
     """All of a script, in any order."""
-    for call in program.calls:
-        if call.method == "compile":
-            yield from _compiled(program, call)
-        yield from _computed(call, call.function)
+    return [entropy for call in program.calls for entropy in _of_call(program, call)]
+
+
+def _of_call(program: Program, call: Call) -> Iterator[CrossEntropy]:
+    if call.method == "compile":
+        yield from _compiled(program, call)
+    yield from _computed(call, call.function)
 
 
 def _computed(call: Call, function: Value) -> Iterator[CrossEntropy]:

@@ -49,9 +49,9 @@ def examine(source: Source, rules: Sequence[Rule] | None = None) -> list[Finding
     program = read(source.tree)
     found: dict[tuple[str, int, int], Finding] = {}
     for rule in all_rules() if rules is None else rules:
-        if rule.only_keras_3 and program.asks_for_keras_2:
-            continue
         for finding in rule.check(program):
+            if rule.only_keras_3 and program.asks_for_keras_2:
+                break
             finding = dataclasses.replace(finding, place=source.place(finding.node))
             key = rule.code, finding.node.lineno, finding.node.col_offset  # type: ignore
             if not _is_off(finding, source):

@@ -139,7 +139,8 @@ class Expression:
     @property
     def opaque(self) -> Opaque | None:
         """What it is, where nothing is computed."""
-        return self.atom if isinstance(self.atom, Opaque) else None
+        atom = self.atom
+        return atom if isinstance(atom, Opaque) else None
 
 
 def parts(atom: Atom) -> list["Expression"]:

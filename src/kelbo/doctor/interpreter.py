@@ -354,8 +354,8 @@ class _Interpreter:
             return UNKNOWN
         self.program.visits += 1
         self.nesting += 1
-        handler = getattr(self, f"evaluate_{type(node).__name__}", None)
-        value = handler(node) if handler is not None else self.evaluate_others(node)
+        handler = getattr(self, f"evaluate_{type(node).__name__}", self.evaluate_others)
+        value = handler(node)
         self.nesting -= 1
         self.program.values[node] = value
         if isinstance(value, Tensor) and isinstance(node, ast.BinOp | ast.Call):

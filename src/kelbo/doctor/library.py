@@ -1,5 +1,6 @@
 """What the doctor knows of Keras and of the libraries beneath it: names, operations, shapes."""
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -145,6 +146,7 @@ _DATASETS = {
 }
 
 
+@functools.lru_cache(10_000)
 def canonical(spelled: str) -> str:
     """One name for the ways to import a thing: `tensorflow.keras.layers` is `keras.layers`."""
     for prefixes, name in ((_KERAS, "keras"), (_TENSORFLOW, "tensorflow")):

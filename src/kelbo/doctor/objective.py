@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from kelbo.beta import beta_from_mean_weights
 from kelbo.doctor import library
 from kelbo.doctor.expressions import Atom, Divergence, Expression, Operation, Reduction
-from kelbo.doctor.program import Program
+from kelbo.doctor.program import Program, once
 from kelbo.doctor.values import Instance, Items, Shape, Step, Table, Tensor, Value, options
 
 
@@ -123,6 +123,8 @@ def _divergence(atom: Atom) -> Divergence | None:
 
 def match_kl(expression: Expression) -> KL | None:
     """The KL term that an expression is, or None where it is something else."""
+    if len(expression.terms) < 3:
+        return None
     constant = 0.0
     exponentials: list[tuple[float, Expression]] = []
     squares: list[tuple[float, Expression]] = []
@@ -206,9 +208,20 @@ def _judge(
     return None  # of another prior, perhaps
 
 
-def losses(program: Program) -> Iterator[Loss]:
-    """Every loss that the script hands to Keras or differentiates."""
+@once
+def kl_terms(program: Program) -> list[tuple[ast.AST, KL]]:
+    """The expressions of a script that are KL terms, and these."""
+    found = ((node, match_kl(value.expression)) for node, value in program.tensors)
+    return [(node, kl) for node, kl in found if kl is not None]
 
+
+@once
+def losses(program: Program) -> list[Loss]:
+    """Every loss that the script hands to Keras or differentiates."""
+    return list(_losses(program))
+
+
+def _losses(program: Program) -> Iterator[Loss]:
     def each(
         value: Value | None, node: ast.AST, step: Step | None, by_layer: bool = False
     ) -> Iterator[Loss]:

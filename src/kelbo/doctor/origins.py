@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 
 from kelbo.doctor.expressions import Atom, Noise, Opaque, parts
-from kelbo.doctor.program import Call, Program
+from kelbo.doctor.program import Call, Program, once
 from kelbo.doctor.values import Attribute, Instance, Items, Known, Tensor, Value, options
 
 # Models are not nested deeper.
@@ -94,6 +94,12 @@ class Origins:
             if isinstance(model, Instance) and model.outputs is not None:
                 return _at(model.outputs, place)
         return None
+
+
+@once
+def origins_of(program: Program) -> Origins:
+    """Where the tensors of a script come from."""
+    return Origins(program)
 
 
 def atoms_of(tensor: Tensor) -> Iterator[Atom]:

@@ -1,9 +1,10 @@
 """What became known of a script: its calls, its classes, what runs in the training step."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, wraps
+from typing import Any, TypeVar
 
 from kelbo.doctor.expressions import Expression, Opaque
 from kelbo.doctor.values import (
@@ -25,8 +26,10 @@ from kelbo.doctor.values import (
 # The environment variable that makes tensorflow.keras Keras 2.
 LEGACY = "TF_USE_LEGACY_KERAS"
 
+_Result = TypeVar("_Result")
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(eq=False)
 class Call:
     """A call that the script makes.
 
@@ -48,12 +51,12 @@ class Call:
     step: Step | None
     guarded: bool
 
-    @property
+    @cached_property
     def names(self) -> set[str]:
         """The names of the library functions, or the library classes, that are called."""
         return known_names(self.function)
 
-    @property
+    @cached_property
     def method(self) -> str | None:
         """The name behind the last dot, where a method of an object is called."""
         return self.node.func.attr if isinstance(self.node.func, ast.Attribute) else None
@@ -69,7 +72,7 @@ class Call:
         )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Reading:
     """A name or an attribute that a library supplies, where the script mentions it.
 
@@ -84,7 +87,7 @@ class Reading:
     guarded: bool
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class SymbolicRead:
     """A symbolic tensor that a training step finds outside.
 
@@ -118,6 +121,7 @@ class Program:
         origins: for the identity of a tensor, the tensor and the expression that made it first.
         names: what the script calls a tensor; the first name first.
         visits: how many pieces of syntax were looked at.
+        known: what `once` has computed of it.
     """
 
     tree: ast.Module
@@ -131,6 +135,7 @@ class Program:
     origins: dict[int, tuple[Tensor, ast.AST]] = field(default_factory=dict)
     names: dict[Opaque, list[str]] = field(default_factory=dict)
     visits: int = 0
+    known: dict[Callable[..., Any], Any] = field(default_factory=dict)
 
     def value(self, node: ast.AST) -> Value:
         """What an expression is."""
@@ -143,7 +148,16 @@ class Program:
 
     def method_calls(self, *methods: str) -> Iterator[Call]:
         """The calls of methods by their bare names, as "compile", whatever object they are of."""
-        return (call for call in self.calls if call.method in methods and not call.names)
+        return (call for call in self._method_calls if call.method in methods)
+
+    @cached_property
+    def _method_calls(self) -> list[Call]:
+        return [call for call in self.calls if call.method and not call.names]
+
+    @cached_property
+    def tensors(self) -> list[tuple[ast.AST, Tensor]]:
+        """The expressions that are tensors, and these."""
+        return [(node, value) for node, value in self.values.items() if isinstance(value, Tensor)]
 
     def instances(self, *names: str) -> Iterator[tuple[Call, Instance]]:
         """The objects that the script makes of library classes, by canonical names."""
@@ -196,3 +210,15 @@ class Program:
         if opaque is None:
             return []
         return self.names.get(opaque) or [opaque.name] * bool(opaque.name)
+
+
+def once(compute: Callable[[Program], _Result]) -> Callable[[Program], _Result]:
+    """Let a function of a script compute its result for the first rule that asks, and keep it."""
+
+    @wraps(compute)
+    def kept(program: Program) -> _Result:
+        if compute not in program.known:
+            program.known[compute] = compute(program)
+        return program.known[compute]
+
+    return kept

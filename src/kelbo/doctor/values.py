@@ -346,6 +346,8 @@ def options(value: Value | None) -> tuple[Value, ...]:
 
 def join(values: list[Value]) -> Value:
     """What a value is that comes from several branches."""
+    if len(values) == 1:
+        return values[0]
     # The spellings of one library thing are no alternatives.
     flat = list(
         {

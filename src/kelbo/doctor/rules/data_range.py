@@ -49,12 +49,12 @@ class DataRange(Rule):
 
     def check(self, program: Program) -> Iterator[Finding]:
         """Every such cross-entropy."""
-        if changes_in_place(program.tree):
-            return
         fits = list(program.method_calls("fit"))
         for entropy in cross_entropies(program):
             found = _range(program, entropy, fits)
             if found is not None and not is_within_unit(*found):
+                if changes_in_place(program.tree):
+                    return
                 low, high = found
                 repair = (
                     "Divide the images by 255 before fit."

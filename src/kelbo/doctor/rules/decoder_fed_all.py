@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from kelbo.doctor.origins import Origins
+from kelbo.doctor.origins import Origins, origins_of
 from kelbo.doctor.program import Program
 from kelbo.doctor.rule import Finding, Rule, Severity
 from kelbo.doctor.values import Attribute, Instance, Items, Known, Tensor, Value, options
@@ -39,10 +39,11 @@ class DecoderFedAll(Rule):
 
     def check(self, program: Program) -> Iterator[Finding]:
         """Every such call."""
-        origins = Origins(program)
         for call in program.calls:
             given = call.arguments.get(0, "x", "inputs")
-            count = _outputs(given, origins)
+            if not isinstance(given, Items):
+                continue
+            count = _outputs(given, origins_of(program))
             models = [_model(option) for option in options(call.function)]
             if count > 1 and models and all(model and _has_one_input(model) for model in models):
                 name = dotted(call.node.func)
@@ -69,10 +70,8 @@ def _has_one_input(model: Instance) -> bool:
     return isinstance(inputs, Tensor) or sequential
 
 
-def _outputs(given: Value | None, origins: Origins) -> int:
+def _outputs(given: Items, origins: Origins) -> int:
     """How many tensors are given, if they are all that a call returned; else 0."""
-    if not isinstance(given, Items):
-        return 0
     made = [origins.call(item) for item in given.items]
     places = [found[1] for found in made if found is not None]
     calls = {found[0] for found in made if found is not None}

@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 
-from kelbo.doctor.objective import match_kl
+from kelbo.doctor.objective import kl_terms
 from kelbo.doctor.program import Program
 from kelbo.doctor.rule import Finding, Rule, Severity
 from kelbo.doctor.values import Tensor
@@ -43,19 +43,17 @@ class KLFormula(Rule):
 
     def check(self, program: Program) -> Iterator[Finding]:
         """The whole sum, where it is written down."""
-        for node, value in program.values.items():
-            if isinstance(node, ast.BinOp) and isinstance(value, Tensor):
-                found = match_kl(value.expression)
-                if found is None or not found.mistake or not _is_whole(node, program):
-                    continue
-                # What has no name may be a square that is written in another way.
-                if program.names_of(found.mean):
-                    yield self.finding(
-                        node,
-                        f"In this KL term {found.mistake}.",
-                        "Write -0.5 * sum(1 + log_var - mu**2 - exp(log_var)) with one log_var: "
-                        "the logarithm of the variance, in both places.",
-                    )
+        for node, kl in kl_terms(program):
+            if not isinstance(node, ast.BinOp) or not kl.mistake or not _is_whole(node, program):
+                continue
+            # What has no name may be a square that is written in another way.
+            if program.names_of(kl.mean):
+                yield self.finding(
+                    node,
+                    f"In this KL term {kl.mistake}.",
+                    "Write -0.5 * sum(1 + log_var - mu**2 - exp(log_var)) with one log_var: "
+                    "the logarithm of the variance, in both places.",
+                )
 
 
 def _is_whole(node: ast.BinOp, program: Program) -> bool:

@@ -56,16 +56,17 @@ class NoLoss(Rule):
 
     def check(self, program: Program) -> Iterator[Finding]:
         """Every such call of compile."""
-        only_kl = _adds_only_kl(program)
-        if not only_kl and _adds_a_loss(program):
-            return
         compiled: dict[Value, Call] = {}
+        trained: list[Call] = []
         for call in program.method_calls("compile", "fit", "fit_generator", "train_on_batch"):
             for owner in filter(_is_plain, call.owners):
                 if call.method == "compile":
                     compiled[owner] = call
                 elif owner in compiled and _has_no_loss(compiled[owner]):
-                    yield self._at(compiled[owner], only_kl)
+                    trained.append(compiled[owner])
+        only_kl = bool(trained) and _adds_only_kl(program)
+        if only_kl or (trained and not _adds_a_loss(program)):
+            yield from (self._at(call, only_kl) for call in trained)
 
     def _at(self, call: Call, only_kl: bool) -> Finding:
         name = dotted(call.node.func)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from kelbo.doctor.origins import Origins
+from kelbo.doctor.origins import Origins, origins_of
 from kelbo.doctor.program import Call, Program
 from kelbo.doctor.rule import Finding, Rule, Severity
 from kelbo.doctor.values import Attribute, Instance, Value, options
@@ -44,8 +44,8 @@ class NoisyCode(Rule):
 
     def check(self, program: Program) -> Iterator[Finding]:
         """Every such prediction."""
-        origins = Origins(program)
         for call in program.method_calls("predict"):
+            origins = origins_of(program)
             given = call.arguments.get(0, "x")
             if _is_code(given, origins):
                 name = dotted(call.node.args[0] if call.node.args else None, "z")

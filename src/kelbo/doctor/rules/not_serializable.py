@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 
-from kelbo.doctor.origins import Origins
+from kelbo.doctor.origins import origins_of
 from kelbo.doctor.program import Program
 from kelbo.doctor.rule import Finding, Rule, Severity
 from kelbo.doctor.values import Class, Function, Instance, known_names, options
@@ -54,16 +54,18 @@ class NotSerializable(Rule):
 
     def check(self, program: Program) -> Iterator[Finding]:
         """Every such class."""
-        if _has_custom_objects(program):
+        saved = [
+            owner
+            for call in program.method_calls("save")
+            for owner in call.owners
+            if isinstance(owner, Instance) and owner.is_model
+        ]
+        if not saved or _has_custom_objects(program):
             return
-        origins = Origins(program)
-        for call in program.method_calls("save"):
-            for model in call.owners:
-                if not isinstance(model, Instance) or not model.is_model:
-                    continue
-                for part in origins.parts_of(model):
-                    if isinstance(part.of, Class) and part.is_layer:
-                        yield from self._of_class(part.of, part)
+        for model in saved:
+            for part in origins_of(program).parts_of(model):
+                if isinstance(part.of, Class) and part.is_layer:
+                    yield from self._of_class(part.of, part)
 
     def _of_class(self, made: Class, part: Instance) -> Iterator[Finding]:
         decorators = {

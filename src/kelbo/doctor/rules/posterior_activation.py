@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from kelbo.doctor.expressions import Opaque
-from kelbo.doctor.objective import match_kl
-from kelbo.doctor.origins import Origins
+from kelbo.doctor.objective import kl_terms
+from kelbo.doctor.origins import origins_of
 from kelbo.doctor.program import Program
 from kelbo.doctor.rule import Finding, Rule, Severity
 from kelbo.doctor.values import Tensor, options
@@ -60,18 +60,14 @@ class PosteriorActivation(Rule):
     def check(self, program: Program) -> Iterator[Finding]:
         """Every such layer."""
         roles: dict[Opaque, dict[str, str]] = {}
-        tensors = [value for value in program.values.values() if isinstance(value, Tensor)]
-        for tensor in tensors:
-            kl = match_kl(tensor.expression)
-            if kl is not None:
-                for expression, bad in ((kl.mean, _OF_MEAN), (kl.log_var, _OF_LOG_VAR)):
-                    for _, atoms in expression.terms:
-                        if len(atoms) == 1 and isinstance(atoms[0], Opaque):
-                            roles[atoms[0]] = bad
-        origins = Origins(program)
-        for tensor in tensors:
+        for _, kl in kl_terms(program):
+            for expression, bad in ((kl.mean, _OF_MEAN), (kl.log_var, _OF_LOG_VAR)):
+                for _, atoms in expression.terms:
+                    if len(atoms) == 1 and isinstance(atoms[0], Opaque):
+                        roles[atoms[0]] = bad
+        for _, tensor in program.tensors if roles else ():
             bad = roles.get(tensor.opaque, {}) if tensor.opaque is not None else {}
-            call = origins.layer(tensor) if tensor.activation in bad else None
+            call = origins_of(program).layer(tensor) if tensor.activation in bad else None
             if call is not None:
                 results = (option for option in options(call.result) if isinstance(option, Tensor))
                 names = [name for one in (*results, tensor) for name in program.names_of(one)]

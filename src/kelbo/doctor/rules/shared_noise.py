@@ -54,10 +54,12 @@ class SharedNoise(Rule):
             if isinstance(call.result, Tensor) and isinstance(call.result.expression.atom, Noise):
                 if call.result.expression.atom.node is call.node:
                     draws.setdefault(call.node, []).append(call)
+        if not draws:
+            return
         in_step = {node for step, _ in program.results for node in ast.walk(step.function.node)}
         seen = set()
-        for node, value in program.values.items():
-            if not isinstance(node, ast.BinOp | ast.Call) or not isinstance(value, Tensor):
+        for node, value in program.tensors:
+            if not isinstance(node, ast.BinOp | ast.Call):
                 continue
             if not (value.symbolic or node in in_step):
                 continue

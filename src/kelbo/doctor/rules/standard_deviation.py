@@ -4,10 +4,9 @@ import ast
 from collections.abc import Iterator
 
 from kelbo.doctor.expressions import Expression, Noise, Operation
-from kelbo.doctor.objective import match_kl
+from kelbo.doctor.objective import kl_terms
 from kelbo.doctor.program import Program
 from kelbo.doctor.rule import Finding, Rule, Severity
-from kelbo.doctor.values import Tensor
 
 _NAMES = ("logvar", "logvariance", "logsigma2", "logsigmasq", "logsigmasquared", "logvars")
 
@@ -46,17 +45,12 @@ class StandardDeviation(Rule):
     def check(self, program: Program) -> Iterator[Finding]:
         """Every product of such an exponential with noise."""
         # The same tensor may stand in the KL term as a logarithm of sigma: twice it, there.
-        of_kl = {
-            kl.log_var
-            for value in program.values.values()
-            if isinstance(value, Tensor) and (kl := match_kl(value.expression)) is not None
-            if kl.factor is not None
-        }
-        for node, value in program.values.items():
-            if isinstance(node, ast.BinOp | ast.Call) and isinstance(value, Tensor):
+        of_kl = {kl.log_var for _, kl in kl_terms(program) if kl.factor is not None}
+        sources = {atoms for known in of_kl for _, atoms in known.terms}
+        for node, value in program.tensors:
+            if isinstance(node, ast.BinOp | ast.Call):
                 for exponent in _exponents(value.expression):
                     names = program.names_of(exponent)
-                    sources = {atoms for known in of_kl for _, atoms in known.terms}
                     elsewhere = any(atoms in sources for _, atoms in exponent.terms)
                     named = bool(names) and all(map(_is_log_var, names)) and not elsewhere
                     if exponent in of_kl or named:

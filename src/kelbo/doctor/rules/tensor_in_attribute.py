@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 
 from kelbo.doctor.expressions import Noise, Opaque, of
-from kelbo.doctor.origins import Origins, atoms_of
+from kelbo.doctor.origins import atoms_of, origins_of
 from kelbo.doctor.program import Program
 from kelbo.doctor.rule import Finding, Rule, Severity
 from kelbo.doctor.values import Function, Instance, Items, Tensor, Value, options
@@ -44,7 +44,6 @@ class TensorInAttribute(Rule):
 
     def check(self, program: Program) -> Iterator[Finding]:
         """Every such assignment."""
-        origins = Origins(program)
         for made in program.classes:
             call = made.body.get("call")
             if not made.is_layer or not isinstance(call, Function):
@@ -55,7 +54,7 @@ class TensorInAttribute(Rule):
                     continue
                 names = [name for target in node.targets for name in _attributes(target, call)]
                 value = program.value(node.value)
-                if names and _is_computed(value, program, inputs, origins):
+                if names and _is_computed(value, program, inputs):
                     yield self.finding(
                         node,
                         f"{made.name}.call stores a tensor of this batch in {names[0]}.",
@@ -73,11 +72,11 @@ def _attributes(target: ast.expr, call: Function) -> list[str]:
     return [name] if name.startswith(f"{owner}.") and name.count(".") == 1 else []
 
 
-def _is_computed(value: Value, program: Program, inputs: list[str], origins: Origins) -> bool:
+def _is_computed(value: Value, program: Program, inputs: list[str]) -> bool:
     """Whether a value depends on the batch: on noise, on a layer's output, on the inputs."""
     if isinstance(value, Items):
         return bool(value.items) and all(
-            _is_computed(item, program, inputs, origins) for item in value.items
+            _is_computed(item, program, inputs) for item in value.items
         )
     if not isinstance(value, Tensor):
         return False
@@ -88,7 +87,7 @@ def _is_computed(value: Value, program: Program, inputs: list[str], origins: Ori
             source = Opaque(atom.key[:1])
             if set(program.names.get(source, ())) & set(inputs):
                 return True
-            made = origins.call(Tensor(of(atom)))
+            made = origins_of(program).call(Tensor(of(atom)))
             if made and any(
                 isinstance(f, Instance) and f.is_layer for f in options(made[0].function)
             ):

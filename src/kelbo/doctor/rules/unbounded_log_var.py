@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from kelbo.doctor.expressions import Expression, Opaque, Operation, of
 from kelbo.doctor.program import Program
 from kelbo.doctor.rule import Finding, Rule, Severity
-from kelbo.doctor.values import Tensor
 
 
 class UnboundedLogVar(Rule):
@@ -46,11 +45,11 @@ class UnboundedLogVar(Rule):
         """Every such likelihood."""
         linear = {
             value.opaque
-            for value in program.values.values()
-            if isinstance(value, Tensor) and value.opaque and value.activation == "linear"
+            for _, value in program.tensors
+            if value.opaque and value.activation == "linear"
         }
-        for node, value in program.values.items():
-            if isinstance(node, ast.BinOp | ast.Call) and isinstance(value, Tensor):
+        for node, value in program.tensors if linear else ():
+            if isinstance(node, ast.BinOp | ast.Call):
                 log_var = _learned_log_var(value.expression)
                 if log_var is None or not {log_var, Opaque(log_var.key[:1])} & linear:
                     continue
