@@ -108,6 +108,49 @@ def test_stdin_is_a_script(monkeypatch):
     assert result.out.startswith("<stdin>:")
 
 
+TRACEBACK = """\
+Traceback (most recent call last):
+  File "vae.py", line 40, in <module>
+    vae.fit(x, x)
+ValueError: No loss to compute. Provide a `loss` argument in `compile()`.
+"""
+
+
+def test_a_traceback_is_explained(tmp_path, monkeypatch):
+    path = tmp_path / "error.txt"
+    path.write_text(TRACEBACK)
+    result = kelbo("doctor", path)
+    assert (result.code, result.err) == (1, "")
+    assert result.out == f"{path}\n\n{kelbo('explain', TRACEBACK).out}\n"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(TRACEBACK.encode())))
+    assert kelbo("doctor", "-").out == result.out.replace(str(path), "<stdin>")
+    both = kelbo("doctor", path, HEALTHY)
+    assert both.code == 1
+    assert both.out == f"{result.out}Nothing found in 1 file.\n"
+
+
+def test_a_traceback_in_json_and_in_formats_of_places(tmp_path):
+    path = tmp_path / "error.txt"
+    path.write_text(TRACEBACK)
+    result = kelbo("doctor", path, "--json")
+    assert result.code == 1
+    (told,) = result.json["explanations"]
+    assert (told["path"], told["name"]) == (str(path), "no-loss")
+    assert result.json["skipped"] == []
+    for format in ("github", "sarif"):
+        result = kelbo("doctor", path, "--format", format)
+        assert result.code == 1
+        assert f"{path} is skipped: it is an error message and no script" in result.err
+
+
+def test_a_traceback_that_nobody_knows_is_named(tmp_path):
+    path = tmp_path / "error.txt"
+    path.write_text(TRACEBACK.replace("No loss to compute.", "What nobody knows."))
+    result = kelbo("doctor", path)
+    assert result.code == 1
+    assert f"{path} is skipped: No explanation is known for this." in result.err
+
+
 def test_bad_input_is_named_and_skipped_and_the_rest_goes_on(tmp_path):
     (tmp_path / "old.py").write_text("print 'hello'\n")
     (tmp_path / "good.py").write_text(BROKEN.read_text())

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from kelbo.doctor import Skipped, Source, examine, find, load
+from kelbo.doctor import Message, Skipped, Source, examine, find, load
 from kelbo.doctor.source import LIMIT
 from tests.doctor.fixtures import FIXTURES
 
@@ -38,6 +38,40 @@ def test_what_cannot_be_read_is_skipped_with_its_reason(tmp_path, content, reaso
     assert isinstance(found, Skipped)
     assert found.reason.startswith(reason)
     assert found.path.endswith("script.py")
+
+
+TRACEBACK = """\
+Epoch 1/10
+Traceback (most recent call last):
+  File "vae.py", line 40, in <module>
+    vae.fit(x, x)
+ValueError: No loss to compute. Provide a `loss` argument in `compile()`.
+"""
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        TRACEBACK,
+        TRACEBACK.splitlines()[-1],
+        TRACEBACK.replace("No loss to compute.", "What nobody knows."),
+        f"\x1b[31m{TRACEBACK}\x1b[0m",
+        codecs.BOM_UTF16_LE + TRACEBACK.encode("utf-16-le"),
+        TRACEBACK.encode() + b"\xe9",
+    ],
+)
+def test_what_an_error_has_printed_is_no_damaged_script(tmp_path, content):
+    found = read(tmp_path / "error.txt", content)
+    assert isinstance(found, Message)
+    assert "ValueError" in found.text
+    assert not isinstance(read(tmp_path / "error.py", content), Message)
+
+
+@pytest.mark.parametrize("content", ["def f(:\n", "Dear all, it does not train.", b"\x7fELF\0\0"])
+def test_other_texts_are_no_messages(tmp_path, content):
+    found = read(tmp_path / "letter.txt", content)
+    assert isinstance(found, Skipped)
+    assert not isinstance(found, Message)
 
 
 @pytest.mark.parametrize(

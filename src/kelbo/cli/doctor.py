@@ -4,7 +4,7 @@ import enum
 import os
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,10 +13,12 @@ from rich.console import Console
 from rich.text import Text
 
 from kelbo.cli.console import BackendOption, print_json, say, show_code
+from kelbo.cli.explain import explanation_as_json, show_explanations, unexplained
 from kelbo.errors import UsageError
 
 if TYPE_CHECKING:
     from kelbo.doctor import Finding, Rule, Skipped, Source
+    from kelbo.explain import Explanation
 
 _WIDTH = 88
 _STDIN = "-"
@@ -37,7 +39,7 @@ PathsArgument = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="PATH...",
-        help="Scripts, notebooks and folders; - to read a script from stdin.",
+        help="Scripts, notebooks and folders, or a text with a traceback; - to read stdin.",
         show_default=False,
     ),
 ]
@@ -89,10 +91,11 @@ def doctor(
 ) -> None:
     """Read VAE scripts and say what is wrong with them; nothing of them is run.
 
+    A traceback, from stdin or in a text file, is explained as by [bold]kelbo explain[/bold].
     With --model and --data it is a trained model that is looked at.
 
-    Exits with 1 when there is an error or nothing could be read, and with 0 when there are only
-    warnings, or nothing is found.
+    Exits with 1 on an error, on a traceback and when nothing could be read, else with 0.
+
     A comment [bold]# noqa: KLB101[/bold] turns a rule off on its line.
 
     Example: [bold]kelbo doctor train.py notebooks/[/bold], or
@@ -110,6 +113,7 @@ def doctor(
         diagnose_model(model, data, as_json=json or format is Format.JSON, backend=backend)
         return
     from kelbo import doctor as reader
+    from kelbo.explain import explain as find_explanations
 
     rules = reader.select(_codes(select), _codes(ignore))
     if explain is not None:
@@ -125,11 +129,20 @@ def doctor(
             "Expected a script, a notebook or a folder, received none: kelbo doctor train.py"
         )
     findings: list[tuple[str, Finding]] = []
+    explanations: list[tuple[str, Explanation]] = []
     skipped: list[Skipped] = []
     files = 0
     console = Console(highlight=False)
     format = Format.JSON if json else format
     for source in _sources(paths):
+        if isinstance(source, reader.Message) and format in (Format.TEXT, Format.JSON):
+            explained = find_explanations(source.text)
+            if explained:
+                explanations += [(source.path, explanation) for explanation in explained]
+                if format is Format.TEXT:
+                    _show_explanations(source.path, explained, console)
+                continue
+            source = reader.Skipped(source.path, unexplained(source.text))
         not_read = [source] if isinstance(source, reader.Skipped) else source.skipped
         for skip in not_read:
             say(f"{skip.path} is skipped: {skip.reason}", style="yellow")
@@ -148,17 +161,21 @@ def doctor(
 
                 print(as_github(source.path, finding))
     if format is Format.TEXT:
-        _sum_up(findings, files, console)
+        if files or not explanations:
+            _sum_up(findings, files, console)
     elif format is Format.JSON:
         from kelbo.doctor.formats import as_json
 
-        print_json(as_json(findings, skipped, files))
+        told_in_json = [
+            {"path": path, **explanation_as_json(explanation)} for path, explanation in explanations
+        ]
+        print_json({**as_json(findings, skipped, files), "explanations": told_in_json})
     elif format is Format.SARIF:
         from kelbo.doctor.formats import as_sarif
 
         print_json(as_sarif(findings, skipped, rules))
     errors = any(finding.rule.severity is reader.Severity.ERROR for _, finding in findings)
-    if errors or not files:
+    if errors or explanations or not files:
         raise typer.Exit(1)
 
 
@@ -214,6 +231,14 @@ def _show(source: "Source", finding: "Finding", console: Console, in_full: bool)
         _print_filled("See: " + "; ".join(see), width, console, "dim")
     else:
         _print_filled(f"{finding.happens} {finding.repair}", width, console)
+    console.print()
+
+
+def _show_explanations(path: str, explanations: "Sequence[Explanation]", console: Console) -> None:
+    """Print what kelbo explain says of a traceback."""
+    console.print(Text(path, "bold"), soft_wrap=True)
+    console.print()
+    show_explanations(explanations, console)
     console.print()
 
 

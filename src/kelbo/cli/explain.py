@@ -3,6 +3,7 @@
 import sys
 import textwrap
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,15 +44,11 @@ def explain(message: MessageArgument = None, json: JsonOption = False) -> None:
     text = _read_stdin() if message in (None, [], _FROM_STDIN) else " ".join(message or ())
     found = find(text)
     if json:
-        print_json({"explanations": [_as_json(explanation) for explanation in found]})
+        print_json({"explanations": [explanation_as_json(explanation) for explanation in found]})
     if not found:
-        raise UnexplainedError(_unknown(text))
+        raise UnexplainedError(unexplained(text))
     if not json:
-        console = Console(highlight=False)
-        for number, explanation in enumerate(found):
-            if number:
-                console.print()
-            _show(explanation, console)
+        show_explanations(found, Console(highlight=False))
 
 
 def _read_stdin() -> str:
@@ -74,7 +71,8 @@ def _read_stdin() -> str:
     return b"".join(last).decode("utf-8", errors="replace")
 
 
-def _unknown(text: str) -> str:
+def unexplained(text: str) -> str:
+    """What to say of a text that no explanation fits."""
     from kelbo.explain import FAMILIES
 
     families = "; ".join(title for title in FAMILIES.values())
@@ -93,7 +91,8 @@ def _is_file(text: str) -> bool:
         return False
 
 
-def _as_json(explanation: "Explanation") -> dict[str, Any]:
+def explanation_as_json(explanation: "Explanation") -> dict[str, Any]:
+    """All of an explanation, for other programs."""
     from kelbo.explain import FAMILIES
 
     return {
@@ -124,8 +123,15 @@ def _rules(explanation: "Explanation") -> list[str]:
     return [rule.code for rule in all_rules() if rule.explanation == explanation.name]
 
 
+def show_explanations(explanations: Sequence["Explanation"], console: Console) -> None:
+    """Print explanations, the best first: in colours on a terminal, plain elsewhere."""
+    for number, explanation in enumerate(explanations):
+        if number:
+            console.print()
+        _show(explanation, console)
+
+
 def _show(explanation: "Explanation", console: Console) -> None:
-    """Print one explanation: in colours on a terminal, plain elsewhere."""
     from kelbo.explain import FAMILIES
 
     width = min(console.width, _WIDTH)

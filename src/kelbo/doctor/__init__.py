@@ -8,10 +8,11 @@ wrong, and `examine` gathers what they find.
 from kelbo.doctor.examine import examine, select
 from kelbo.doctor.rule import Finding, Place, Rule, Severity
 from kelbo.doctor.rules import all_rules
-from kelbo.doctor.source import Skipped, Source, find, load, read_stream
+from kelbo.doctor.source import Message, Skipped, Source, find, load, read_stream
 
 __all__ = [
     "Finding",
+    "Message",
     "Place",
     "Rule",
     "Severity",

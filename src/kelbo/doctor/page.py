@@ -32,6 +32,10 @@ as it does where it could read nothing.
     kelbo doctor --select KLB1,KLB204 .     # some rules; --ignore for all but some
     kelbo doctor --format github .          # annotations of a workflow; sarif, json
     kelbo doctor - < train.py               # from stdin
+    python train.py 2>&1 | kelbo doctor -   # a traceback: what kelbo explain says of it
+
+A traceback or a log that ends in one, from stdin or in a text file that is named, is told from a
+script and explained as `kelbo explain` does; it is an error, so the exit code is 1.
 
 A comment `# noqa: KLB101` turns a rule off on its line, `# noqa` all of them. In folders, hidden
 ones and virtual environments are left out. What cannot be read (Python 2, a binary, a file of more

@@ -1,6 +1,7 @@
 """From a path to the Python in it: files in any encoding, notebooks, folders."""
 
 import ast
+import codecs
 import io
 import json
 import os
@@ -14,12 +15,15 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from kelbo.doctor.rule import Place
+from kelbo.explain import explain
 
 # No script is longer; of a notebook, which may hold pictures, this goes for the code alone.
 LIMIT = 2 * 1024 * 1024
 NOTEBOOK_LIMIT = 64 * 1024 * 1024
 
 _SUFFIXES = (".py", ".pyw", ".ipynb")
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_TRACEBACK = "Traceback (most recent call last)"
 _PYTHON_2 = re.compile(r"Missing parentheses in call to|multiple exception types|invalid token")
 _NOQA = re.compile(r"#\s*noqa(?::\s?(?P<codes>[A-Z]+\d+(?:[,\s]+[A-Z]+\d+)*))?", re.IGNORECASE)
 # Cell magics behind which there is still Python.
@@ -40,6 +44,17 @@ class Skipped:
 
     path: str
     reason: str
+
+
+@dataclass(frozen=True)
+class Message(Skipped):
+    """What an error has printed: a traceback, a log that ends in one, a message that is known.
+
+    Args:
+        text: all of it.
+    """
+
+    text: str
 
 
 @dataclass(frozen=True)
@@ -167,15 +182,26 @@ def read_stream(stream: BinaryIO | TextIO) -> Source | Skipped:
 
 
 def read_script(path: str, content: bytes) -> Source | Skipped:
-    """The Python of a script.
+    """The Python of a script; a Message where it is none and tells of an error instead.
 
     Args:
-        path: its name.
+        path: its name; what it calls Python is never a message.
         content: its bytes.
     """
+    found = _read_python(path, content)
+    if isinstance(found, Source) or path.lower().endswith(_SUFFIXES):
+        return found
+    encoding = "utf-16" if content.startswith(_UTF_16) else "utf-8"
+    text = content.decode(encoding, errors="replace")
+    if _TRACEBACK in text or explain(text):
+        return Message(path, "it is an error message and no script; see kelbo explain.", text)
+    return found
+
+
+def _read_python(path: str, content: bytes) -> Source | Skipped:
     if len(content) > LIMIT:
         return Skipped(path, f"it has more than the {_megabytes(LIMIT)} that the doctor reads.")
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if content.startswith(_UTF_16):
         return Skipped(path, "it is in UTF-16, which Python does not read; save it as UTF-8.")
     if b"\0" in content:
         return Skipped(path, "it is binary and no Python.")
