@@ -123,6 +123,19 @@ def test_a_notebook_is_read_cell_by_cell(tmp_path):
     assert line[finding.place.column - 1 :].startswith("vae.add_loss(")
 
 
+@pytest.mark.parametrize(
+    "magic", ["%time ", "%%time ", "%timeit ", "%timeit -n 3 -r1 ", "%prun -l 7 -q ", "%memit "]
+)
+def test_code_behind_a_magic_that_runs_it_is_read_in_its_place(tmp_path, magic):
+    before = "%time\n%time for x in y: pass\n%timeit -x\nif x:\n    %time x = 1\n"
+    cell = before + BROKEN.replace("vae.add_loss(", f"{magic}vae.add_loss(")
+    source = read(tmp_path / "vae.ipynb", notebook(cell))
+    assert source.skipped == ()
+    (finding,) = examine(source)
+    line = cell.splitlines()[finding.place.line - 1]
+    assert line[finding.place.column - 1 :].startswith("vae.add_loss(")
+
+
 def test_commands_in_a_notebook_may_have_several_lines_and_set_the_environment(tmp_path):
     head = "!pip install \\\n  -q \\\n  keras\nfiles = !ls \\\n -l\n"
     source = read(tmp_path / "vae.ipynb", notebook(head + BROKEN))

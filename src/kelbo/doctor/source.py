@@ -29,6 +29,10 @@ _NOQA = re.compile(r"#\s*noqa(?::\s?(?P<codes>[A-Z]+\d+(?:[,\s]+[A-Z]+\d+)*))?",
 # Cell magics behind which there is still Python.
 _OF_PYTHON = re.compile(r"%%(time|timeit|capture|prun|memit)\b")
 _MAGIC = re.compile(r"^(\s*)(?:(?:%{1,2}[a-zA-Z_]|!(?!=)|\?).*|[\w.]+\?{1,2}\s*)$")
+# Magics that run the Python behind them and its options.
+_RUNS = re.compile(
+    r"^(?P<indent>\s*)(?P<magic>%{1,2}(?:time|timeit|prun|memit)\s+(?:-[a-z]\s*\d*\s+)*)(?P<code>.+)$"
+)
 _ENVIRONMENT = re.compile(r"^(\s*)%(?:set_)?env\s+(\w+)(?:\s*=|\s).*$")
 _ASSIGNED_MAGIC = re.compile(r"^(\s*[\w., ]+=\s*)[%!].*$")
 
@@ -266,12 +270,19 @@ def _without_magics(cell: str) -> list[str]:
         return [""] * len(lines)
     goes_on = False
     for number, line in enumerate(lines):
-        python = _ENVIRONMENT.sub(r'\1__import__("os").environ["\2"] = ...', line)
+        python = _RUNS.sub(_of_magic, line)
+        python = _ENVIRONMENT.sub(r'\1__import__("os").environ["\2"] = ...', python)
         python = _ASSIGNED_MAGIC.sub(r"\1None", _MAGIC.sub(r"\1pass", python))
         lines[number] = "" if goes_on else python
         # A command of the shell may have several lines.
         goes_on = line.endswith("\\") and (goes_on or python != line)
     return lines
+
+
+def _of_magic(line: re.Match[str]) -> str:
+    """The code that a magic runs, in the column where it stands; of compound statements nothing."""
+    whole = f"{'pass'.ljust(len(line['magic']) - 1)};{line['code']}"
+    return line["indent"] + (whole if isinstance(parse(whole), ast.Module) else "pass")
 
 
 def parse(text: str) -> ast.Module | str:

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import keras
 
+from kelbo.doctor import examine, select
 from kelbo.doctor.rules.backend_functions import _TODAY, SAME, STILL_THERE
+from kelbo.doctor.source import read_script
 
 
 def test_what_is_said_to_be_there_is_there():
@@ -23,3 +25,24 @@ def test_what_is_said_to_be_gone_was_there():
     names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
     assert names >= SAME
     assert names >= set(_TODAY) - {"get_session", "set_session"}
+
+
+SCRIPT = """
+from keras import backend as K
+from keras.backend import dot
+print(K.__name__, K.epsilon())
+x = K.random_normal((2, 2)) + K.exp(K.mean(y)) + dot(y, y) + K.exp(y) + K.int_shape(y) + K.f(y)
+"""
+
+
+def test_all_functions_that_are_gone_are_one_finding():
+    (finding,) = examine(read_script("script.py", SCRIPT.encode()), select(["KLB401"]))
+    assert finding.place.line == 3
+    assert finding.happens == (
+        "Keras 3 has no keras.backend.dot, K.random_normal, K.exp, K.mean, K.int_shape and K.f."
+    )
+    assert finding.repair == (
+        "Take keras.ops.matmul for keras.backend.dot, keras.random.normal for K.random_normal, "
+        "keras.ops.exp for K.exp, keras.ops.mean for K.mean and the attribute shape for "
+        "K.int_shape. Look for K.f in keras.ops, whose names are those of NumPy."
+    )

@@ -3,9 +3,10 @@
 import ast
 from collections.abc import Iterator
 
-from kelbo.doctor.program import Program
+from kelbo.doctor.program import Program, Reading
 from kelbo.doctor.rule import Finding, Rule, Severity
-from kelbo.doctor.values import Known, options
+from kelbo.doctor.values import Known
+from kelbo.doctor.words import dotted, in_words
 
 # What keras.backend still has in Keras 3.
 STILL_THERE = {
@@ -64,8 +65,8 @@ _TODAY = {
     "resize_images": "keras.ops.image.resize",
     "map_fn": "keras.ops.map",
     "print_tensor": "print",
-    "get_session": "nothing: there are no sessions",
-    "set_session": "nothing: there are no sessions",
+    "get_session": "nothing (there are no sessions)",
+    "set_session": "nothing (there are no sessions)",
     "placeholder": "keras.Input",
     "function": "a keras.Model",
     "gradients": "tf.GradientTape",
@@ -76,9 +77,9 @@ class BackendFunctions(Rule):
     """The script computes with `keras.backend`.
 
     ## What it does
-    Reports functions of `keras.backend` that Keras 3 does not have, where `keras.backend` is that
-    of `import keras`. `tf.keras.backend` still has most of them, for TensorFlow alone. What stands
-    behind a look at the version is left alone.
+    Reports, once for a script, the functions of `keras.backend` that Keras 3 does not have, where
+    `keras.backend` is that of `import keras`. `tf.keras.backend` still has most of them, for
+    TensorFlow alone. What stands behind a look at the version is left alone.
 
     ## Why is this bad
     Keras 3 moved the operations to `keras.ops` and the random numbers to `keras.random`:
@@ -106,24 +107,37 @@ class BackendFunctions(Rule):
     docs = "docs/kl-loss.md, the four rules"
 
     def check(self, program: Program) -> Iterator[Finding]:
-        """The first mention of each such function."""
-        seen: set[str] = set()
+        """All such functions, at the first mention of one."""
+        gone: dict[str, Reading] = {}
         for reading in program.readings:
-            if reading.guarded:
-                continue
-            for option in options(reading.value):
-                if not isinstance(option, Known) or option != reading.value:
-                    continue
-                head, _, name = option.spelled.rpartition(".")
-                if head == "keras.backend" and name not in STILL_THERE | seen:
-                    if isinstance(reading.node, ast.Import):
-                        continue
-                    seen.add(name)
-                    today = f"keras.ops.{name}" if name in SAME else _TODAY.get(name)
-                    yield self.finding(
-                        reading.node,
-                        f"Keras 3 has no keras.backend.{name}.",
-                        f"In its place there is {today}."
-                        if today is not None
-                        else "Look for it in keras.ops, whose names are those of NumPy.",
-                    )
+            if isinstance(reading.value, Known) and not reading.guarded:
+                head, _, name = reading.value.spelled.rpartition(".")
+                if head == "keras.backend" and _is_gone(name, reading):
+                    gone.setdefault(name, reading)
+        if gone:
+            spelled = {
+                name: dotted(reading.node, f"keras.backend.{name}")
+                for name, reading in gone.items()
+            }
+            yield self.finding(
+                next(iter(gone.values())).node,
+                f"Keras 3 has no {in_words([*spelled.values()])}.",
+                _repair(spelled),
+            )
+
+
+def _is_gone(name: str, reading: Reading) -> bool:
+    special = name.startswith("__")
+    return name not in STILL_THERE and not special and not isinstance(reading.node, ast.Import)
+
+
+def _repair(spelled: dict[str, str]) -> str:
+    """What to write instead of functions; by their names, how the script spells them."""
+    today = {name: f"keras.ops.{name}" if name in SAME else _TODAY.get(name) for name in spelled}
+    known = [f"{there} for {spelled[name]}" for name, there in today.items() if there is not None]
+    others = [spelled[name] for name, there in today.items() if there is None]
+    sentences = [f"Take {in_words(known)}."] if known else []
+    if others:
+        names = "whose names are those of NumPy"
+        sentences.append(f"Look for {in_words(others)} in keras.ops, {names}.")
+    return " ".join(sentences)
