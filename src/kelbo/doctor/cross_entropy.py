@@ -2,13 +2,23 @@
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kelbo.doctor import library
 from kelbo.doctor.expressions import number
 from kelbo.doctor.program import Call, Program, once
 from kelbo.doctor.tensors import sequential_activation
-from kelbo.doctor.values import Constant, Instance, Items, Known, Table, Tensor, Value, options
+from kelbo.doctor.values import (
+    UNKNOWN,
+    Constant,
+    Instance,
+    Items,
+    Known,
+    Table,
+    Tensor,
+    Value,
+    options,
+)
 from kelbo.doctor.words import dotted
 
 _KIND = "binary_crossentropy"
@@ -64,7 +74,10 @@ def _operation(tensor: Tensor) -> str | None:
 @once
 def cross_entropies(program: Program) -> list[CrossEntropy]:
     """All of a script, in any order."""
-    return [entropy for call in program.calls for entropy in _of_call(program, call)]
+    found = [entropy for call in program.calls for entropy in _of_call(program, call)]
+    if program.changes_activations:
+        return [replace(entropy, output=UNKNOWN) for entropy in found]
+    return found
 
 
 def _of_call(program: Program, call: Call) -> Iterator[CrossEntropy]:

@@ -309,6 +309,8 @@ class _Interpreter:
             self.bind(target.value, UNKNOWN)
         elif isinstance(target, ast.Attribute):
             owner = self.evaluate(target.value)
+            own = isinstance(owner, Instance) and isinstance(owner.of, Class)
+            self.program.changes_activations |= target.attr == "activation" and not own
             if isinstance(owner, Instance):
                 self.name(value, target.attr)
                 owner.attributes[target.attr] = value

@@ -48,7 +48,7 @@ class UnboundedLogVar(Rule):
             for _, value in program.tensors
             if value.opaque and value.activation == "linear"
         }
-        for node, value in program.tensors if linear else ():
+        for node, value in () if program.changes_activations or not linear else program.tensors:
             if isinstance(node, ast.BinOp | ast.Call):
                 log_var = _learned_log_var(value.expression)
                 if log_var is None or not {log_var, Opaque(log_var.key[:1])} & linear:
