@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -7,7 +8,7 @@ import sys
 import pytest
 
 from kelbo.doctor import all_rules
-from tests.cli.program import kelbo, refused
+from tests.cli.program import kelbo, process, refused
 from tests.doctor.fixtures import FIXTURES
 
 BROKEN = next(f.path for f in FIXTURES if f.path.stem == "KLB104-broken")
@@ -33,16 +34,26 @@ def test_a_finding_has_place_code_title_paragraph_and_more():
     assert max(map(len, rest)) <= 88
 
 
+METRICS = """\
+import keras
+class Terms(keras.layers.Layer):
+    def call(self, x, squared):
+        self.add_metric(x)
+        self.add_metric(squared)
+        return x
+"""
+
+
 def test_the_cause_is_told_once_in_each_file(tmp_path):
     for name in ("first.py", "second.py"):
-        (tmp_path / name).write_text("from keras import backend as K\nK.sum([1])\nK.exp(1)\n")
+        (tmp_path / name).write_text(METRICS)
     out = kelbo("doctor", tmp_path).out
-    first, second = out.split(f"{tmp_path / 'second.py'}:2:1")
+    first, second = out.split(f"{tmp_path / 'second.py'}:4:9")
     for part in (first, second):
         text = " ".join(part.split())
-        assert text.count("Keras 3 moved the operations") == text.count("See: ") == 1
-        assert "Keras 3 has no keras.backend.exp. In its place there is keras.ops.exp." in text
-        assert re.search("(See: |  )kelbo recipes show 1-loss-closure --repair;", part)
+        assert text.count("Keras 3 keeps metrics as objects") == text.count("See: ") == 1
+        assert "self.add_metric reports squared. Make a keras.metrics.Mean" in text
+        assert re.search("(See: |  )kelbo recipes show 2-loss-layer --repair;", part)
 
 
 def test_warnings_alone_and_no_finding_exit_0():
@@ -170,6 +181,17 @@ def test_wrong_usage_exits_2(tmp_path, monkeypatch):
     assert "KLB101" in refused("doctor", "--explain", "KLB110", code=2)
     monkeypatch.setattr(sys, "stdin", None)
     assert "from stdin" in refused("doctor", "-", code=2)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs pipes that can be closed")
+@pytest.mark.parametrize("format", ["text", "json", "github"])
+def test_a_reader_that_leaves_early_is_told_by_the_status(format):
+    for script, code in ((BROKEN, 1), (HEALTHY, 0)):
+        started = process("doctor", script, "--format", format)
+        started.stdout.close()
+        with started:
+            messages = started.stderr.read()
+        assert (started.returncode, messages) == (code, "")
 
 
 def test_a_terminal_gets_colours_and_the_line_itself(monkeypatch):

@@ -67,8 +67,14 @@ app.add_typer(recipes, name="recipes")
 
 def main() -> NoReturn:
     """Run the program: exit 0 when all went well, 1 when the work failed, 2 on wrong usage."""
+    code = 0
     try:
-        _run()
+        try:
+            code = _run()
+        finally:
+            # A reader that has gone, or a full disk, shows here and not when Python ends.
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except KeyboardInterrupt:
         _fail("Interrupted.", FAILED)
     except UsageError as error:
@@ -79,17 +85,17 @@ def main() -> NoReturn:
         # As in `kelbo evaluate RUN | head -1`: the reader has what it wanted. Python would write
         # the rest once more when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except OSError as error:
         _fail(_explain(error), FAILED)
     except Exception as error:
         if os.environ.get(_SHOW_TRACEBACK):
             raise
         _fail(_explain_unexpected(error), FAILED)
-    sys.exit(0)
+    sys.exit(code)
 
 
-def _run() -> None:
+def _run() -> int:
+    """The exit code with which a command ends by itself."""
     try:
         app()
     except SystemExit as end:
@@ -98,11 +104,8 @@ def _run() -> None:
             raise KeyboardInterrupt from None
         if isinstance(end.__context__, BrokenPipeError):
             raise end.__context__ from None
-        raise
-    finally:
-        # A reader that has gone, or a full disk, shows here and not when Python ends.
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        return int(end.code or 0)
+    return 0
 
 
 def _explain(error: OSError) -> str:

@@ -17,7 +17,7 @@ from kelbo.cli.explain import explanation_as_json, show_explanations, unexplaine
 from kelbo.errors import UsageError
 
 if TYPE_CHECKING:
-    from kelbo.doctor import Finding, Rule, Skipped, Source
+    from kelbo.doctor import Finding, Message, Rule, Skipped, Source
     from kelbo.explain import Explanation
 
 _WIDTH = 88
@@ -113,7 +113,6 @@ def doctor(
         diagnose_model(model, data, as_json=json or format is Format.JSON, backend=backend)
         return
     from kelbo import doctor as reader
-    from kelbo.explain import explain as find_explanations
 
     rules = reader.select(_codes(select), _codes(ignore))
     if explain is not None:
@@ -128,55 +127,102 @@ def doctor(
         raise UsageError(
             "Expected a script, a notebook or a folder, received none: kelbo doctor train.py"
         )
-    findings: list[tuple[str, Finding]] = []
-    explanations: list[tuple[str, Explanation]] = []
-    skipped: list[Skipped] = []
-    files = 0
-    console = Console(highlight=False)
-    format = Format.JSON if json else format
-    for source in _sources(paths):
-        if isinstance(source, reader.Message) and format in (Format.TEXT, Format.JSON):
-            explained = find_explanations(source.text)
-            if explained:
-                explanations += [(source.path, explanation) for explanation in explained]
-                if format is Format.TEXT:
-                    _show_explanations(source.path, explained, console)
-                continue
-            source = reader.Skipped(source.path, unexplained(source.text))
-        not_read = [source] if isinstance(source, reader.Skipped) else source.skipped
-        for skip in not_read:
-            say(f"{skip.path} is skipped: {skip.reason}", style="yellow")
-        skipped += not_read
-        if isinstance(source, reader.Skipped):
-            continue
-        files += 1
-        told: set[str] = set()
-        for finding in reader.examine(source, rules):
-            findings.append((source.path, finding))
-            if format is Format.TEXT:
-                _show(source, finding, console, in_full=finding.rule.code not in told)
-                told.add(finding.rule.code)
-            elif format is Format.GITHUB:
-                from kelbo.doctor.formats import as_github
-
-                print(as_github(source.path, finding))
-    if format is Format.TEXT:
-        if files or not explanations:
-            _sum_up(findings, files, console)
-    elif format is Format.JSON:
-        from kelbo.doctor.formats import as_json
-
-        told_in_json = [
-            {"path": path, **explanation_as_json(explanation)} for path, explanation in explanations
-        ]
-        print_json({**as_json(findings, skipped, files), "explanations": told_in_json})
-    elif format is Format.SARIF:
-        from kelbo.doctor.formats import as_sarif
-
-        print_json(as_sarif(findings, skipped, rules))
-    errors = any(finding.rule.severity is reader.Severity.ERROR for _, finding in findings)
-    if errors or explanations or not files:
+    report = _Report(Format.JSON if json else format, rules)
+    try:
+        for source in _sources(paths):
+            report.tell(source)
+        report.end()
+    except (BrokenPipeError, SystemExit):
+        # Nobody reads any more what is printed; the exit code still says what was found.
+        if not report.has_errors:
+            raise
+    if report.has_errors:
         raise typer.Exit(1)
+
+
+class _Report:
+    """What is said of the sources, in one format.
+
+    Args:
+        format: which.
+        rules: what the sources are examined by.
+    """
+
+    def __init__(self, format: Format, rules: "Sequence[Rule]"):
+        self._format = format
+        self._rules = rules
+        self._console = Console(highlight=False)
+        self._findings: list[tuple[str, Finding]] = []
+        self._explanations: list[tuple[str, Explanation]] = []
+        self._skipped: list[Skipped] = []
+        self._files = 0
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether an error was found, or nothing was read that could have one."""
+        severe = any(finding.rule.severity == "error" for _, finding in self._findings)
+        return severe or bool(self._explanations) or not self._files
+
+    def tell(self, source: "Source | Skipped") -> None:
+        """Say what is wrong with a source, where the format does not want all at once."""
+        from kelbo.doctor import Message, Skipped, examine
+
+        if isinstance(source, Message) and self._format in (Format.TEXT, Format.JSON):
+            self._explain(source)
+        elif isinstance(source, Skipped):
+            self._skip(source)
+        else:
+            for skipped in source.skipped:
+                self._skip(skipped)
+            self._files += 1
+            told: set[str] = set()
+            for finding in examine(source, self._rules):
+                self._findings.append((source.path, finding))
+                if self._format is Format.TEXT:
+                    in_full = finding.rule.code not in told
+                    _show(source, finding, self._console, in_full)
+                    told.add(finding.rule.code)
+                elif self._format is Format.GITHUB:
+                    from kelbo.doctor.formats import as_github
+
+                    print(as_github(source.path, finding))
+
+    def end(self) -> None:
+        """Say what is to be said when all sources are told of."""
+        if self._format is Format.TEXT and (self._files or not self._explanations):
+            _sum_up(self._findings, self._files, self._console)
+        elif self._format is Format.JSON:
+            from kelbo.doctor.formats import as_json
+
+            explained = [
+                {"path": path, **explanation_as_json(explanation)}
+                for path, explanation in self._explanations
+            ]
+            whole = as_json(self._findings, self._skipped, self._files)
+            print_json({**whole, "explanations": explained})
+        elif self._format is Format.SARIF:
+            from kelbo.doctor.formats import as_sarif
+
+            print_json(as_sarif(self._findings, self._skipped, self._rules))
+
+    def _explain(self, message: "Message") -> None:
+        from kelbo.doctor import Skipped
+        from kelbo.explain import explain
+
+        explanations = explain(message.text)
+        if not explanations:
+            self._skip(Skipped(message.path, unexplained(message.text)))
+            return
+        self._explanations += [(message.path, explanation) for explanation in explanations]
+        if self._format is Format.TEXT:
+            self._console.print(Text(message.path, "bold"), soft_wrap=True)
+            self._console.print()
+            show_explanations(explanations, self._console)
+            self._console.print()
+
+    def _skip(self, skipped: "Skipped") -> None:
+        say(f"{skipped.path} is skipped: {skipped.reason}", style="yellow")
+        self._skipped.append(skipped)
 
 
 def _codes(given: list[str] | None) -> list[str]:
@@ -231,14 +277,6 @@ def _show(source: "Source", finding: "Finding", console: Console, in_full: bool)
         _print_filled("See: " + "; ".join(see), width, console, "dim")
     else:
         _print_filled(f"{finding.happens} {finding.repair}", width, console)
-    console.print()
-
-
-def _show_explanations(path: str, explanations: "Sequence[Explanation]", console: Console) -> None:
-    """Print what kelbo explain says of a traceback."""
-    console.print(Text(path, "bold"), soft_wrap=True)
-    console.print()
-    show_explanations(explanations, console)
     console.print()
 
 

@@ -1,7 +1,6 @@
 import importlib
 import re
 
-import keras
 import pytest
 
 from kelbo.doctor.rules.keras_2_imports import _GONE, _LEGACY_OPTIMIZERS
