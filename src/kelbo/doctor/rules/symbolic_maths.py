@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from kelbo.doctor.expressions import Expression, parts
 from kelbo.doctor.program import Call, Program
 from kelbo.doctor.rule import Finding, Rule, Severity
-from kelbo.doctor.values import Tensor, is_symbolic
+from kelbo.doctor.values import Known, Tensor, Value, is_symbolic, options
 from kelbo.doctor.words import dotted
 
 _LIBRARIES = ("tensorflow.", "jax.", "torch.", "keras.backend.")
@@ -89,8 +89,14 @@ def _is_maths_on_symbols(call: Call) -> bool:
         and bool(call.names)
         and all(name.startswith(_LIBRARIES) for name in call.names)
         and not call.names & _HARMLESS
+        and not any(map(_is_gone, options(call.function)))
         and is_symbolic(call.arguments.all)
     )
+
+
+def _is_gone(function: Value) -> bool:
+    """Whether Keras 3 does not even have a function: what `import keras` had in its backend."""
+    return isinstance(function, Known) and function.spelled.startswith("keras.backend.")
 
 
 def _all_parts(expression: Expression) -> Iterator[Expression]:
