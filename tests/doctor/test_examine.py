@@ -260,3 +260,29 @@ def test_the_accidental_betas_of_the_field(kl, shape, latent, loss, beta):
     found = [f.happens for f in findings(script) if f.rule.code == "KLB201"]
     assert len(found) == (beta is not None)
     assert all(f"effective beta is {beta}. " in happens for happens in found)
+
+
+@pytest.mark.parametrize(
+    ("kl", "latent", "loss", "beta"),
+    [
+        (SUM, 16, '"binary_crossentropy"', "D"),
+        (SUM, 16, '"mse"', "0.5 D"),
+        (f"2 * {MEAN}", 16, '"binary_crossentropy"', "0.125 D"),
+        (f"2 * {MEAN}", "args.latent", '"binary_crossentropy"', "2 D / d"),
+        (f"x.shape[1] * {SUM}", 16, '"mse"', None),
+        # Divided by what may be the number of pixels.
+        (f"{SUM} / 784", 16, '"binary_crossentropy"', None),
+        (f"{MEAN} / 784", "args.latent", '"binary_crossentropy"', None),
+        (SUM, "args.latent", '"binary_crossentropy"', None),
+    ],
+)
+def test_the_accidental_beta_where_a_size_is_not_written_down(kl, latent, loss, beta):
+    script = BETA.format(kl=kl, shape="(x.shape[1],)", latent=latent, loss=loss)
+    found = [f.happens for f in findings(script) if f.rule.code == "KLB201"]
+    assert len(found) == (beta is not None)
+    assert all(f"effective beta is {beta}, with D" in happens for happens in found)
+
+
+def test_the_number_of_pixels_is_not_taken_from_another_input():
+    script = BETA.format(kl=f"{SUM} / 784", shape="(x.shape[1],)", latent=2, loss='"mse"')
+    assert codes(f"{script}\nkeras.Input((2,))\n") == []

@@ -19,6 +19,10 @@ from kelbo.doctor.expressions import Atom, Divergence, Expression, Operation, Re
 from kelbo.doctor.program import Program, once
 from kelbo.doctor.values import Instance, Items, Shape, Step, Table, Tensor, Value, options
 
+# What one element of a reconstruction loss is in nats. A squared error is taken for a Gaussian of
+# unit variance, which has half of it.
+_NATS = {"binary_crossentropy": 1.0, "squared_error": 2.0}
+
 
 @dataclass(frozen=True)
 class KL:
@@ -305,9 +309,53 @@ class Balance:
     beta: float
 
 
+@dataclass(frozen=True)
+class Unsized:
+    """What a mean over pixels and a KL term weigh, where the number D of pixels is not known.
+
+    Args:
+        node: where the loss is.
+        latent: what a latent dimension counts; None where d, their number, is not known either.
+        factor: the effective beta is this times D, or times D / d.
+    """
+
+    node: ast.AST
+    latent: Scale | None
+    factor: float
+
+
 def balances(program: Program) -> Iterator[Balance]:
     """Of every loss with both terms, and of every KL term that is added to a compiled loss."""
     shape = images(program)
+    for node, reconstruction, kl in _pairs(program, shape):
+        balance = _balance(node, reconstruction, kl, shape)
+        if balance is not None:
+            yield balance
+
+
+def unsized(program: Program) -> Iterator[Unsized]:
+    """The same, where the reconstruction is a mean over pixels of which the number is not known."""
+    if images(program) is not None:
+        return
+    for node, reconstruction, kl in _pairs(program, None):
+        latent, nats = scale(kl), _NATS.get(getattr(reconstruction.content, "kind", ""))
+        if not _is_mean_of_all(reconstruction) or reconstruction.factor <= 0.0 or nats is None:
+            continue
+        if latent is not None or _is_mean_of_all(kl):
+            counted = latent.weight if latent is not None else kl.factor
+            weight = -2.0 * counted * getattr(kl.content, "factor", 0.0)
+            yield Unsized(node, latent, weight / (reconstruction.factor * nats))
+
+
+def _is_mean_of_all(term: Term) -> bool:
+    """Whether a term is a mean over everything, whatever its shape, which is not known."""
+    everything = any(reduction.axes is None for reduction in term.reductions)
+    means = all(reduction.how == "mean" for reduction in term.reductions)
+    return term.shape is None and everything and means and not term.weights
+
+
+def _pairs(program: Program, shape: Shape | None) -> Iterator[tuple[ast.AST, Term, Term]]:
+    """The reconstruction losses and the KL terms that are added up, and where."""
     for loss in losses(program):
         divergences = [term for term in loss.terms if not isinstance(term.content, KL)]
         for kl in loss.terms:
@@ -316,18 +364,14 @@ def balances(program: Program) -> Iterator[Balance]:
                 if loss.by_layer and not divergences:
                     others = list(compiled_reconstructions(program, shape))
                 for reconstruction in others:
-                    balance = _balance(loss.node, reconstruction, kl, shape)
-                    if balance is not None:
-                        yield balance
+                    yield loss.node, reconstruction, kl
 
 
 def _balance(node: ast.AST, reconstruction: Term, kl: Term, shape: Shape | None) -> Balance | None:
     pixel, latent = scale(reconstruction, shape), scale(kl)
-    kind = getattr(reconstruction.content, "kind", "")
-    if pixel is None or latent is None or kind == "absolute_error":
+    nats = _NATS.get(getattr(reconstruction.content, "kind", ""))
+    if pixel is None or latent is None or nats is None:
         return None
-    # A squared error is taken for a Gaussian of unit variance, which has half of it.
-    nats = 2.0 if kind == "squared_error" else 1.0
     weight = -2.0 * latent.weight * getattr(kl.content, "factor", 0.0)
     if weight <= 0.0 or pixel.weight <= 0.0:
         return None
@@ -357,17 +401,17 @@ def compiled_reconstruction(value: Value | None, shape: Shape | None) -> Term | 
         elif not name:
             name = getattr(option, "name", "")
         kind = library.loss_kind(str(name)) if not isinstance(option, Items | Table) else None
-        if kind is not None and shape:
+        if kind is not None:
             whole = Reduction("mean", None, False, Expression(()), shape)
             return Term(Divergence(kind, None, None, None), reductions=(whole,))
     return None
 
 
 def images(program: Program) -> Shape | None:
-    """The shape of the data: of the largest Input there is."""
-    shapes = [
-        call.result.shape
-        for call in program.calls_of("keras.Input", "keras.layers.Input")
-        if isinstance(call.result, Tensor) and call.result.shape
-    ]
+    """The shape of the data: of the largest Input there is; None where one has no known shape."""
+    inputs = list(program.calls_of("keras.Input", "keras.layers.Input"))
+    results = [call.result for call in inputs if isinstance(call.result, Tensor)]
+    shapes = [tensor.shape for tensor in results if tensor.shape]
+    if len(shapes) < len(inputs):
+        return None
     return max(shapes, key=lambda shape: library.volume(shape) or 0, default=None)

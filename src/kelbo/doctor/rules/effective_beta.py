@@ -4,9 +4,12 @@ import math
 from collections.abc import Iterator
 
 from kelbo.beta import explain_beta, format_beta
-from kelbo.doctor.objective import Scale, balances
+from kelbo.doctor.objective import Scale, Unsized, balances, unsized
 from kelbo.doctor.program import Program
 from kelbo.doctor.rule import Finding, Rule, Severity
+
+# With less in front of D the weight may be meant to take it out: 1 / 784.
+_LEAST = 0.1
 
 
 class EffectiveBeta(Rule):
@@ -15,8 +18,9 @@ class EffectiveBeta(Rule):
     ## What it does
     Reads off the code by how much the reconstruction loss of a pixel and the KL term of a latent
     dimension count, and computes the effective beta: the weight that the KL term really has, 1 in
-    the ELBO. It is reported where averages and sums make it differ much from 1. A mean squared
-    error is taken for a Gaussian of unit variance.
+    the ELBO. It is reported where averages and sums make it differ much from 1; as a multiple of
+    the number of pixels where the reconstruction is a mean over pixels that the script does not
+    count. A mean squared error is taken for a Gaussian of unit variance.
 
     ## Why is this bad
     The ELBO sums over pixels and over latent dimensions. A mean of the one beside a sum of the
@@ -69,6 +73,27 @@ class EffectiveBeta(Rule):
                 f"For the ELBO, beta 1, multiply {cure}; if the weight is meant, leave it and know "
                 "it.",
             )
+        for terms in unsized(program):
+            if terms.factor >= _LEAST:
+                yield self._of_unsized(terms)
+
+    def _of_unsized(self, terms: Unsized) -> Finding:
+        latent = terms.latent
+        beta = "D" if terms.factor == 1.0 else f"{format_beta(terms.factor)} D"
+        counted = "with D the number of values in one datum"
+        if latent is not None:
+            kl = _reduced(latent, "latent dimensions")
+        else:
+            kl = "a mean over all latent dimensions"
+            beta += " / d"
+            counted += " and d that of latent dimensions"
+        return self.finding(
+            terms.node,
+            f"The reconstruction is a mean over all pixels, the KL term is {kl}: with the factors "
+            f"that stand there, the effective beta is {beta}, {counted}.",
+            f"For the ELBO, beta 1, multiply the reconstruction by {beta}; if the weight is meant, "
+            "leave it and know it.",
+        )
 
 
 def _reduced(scale: Scale, things: str) -> str:
