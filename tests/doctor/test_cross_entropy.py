@@ -47,6 +47,11 @@ def found(code):
         ("losses.binary_crossentropy(x, layers.Dense(4, activation=x)(image))", None, False),
         ("model.compile('adam', 'binary_crossentropy')", "linear", False),
         ("model.compile(loss=losses.binary_crossentropy)", "linear", False),
+        (
+            "def f(t, p): return losses.binary_crossentropy(t, p)\nmodel.compile(loss=f)",
+            "linear",
+            False,
+        ),
         ("model.compile(loss=[BinaryCrossentropy(True)])", "linear", True),
         ("keras.Sequential([layers.Dense(1)]).compile(loss='bce')", "linear", False),
         ("keras.Sequential(x).compile(loss='bce')", None, False),

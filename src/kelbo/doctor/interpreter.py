@@ -787,14 +787,15 @@ class _Interpreter:
     def compile(self, model: Value, arguments: Arguments, node: ast.Call) -> None:
         """Follow the functions that Keras is told to compute with the outputs of a model."""
         outputs = model.outputs if isinstance(model, Instance) else None
-        shape = outputs.shape if isinstance(outputs, Tensor) else None
+        known = outputs if isinstance(outputs, Tensor) else self.tensors.fresh(None)
         kinds = (
             ("loss", arguments.get(1, "loss")),
             ("metric", arguments.get(2, "metrics")),
         )
         for kind, value in kinds:
             for function in _functions(value):
-                target, output = self.tensors.fresh(shape), self.tensors.fresh(shape)
+                target = self.tensors.fresh(known.shape)
+                output = self.tensors.outputs_of(known, symbolic=False)
                 self.run_step(kind, function, Arguments((target, output)), node)
 
     def call_library(self, function: Known, arguments: Arguments, node: ast.Call) -> Value:
