@@ -5,7 +5,9 @@ with the environment variables that choose the Keras. A job is the path of a scr
 "trains", or the exception.
 """
 
+import functools
 import json
+import os
 import re
 import runpy
 import sys
@@ -21,8 +23,32 @@ def run(path):
     return "trains"
 
 
+def do_not_optimise():
+    """Let TensorFlow run graphs as they are: each runs a few times, and is optimised for longer."""
+    import tensorflow as tf
+
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+
+def do_not_compile():
+    """Let Keras 3 on TensorFlow train without XLA, for the same reason."""
+    import keras
+
+    compile_model = keras.Model.compile
+
+    @functools.wraps(compile_model)
+    def compile_plainly(self, *arguments, **options):
+        return compile_model(self, *arguments, **{"jit_compile": False, **options})
+
+    keras.Model.compile = compile_plainly
+
+
 def main(jobs, results, mode):
     warnings.simplefilter("ignore")
+    if mode == "eager" and os.environ["KERAS_BACKEND"] == "tensorflow":
+        do_not_optimise()
+        if "TF_USE_LEGACY_KERAS" not in os.environ:
+            do_not_compile()
     if mode == "graph":
         from tensorflow.python.framework.ops import disable_eager_execution
 

@@ -14,8 +14,11 @@ from kelbo.doctor import all_rules, examine, load
 from tests.doctor.fixtures import ENVIRONMENTS, FIXTURES
 
 ROOT = Path(__file__).parents[2]
-# Scripts for one process, so that two processes have equal work.
-BATCH = 40
+# Scripts for one process: most of its time it would import TensorFlow for fewer.
+BATCH = 64
+ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1"
+)
 CLAIMS = [(fixture, where) for fixture in FIXTURES for where in fixture.claims]
 
 
@@ -48,7 +51,7 @@ def outcomes(tmp_path_factory):
         finished = subprocess.run(
             [sys.executable, "-m", "tests.doctor.run_fixtures", jobs, results, mode],
             cwd=ROOT,
-            env={**inherited, "KERAS_BACKEND": backend, **legacy},
+            env={**inherited, "KERAS_BACKEND": backend, **legacy, **ONE_THREAD},
             capture_output=True,
             text=True,
         )
@@ -59,6 +62,7 @@ def outcomes(tmp_path_factory):
     for environment in ENVIRONMENTS:
         paths = [str(fixture.path) for fixture, where in CLAIMS if where == environment]
         batches += [(environment, paths[k : k + BATCH]) for k in range(0, len(paths), BATCH)]
+    batches.sort(key=lambda batch: len(batch[1]), reverse=True)
     with ThreadPoolExecutor(2) as pool:
         done = pool.map(lambda batch: run(batch[0], *batch[1]), enumerate(batches))
         return {key: what for found in done for key, what in found.items()}

@@ -52,6 +52,10 @@ _MOST_RUNS = 3
 _MOST_CALLS = 12
 _MOST_NESTING = 100
 
+# The statements that end a function or a turn of a loop, and the expressions that make tensors.
+_ENDS = (ast.Return, ast.Raise, ast.Continue, ast.Break)
+_COMPUTES = (ast.BinOp, ast.Call)
+
 # The methods that Keras calls in a training step, and what it passes.
 _STEPS = ("call", "train_step", "test_step", "compute_loss", "compute_metrics")
 
@@ -114,7 +118,7 @@ class _Interpreter:
         """Follow statements; False where they end the function or the loop."""
         for statement in statements:
             self.execute(statement)
-            if isinstance(statement, ast.Return | ast.Raise | ast.Continue | ast.Break):
+            if isinstance(statement, _ENDS):
                 return False
         return True
 
@@ -360,7 +364,7 @@ class _Interpreter:
         value = handler(node)
         self.nesting -= 1
         self.program.values[node] = value
-        if isinstance(value, Tensor) and isinstance(node, ast.BinOp | ast.Call):
+        if isinstance(value, Tensor) and isinstance(node, _COMPUTES):
             self.program.origins.setdefault(id(value), (value, node))
         return value
 

@@ -41,6 +41,7 @@ class Call:
         frame: the names around it.
         step: the training step that it is part of, if any.
         guarded: whether the script looks at versions, or catches ImportError, around it.
+        names: the names of the library functions, or the library classes, that are called.
     """
 
     node: ast.Call
@@ -50,13 +51,12 @@ class Call:
     frame: Frame
     step: Step | None
     guarded: bool
+    names: set[str] = field(init=False)
 
-    @cached_property
-    def names(self) -> set[str]:
-        """The names of the library functions, or the library classes, that are called."""
-        return known_names(self.function)
+    def __post_init__(self) -> None:
+        self.names = known_names(self.function)
 
-    @cached_property
+    @property
     def method(self) -> str | None:
         """The name behind the last dot, where a method of an object is called."""
         return self.node.func.attr if isinstance(self.node.func, ast.Attribute) else None

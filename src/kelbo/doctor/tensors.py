@@ -115,7 +115,6 @@ class Tensors:
 
     def compute(self, name: str, arguments: Arguments, given: Value) -> Value:
         """What a mathematical function of a library makes of its arguments."""
-        symbolic = is_symbolic(arguments.all)
         if library.is_cast(name):
             return given
         if isinstance(given, Tensor) and pixel_range(given) and library.rearranges(name):
@@ -138,7 +137,7 @@ class Tensors:
         if tensor is not None and library.flattens_the_batch(name):
             shape = (tensor.shape,) if tensor.shape is not None else None
             return Tensor(tensor.expression, shape, tensor.symbolic)
-        return self.fresh(None, symbolic=True) if symbolic else UNKNOWN
+        return self.fresh(None, symbolic=True) if is_symbolic(arguments.all) else UNKNOWN
 
     def reduce(self, how: str, arguments: Arguments, tensor: Tensor) -> Value:
         """The sum or the mean of a tensor over the axes that the arguments say."""
