@@ -53,7 +53,7 @@ def test_the_cause_is_told_once_in_each_file(tmp_path):
         text = " ".join(part.split())
         assert text.count("Keras 3 keeps metrics as objects") == text.count("See: ") == 1
         assert "self.add_metric reports squared. Make a keras.metrics.Mean" in text
-        assert re.search("(See: |  )kelbo recipes show 2-loss-layer --repair;", part)
+        assert re.search("(; |  )kelbo recipes show 2-loss-layer --repair;", part)
 
 
 def test_warnings_alone_and_no_finding_exit_0():
