@@ -9,7 +9,7 @@ import ast
 import copy
 import re
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import libcst as cst
@@ -248,12 +248,24 @@ def indented(code: str) -> str:
     return textwrap.indent(code, "    ")
 
 
-def keyword(call: cst.Call, *names: str) -> cst.Arg | None:
-    """The argument of a call that has one of these names."""
-    for argument in call.args:
-        if argument.keyword is not None and argument.keyword.value in names:
-            return argument
-    return None
+def argument_node(call: cst.Call, position: int | None, *names: str) -> cst.Arg:
+    """The argument of a call at a position or of a name."""
+    for place, given in enumerate(call.args):
+        if given.keyword.value in names if given.keyword is not None else place == position:
+            return given
+    raise LookupError(names)
+
+
+def renamed(call: cst.Call, names: Mapping[str, str]) -> cst.Call:
+    """A call whose arguments have other names."""
+    return call.with_changes(
+        args=[
+            given.with_changes(keyword=cst.Name(names[given.keyword.value]))
+            if given.keyword is not None and given.keyword.value in names
+            else given
+            for given in call.args
+        ]
+    )
 
 
 def without(call: cst.Call, position: int | None, *names: str) -> cst.Call:

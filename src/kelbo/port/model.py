@@ -11,7 +11,7 @@ from kelbo.doctor.objective import balances
 from kelbo.doctor.program import Call
 from kelbo.doctor.values import Constant, Instance, Items, Known, Tensor, Value
 from kelbo.doctor.words import dotted, in_words
-from kelbo.port.edits import Code, Unportable, code_of, indented, without
+from kelbo.port.edits import Code, Unportable, argument_node, code_of, indented, without
 from kelbo.port.formula import formula
 from kelbo.port.sampling import REGISTERED
 from kelbo.port.script import Script, argument, model_of, same
@@ -282,14 +282,6 @@ class Model:
 def alone(value: Value | None) -> Value | None:
     """What a list of one thing holds."""
     return value.items[0] if isinstance(value, Items) and len(value.items) == 1 else value
-
-
-def argument_node(call: cst.Call, position: int, *names: str) -> cst.Arg:
-    """The argument of a call at a position or of a name."""
-    for place, given in enumerate(call.args):
-        if given.keyword.value in names if given.keyword is not None else place == position:
-            return given
-    raise LookupError(names)
 
 
 def _weight_in_words(script: Script) -> list[str]:

@@ -8,9 +8,13 @@ from kelbo.port.added_loss import port_added_losses
 from kelbo.port.formula import Formula
 from kelbo.port.loss_closure import port_closures
 from kelbo.port.loss_layer import port_loss_layers
+from kelbo.port.optimizers import respell_optimizers
+from kelbo.port.options import respell_options
 from kelbo.port.sampling import port_sampling
 from kelbo.port.script import Left, Script
 from kelbo.port.spelling import port_imports, respell
+from kelbo.port.training import respell_training
+from kelbo.port.weights import rename_weights
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,10 @@ def port(source: Source) -> Ported:
         reason = "the script looks at which Keras there is, and is left as it was."
         return Ported(source.text, False, (Left(guarded, reason),))
     respell(script)
+    respell_options(script)
+    respell_optimizers(script)
+    respell_training(script)
+    rename_weights(script)
     port_sampling(script)
     port_added_losses(script)
     port_loss_layers(script)

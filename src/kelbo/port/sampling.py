@@ -15,7 +15,7 @@ from kelbo.port.edits import (
     apart,
     code_of,
     indented,
-    keyword,
+    renamed,
     statements,
     with_argument,
     without,
@@ -85,9 +85,7 @@ def _draw_from_generator(script: Script, call: Call) -> str:
 
     def change(node: cst.BaseExpression) -> cst.BaseExpression:
         drawn = without(cst.ensure_type(node, cst.Call), 4, "seed", "name")
-        if (deviation := keyword(drawn, "std")) is not None:
-            drawn = drawn.with_deep_changes(deviation, keyword=cst.Name("stddev"))
-        return with_argument(drawn, "seed=self.seed_generator")
+        return with_argument(renamed(drawn, {"std": "stddev"}), "seed=self.seed_generator")
 
     if not name.startswith("keras.random.") or not any(
         k.arg == "seed" and script.code(k.value).startswith("self.") for k in call.node.keywords
