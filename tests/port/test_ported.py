@@ -181,7 +181,7 @@ def test_a_sum_begins_in_compute_loss_as_in_the_script(start):
     [
         ("0.0", "weight = 7.0", "weight is a part of the loss and changes later"),
         ("keras.layers.Flatten()(mu)", "", "how loss begins"),
-        ("0.0", "print(loss)", "used elsewhere"),
+        ("0.0", "print(loss)", "loss is a part of the loss and used in line 12, too"),
     ],
 )
 def test_a_loss_that_would_be_another_is_left(start, later, reason):

@@ -92,10 +92,10 @@ def port(
             f"See: kelbo doctor --explain {finding.rule.code}",
             style="yellow",
         )
-    whole = not (ported.left or ported.errors)
-    # What is not whole does not run.
-    equal = not check or not whole or _check(ported, script, chosen)
-    if not (whole and equal):
+    if check and ported.left:
+        say("There is no check where something is left.")
+    equal = not check or bool(ported.left) or _check(ported, script, chosen)
+    if ported.left or ported.errors or not equal:
         raise typer.Exit(1)
 
 

@@ -40,7 +40,7 @@ class Model:
         self.input = alone(instance.inputs)
         if not isinstance(self.input, Tensor):
             raise Unportable(made, "it has more than one input.")
-        given = argument(made, 1, "outputs")
+        given = argument(made, 1, "outputs", "output")
         if isinstance(given, ast.List) and len(given.elts) == 1:
             output = output or given.elts[0]
         output = output or given
@@ -57,6 +57,7 @@ class Model:
         self.handed: dict[str, Value] = {}
         self.trackers: list[tuple[str, str]] = []
         self.stored = ""
+        self.measured: list[str] = []
         self.methods: list[Code] = []
 
     @property
@@ -200,6 +201,8 @@ class Model:
                 )
         for call in self.script.calls_in(self.script.source.tree):
             weighed = [k.arg for k in call.node.keywords if k.arg in _WEIGHTS]
+            if call.method == "compile" and len(call.node.args) > 3:
+                weighed.append("loss_weights")
             if weighed and self.instance in call.owners:
                 raise Unportable(
                     call.node,
@@ -228,11 +231,14 @@ class Model:
                 + indented("super().__init__(inputs, outputs, name=name, **kwargs)\n")
                 + indented("".join(made))
             )
-        if self.stored:
+        kept = {"loss": self.stored, "metrics": "vae_metrics" if self.measured else ""}
+        kept = {word: attribute for word, attribute in kept.items() if attribute}
+        if kept:
+            words = "".join(f"{word}=None, " for word in kept)
             parts.append(
-                'def compile(self, optimizer="rmsprop", loss=None, **kwargs):\n'
+                f'def compile(self, optimizer="rmsprop", {words}**kwargs):\n'
                 + indented("super().compile(optimizer=optimizer, **kwargs)\n")
-                + indented(f"self.{self.stored} = loss\n")
+                + indented("".join(f"self.{name} = {word}\n" for word, name in kept.items()))
             )
         parts += [method().strip("\n") + "\n" for method in self.methods]
         first = [f"# {line}\n" for line in _weight_in_words(self.script)]
@@ -258,7 +264,9 @@ class Model:
 
     @property
     def _has_metrics(self) -> bool:
-        return any(call.arguments.get(2, "metrics") is not None for call in self.compilations)
+        return not self.measured and any(
+            call.arguments.get(2, "metrics") is not None for call in self.compilations
+        )
 
     def compile_without_loss(self) -> None:
         """The loss is no longer compile's."""

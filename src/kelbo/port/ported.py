@@ -15,6 +15,7 @@ from kelbo.port.script import Left, Script
 from kelbo.port.spelling import port_imports, respell
 from kelbo.port.training import respell_training
 from kelbo.port.weights import rename_weights
+from kelbo.port.wrapping import wrapped
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def port(source: Source) -> Ported:
     port_added_losses(script)
     port_loss_layers(script)
     port_closures(script)
-    text = port_imports(source.text, script.edits.apply())
+    text = wrapped(source.text, port_imports(source.text, script.edits.apply()))
     formula = script.formulas[0] if len(script.formulas) == 1 else None
     left = tuple(sorted(script.left, key=lambda one: one.line))
     found = read_script(source.path, text.encode())
