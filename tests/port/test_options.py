@@ -32,6 +32,11 @@ def ported(code):
             "i = keras.Input((2,))\nm = keras.Model(i, i)\nops.convert_to_numpy(m(x))",
         ),
         ("x.numpy()", "x.numpy()"),
+        (
+            "i = keras.Input((2,))\ni.get_shape().as_list()\ni.get_shape()[1]",
+            "i = keras.Input((2,))\nlist(i.shape)\ni.shape[1]",
+        ),
+        ("i = keras.Input((2,))\ni.shape.as_list()", "i = keras.Input((2,))\nlist(i.shape)"),
     ],
 )
 def test_names_of_today(before, after):

@@ -24,6 +24,12 @@ def test_a_checkpoint_of_weights_is_such_a_file():
     assert ported(whole) == whole
 
 
+def test_a_long_ending_is_one_too():
+    assert ported("model.save_weights('{epoch}.hdf5')\n") == (
+        "model.save_weights('{epoch}.weights.h5')\n"
+    )
+
+
 @pytest.mark.parametrize("path", ["name", '"a"', '"a.tf"', 'os.path.join(folder, "a")'])
 def test_a_name_that_ends_otherwise_is_left(path):
     lines = f'name = "a"\nmodel.save_weights({path})\n'

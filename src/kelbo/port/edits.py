@@ -155,7 +155,8 @@ class _Changing(cst.CSTTransformer):
             updated = change(updated)
         found: list[Statement] = [updated]
         if place in edits.moved:
-            edits.moved[place] = code_of(updated).strip("\n")
+            lines = [line for line in updated.leading_lines if line.comment is not None]
+            edits.moved[place] = code_of(updated.with_changes(leading_lines=lines)).strip("\n")
             found = []
         elif place in edits.removed:
             edits.removed[place] = _comments_of(updated)

@@ -5,7 +5,7 @@ import ast
 import libcst as cst
 
 from kelbo.doctor.program import Call
-from kelbo.doctor.values import Instance, is_model_name, options
+from kelbo.doctor.values import Instance, is_model_name, is_symbolic, options
 from kelbo.port.edits import code_of, renamed, without
 from kelbo.port.script import Script, argument
 
@@ -44,6 +44,10 @@ def respell_options(script: Script) -> None:
             )
         if call.method == "numpy" and _is_of_a_model(script, call.node):
             script.edits.change(call.node, lambda node: _as_array(script, node))
+        if call.method == "get_shape" and any(is_symbolic(owner) for owner in call.owners):
+            script.edits.change(call.node, _as_shape)
+        if call.method == "as_list" and _is_a_shape(script, call.node):
+            script.edits.change(call.node, _as_list)
 
 
 def _rename(script: Script, call: Call, names: dict[str, str]) -> None:
@@ -75,6 +79,29 @@ def _as_array(script: Script, node: cst.BaseExpression) -> cst.BaseExpression:
     """`model(x).numpy()` on any backend."""
     function = cst.ensure_type(cst.ensure_type(node, cst.Call).func, cst.Attribute)
     return cst.parse_expression(f"{script.ops}.convert_to_numpy({code_of(function.value)})")
+
+
+def _is_a_shape(script: Script, node: ast.Call) -> bool:
+    """Whether a method is called of the shape of a symbolic tensor."""
+    owner = node.func.value if isinstance(node.func, ast.Attribute) else None
+    shape = owner.func if isinstance(owner, ast.Call) else owner
+    return (
+        isinstance(shape, ast.Attribute)
+        and shape.attr in ("shape", "get_shape")
+        and is_symbolic(script.program.value(shape.value))
+    )
+
+
+def _as_shape(node: cst.BaseExpression) -> cst.BaseExpression:
+    """`x.get_shape()` is `x.shape`."""
+    function = cst.ensure_type(cst.ensure_type(node, cst.Call).func, cst.Attribute)
+    return function.with_changes(attr=cst.Name("shape"))
+
+
+def _as_list(node: cst.BaseExpression) -> cst.BaseExpression:
+    """`x.shape.as_list()` is `list(x.shape)`."""
+    function = cst.ensure_type(cst.ensure_type(node, cst.Call).func, cst.Attribute)
+    return cst.parse_expression(f"list({code_of(function.value)})")
 
 
 def _without_lists_of_one(node: cst.BaseExpression) -> cst.BaseExpression:

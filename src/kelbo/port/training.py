@@ -11,6 +11,8 @@ from kelbo.port.script import Script, argument, function_of
 # The order of arguments in Keras 2, up to where releases differ; in Keras 3 loss_weights stand
 # before metrics.
 _COMPILE = ("optimizer", "loss", "metrics", "loss_weights")
+# What made loss closures work in TensorFlow 2.0 to 2.3.
+_EAGERLY = "experimental_run_tf_function"
 _ORDERS = {
     "fit_generator": (
         "x", "steps_per_epoch", "epochs", "verbose", "callbacks", "validation_data",
@@ -37,8 +39,11 @@ def respell_training(script: Script) -> None:
     for call in script.calls_in(script.source.tree):
         if not call.owners or call.names:
             continue  # no method, or one of the script's own
-        if call.method == "compile" and len(call.node.args) > 2:
-            script.edits.change(call.node, lambda node: _named(node, 2, _COMPILE))
+        if call.method == "compile":
+            if len(call.node.args) > 2 or argument(call.node, None, _EAGERLY):
+                script.edits.change(
+                    call.node, lambda node: without(_named(node, 2, _COMPILE), None, _EAGERLY)
+                )
         elif call.method in _ORDERS:
             with script.attempt(call.node):
                 _fit(script, call.node, call.method)

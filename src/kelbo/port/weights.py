@@ -8,6 +8,7 @@ from kelbo.doctor.values import Constant
 from kelbo.port.script import Script, argument
 
 _ENDING = ".weights.h5"
+_BEFORE = (".h5", ".hdf5")
 _CHECKPOINT = "keras.callbacks.ModelCheckpoint"
 
 
@@ -28,8 +29,10 @@ def rename_weights(script: Script) -> None:
         name = library.text(script.program.value(path if end is None else end))
         if name is None or name.endswith(_ENDING):
             continue
-        if end is not None and name.endswith(".h5"):
-            script.edits.respell(end, script.code(end).replace(".h5", _ENDING))
+        if end is not None and name.endswith(_BEFORE):
+            *_, ending = (ending for ending in _BEFORE if name.endswith(ending))
+            head, _, quote = script.code(end).rpartition(ending)
+            script.edits.respell(end, f"{head}{_ENDING}{quote}")
         else:
             script.leave(path, f"Keras 3 saves weights only to a file named *{_ENDING}.")
 
