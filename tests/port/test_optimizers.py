@@ -61,6 +61,11 @@ def test_what_no_schedule_says_is_left(code, head, reason):
     assert [reason in one.reason for one in left] == [True] * bool(reason)
 
 
+def test_an_optimizer_of_a_wildcard():
+    head = "from keras.layers import *\nfrom keras.optimizers import *\n"
+    assert ported("Adam(lr=0.1)", head) == ("Adam(learning_rate=0.1)", ())
+
+
 def test_an_optimizer_of_tensorflow_1_is_left():
     made, left = ported("tf.train.AdamOptimizer(rate)", "import tensorflow as tf\nrate = 1\n")
     assert made == "tf.train.AdamOptimizer(rate)"

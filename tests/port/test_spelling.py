@@ -41,6 +41,15 @@ HEAD = "import tensorflow as tf\nfrom tensorflow.keras import backend as K\n"
     ("before", "after"),
     [
         ("K.mean(x, axis=[1, 2])", "ops.mean(x, axis=(1, 2))"),
+        ("K.mean([x, x])", "ops.mean([x, x])"),
+        ("K.clip(x, min_value=-1, max_value=1)", "ops.clip(x, x_min=-1, x_max=1)"),
+        ("tf.reshape(tensor=x, shape=(2, 3))", "ops.reshape(x=x, newshape=(2, 3))"),
+        # Where no axis is given, today's functions take another one.
+        ("K.concatenate([x, x])", "ops.concatenate([x, x], axis=-1)"),
+        ("K.concatenate([x, x], axis=1)", "ops.concatenate([x, x], axis=1)"),
+        ("K.argmax(x)", "ops.argmax(x, axis=-1)"),
+        ("tf.gather(x, i)", "ops.take(x, i, axis=0)"),
+        ("tf.gather(x, i, axis=1)", "ops.take(x, i, axis=1)"),
         ("K.sum(x, keepdims=True)", "ops.sum(x, keepdims=True)"),
         ("tf.reduce_sum(tf.square(x), axis=-1)", "ops.sum(ops.square(x), axis=-1)"),
         ("tf.math.log(x)", "ops.log(x)"),
@@ -59,6 +68,12 @@ def test_names_in_what_a_layer_computes(before, after):
     assert ported(HEAD + body + before + "\n").endswith(
         f"class Own(keras.layers.Layer):\n    def call(self, x):\n        return {after}\n"
     )
+
+
+@pytest.mark.parametrize("call", ["K.repeat(x, 3)", "K.identity(x)", "K.relu(x, alpha=0.2)"])
+def test_another_function_of_the_same_name_is_no_port(call):
+    made = ported(f"{HEAD}y = {call}\n")
+    assert "# kelbo port: left as it was: " in made and made.endswith(f"y = {call}\n")
 
 
 def test_tensorflow_stays_where_data_are_made():

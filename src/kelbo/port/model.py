@@ -166,8 +166,10 @@ class Model:
         script.bound.add(name)
         self.settle_name()
         self.sort()
-        if RESERVED & {self.name, *self.others}:
-            raise Unportable(self.made, "a tensor has the name of an argument of compute_loss.")
+        if clash := RESERVED & {self.name, *self.others}:
+            raise Unportable(
+                self.made, f"{min(clash)} has the name of an argument of compute_loss."
+            )
 
         def outputs(node: cst.BaseExpression) -> cst.BaseExpression:
             made = cst.ensure_type(node, cst.Call).with_changes(func=cst.Name(name))

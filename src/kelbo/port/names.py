@@ -77,12 +77,11 @@ _SHORT = {
     "mse": "mean_squared_error",
     "msle": "mean_squared_logarithmic_error",
 }
-OPTIMIZERS = ("Adadelta", "Adagrad", "Adam", "Adamax", "Ftrl", "Nadam", "RMSprop", "SGD")
 # What these modules call no more by its short name.
 _MEMBERS = {
     "keras.losses": _SHORT,
     "keras.metrics": _SHORT,
-    "keras.optimizers": {name.lower(): name for name in OPTIMIZERS},
+    "keras.optimizers": {name.lower(): name for name in library.OPTIMIZERS},
 }
 # Modules whose members are elsewhere under their old names; those of `keras.engine` in `keras`.
 _NOT_ELSEWHERE = {"keras.experimental", "keras.wrappers.scikit_learn"}

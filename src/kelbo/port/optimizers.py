@@ -4,6 +4,7 @@ import ast
 
 import libcst as cst
 
+from kelbo.doctor import library
 from kelbo.doctor.program import Call
 from kelbo.doctor.values import Constant
 from kelbo.doctor.words import in_words
@@ -15,11 +16,11 @@ from kelbo.port.edits import (
     with_argument,
     without,
 )
-from kelbo.port.names import OPTIMIZERS, place
+from kelbo.port.names import place
 from kelbo.port.script import Script, argument
 
 # The learning rate where none is given.
-_RATES = {name: "0.001" for name in OPTIMIZERS} | {"SGD": "0.01"}
+_RATES = {name: "0.001" for name in library.OPTIMIZERS} | {"SGD": "0.01"}
 # Learning rate after t steps: rate / (1 + decay t).
 _SCHEDULE = "keras.optimizers.schedules.InverseTimeDecay({}, decay_steps=1, decay_rate={})"
 # These set the learning rate, and Keras sets none that follows a schedule.
@@ -35,7 +36,7 @@ def respell_optimizers(script: Script) -> None:
     for call in script.calls_in(script.source.tree):
         for name in call.names:
             module, _, kind = (place(name) or "").rpartition(".")
-            if module == "keras.optimizers" and kind in OPTIMIZERS:
+            if module == "keras.optimizers" and kind in library.OPTIMIZERS:
                 with script.attempt(call.node):
                     _respell_options(script, call, kind)
             elif name.startswith("tensorflow.train.") and name.endswith("Optimizer"):

@@ -1,5 +1,6 @@
 """From a script to the ported one."""
 
+import re
 from dataclasses import dataclass, field
 
 from kelbo.doctor import Finding, Severity, Skipped, Source, examine
@@ -16,6 +17,9 @@ from kelbo.port.spelling import port_imports, respell
 from kelbo.port.training import respell_training
 from kelbo.port.weights import rename_weights
 from kelbo.port.wrapping import wrapped
+
+# What one of the first two lines says of the file's encoding (PEP 263); it is written in UTF-8.
+_CODING = re.compile(r"\A(?P<before>(?:#.*\r?\n)?[ \t\f]*#.*?coding[:=][ \t]*)[-\w.]+")
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ def port(source: Source) -> Ported:
     port_loss_layers(script)
     port_closures(script)
     text = wrapped(source.text, port_imports(source.text, script.edits.apply()))
+    text = _CODING.sub(r"\g<before>utf-8", text) if text != source.text else text
     formula = script.formulas[0] if len(script.formulas) == 1 else None
     left = tuple(sorted(script.left, key=lambda one: one.line))
     found = read_script(source.path, text.encode())

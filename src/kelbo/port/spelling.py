@@ -10,7 +10,9 @@ from kelbo.doctor import library
 from kelbo.doctor.program import Call
 from kelbo.doctor.rules.backend_functions import STILL_THERE
 from kelbo.doctor.values import Known, is_symbolic, known_names
-from kelbo.port.edits import code_of, renamed, with_argument, with_arguments, without
+from kelbo.doctor.words import in_words
+from kelbo.port.edits import code_of
+from kelbo.port.functions import adapt_arguments, cross_entropy, flatten, unknown_arguments
 from kelbo.port.names import EAGER, place, today
 from kelbo.port.script import Script, assigned_names, imported_names
 
@@ -39,14 +41,17 @@ def respell(script: Script) -> None:
         inside = any(_meets_tensors(script, call) for call in calls.get(node, ()))
         settled = value.name == "tensorflow.random.set_seed"
         name = today(value.name, script.ops) if of_backend or inside or settled else None
-        if name is not None:
+        others = [word for call in calls.get(node, ()) for word in unknown_arguments(call, name)]
+        if others:
+            script.leave(node, f"{name} takes no {in_words(others)}.")
+        elif name is not None:
             script.edits.respell(node, name)
             for call in calls.get(node, ())[:1]:
-                _adapt_arguments(script, call, value.name, name)
+                adapt_arguments(script, call, value.name, name)
         elif value.name == "keras.backend.flatten" and node in calls:
-            _flatten(script, calls[node][0])
+            flatten(script, calls[node][0])
         elif value.name == "tensorflow.nn.sigmoid_cross_entropy_with_logits" and node in calls:
-            _cross_entropy(script, calls[node][0])
+            cross_entropy(script, calls[node][0])
         elif of_backend and value.name.rpartition(".")[2] not in STILL_THERE:
             script.leave(node, f"Keras 3 has no {script.code(node)}.")
         elif inside and value.name.startswith("tensorflow."):
@@ -82,62 +87,6 @@ def _with_attribute(name: str) -> Callable[[cst.BaseExpression], cst.BaseExpress
 def _meets_tensors(script: Script, call: Call) -> bool:
     """Whether a function computes with what a model does: in a step, or with symbolic tensors."""
     return call.step is not None or is_symbolic(call.arguments.all) or is_symbolic(call.result)
-
-
-def _adapt_arguments(script: Script, call: Call, before: str, name: str) -> None:
-    """Make what a function is given fit its name of today."""
-    last = name.rpartition(".")[2]
-    if before == "keras.backend.int_shape":
-        script.edits.change(
-            call.node,
-            lambda node: cst.Attribute(
-                cst.ensure_type(node, cst.Call).args[0].value, cst.Name("shape")
-            ),
-        )
-        return
-
-    def change(node: cst.BaseExpression) -> cst.BaseExpression:
-        made = cst.ensure_type(node, cst.Call)
-        arguments = [_with_axes(a, last) for a in renamed(made, _RENAMED).args]
-        return with_arguments(made, arguments) if arguments else made
-
-    script.edits.change(call.node, change)
-
-
-_RENAMED = {
-    "keep_dims": "keepdims",
-    "reduction_indices": "axis",
-    "std": "stddev",
-    "input_tensor": "x",
-}
-
-
-def _with_axes(argument: cst.Arg, function: str) -> cst.Arg:
-    is_axis = argument.keyword is None or argument.keyword.value == "axis"
-    if is_axis and isinstance(argument.value, cst.List) and function in ("mean", "sum", "max"):
-        # A list of axes is not taken by every backend.
-        code = code_of(cst.Tuple(argument.value.elements))
-        argument = argument.with_changes(value=cst.parse_expression(code))
-    return argument
-
-
-def _flatten(script: Script, call: Call) -> None:
-    script.edits.respell(call.node.func, f"{script.ops}.reshape")
-    script.edits.change(
-        call.node, lambda node: with_argument(cst.ensure_type(node, cst.Call), "(-1,)")
-    )
-
-
-def _cross_entropy(script: Script, call: Call) -> None:
-    """TensorFlow's cross-entropy with logits is one of Keras's options."""
-    script.edits.respell(call.node.func, f"{script.ops}.binary_crossentropy")
-
-    def change(node: cst.BaseExpression) -> cst.BaseExpression:
-        made = cst.ensure_type(node, cst.Call)
-        made = renamed(without(made, None, "name"), {"labels": "target", "logits": "output"})
-        return with_argument(made, "from_logits=True")
-
-    script.edits.change(call.node, change)
 
 
 def port_imports(before: str, code: str) -> str:
