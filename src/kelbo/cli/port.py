@@ -72,7 +72,12 @@ def port(
     source = doctor.load(str(script))
     if isinstance(source, doctor.Skipped):
         raise DataError(f"{script} cannot be ported: {source.reason}")
-    ported = rewrite(source)
+    try:
+        ported = rewrite(source)
+    except RecursionError:
+        raise DataError(
+            f"{script} cannot be ported: its expressions are nested too deep."
+        ) from None
     for left in ported.left:
         say(f"{script}:{left.line}: left as it was: {left.reason}", style="yellow")
     if not ported.changed:
