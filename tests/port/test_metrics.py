@@ -50,6 +50,17 @@ def test_a_metric_beside_add_loss_gets_them_too():
     assert 'vae.compile("adam", metrics=[kl])' in result.text
 
 
+def test_a_metric_does_not_take_the_name_of_a_part_of_the_loss():
+    lines = (
+        "    kl = K.mean(mu**2)\n    vae.add_loss(kl)\n    vae.compile('adam', 'mse', [of_kl])\n"
+    )
+    script = f"{HEAD}of_kl = kl\ndef build():\n{lines}build()\n"
+    lines = port(read_script("script.py", script.encode())).text.splitlines()
+    used = next(n for n, line in enumerate(lines) if "self.kl_tracker.update_state" in line)
+    assert lines[used - 1].strip() == "(kl,) = self.vae_metrics"
+    assert lines[used + 1].strip() == "kl = ops.mean(mu**2)"
+
+
 @pytest.mark.parametrize("metrics", ['["mse", kl]', "[lambda x, y: kl(x, y)]", "kl"])
 def test_others_are_left_and_named(metrics):
     script = f'{HEAD}{ADDED}vae.compile("adam", "mse", {metrics})\n'

@@ -49,7 +49,7 @@ def _port_added(script: Script, model: Model, calls: list[Call]) -> None:
         used.need(metric_of(call))
         used.codes.append(metric_of(call))
         lines.append(track(script, model, call))
-    lines += measure(script, model, *pass_on(script, model, metric_reads(script, model)))
+    measured = measure(script, model, *pass_on(script, model, metric_reads(script, model)))
     compiled = _compiled_loss(script, model)
     parts = [one_number(script, expression, used.code(expression)) for expression in losses]
     used.finish({*calls, *metrics})
@@ -63,7 +63,7 @@ def _port_added(script: Script, model: Model, calls: list[Call]) -> None:
         parts.insert(0, lambda: "reconstruction_loss")
     lines.append(last_line(model, parts, comments))
     place = script.statement(model.made)
-    model.write([*used.lines, *lines], place, used.only_here)
+    model.write([*measured, *used.lines, *lines], place, used.only_here)
 
 
 def _compiled_loss(script: Script, model: Model) -> Code | None:

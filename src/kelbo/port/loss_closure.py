@@ -59,7 +59,7 @@ def _port_closure(script: Script, call: Call) -> None:
         used.finish({call})
         model.compile_without_loss()
         lines = [lambda: f"return {script.ops}.mean({code()}(y, {model.name})){model.regularized}"]
-        model.write([*used.lines, *metrics, *lines], script.statement(model.made), used.only_here)
+        model.write([*metrics, *used.lines, *lines], script.statement(model.made), used.only_here)
         return
     reads = [read for read in script.program.symbolic_reads if read.step.node is call.node]
     names, functions = pass_on(script, model, reads)

@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from kelbo.doctor.program import SymbolicRead
 from kelbo.doctor.words import in_words
 from kelbo.port.edits import Code, Unportable
-from kelbo.port.model import Model
+from kelbo.port.model import RESERVED, Model
 from kelbo.port.script import Script, argument, function_of
 
 
@@ -52,6 +52,8 @@ def measure(
         if metric is not None
     ]
     model.measured = [name for name, _ in called]
+    if clash := {*model.measured} & {model.name, *model.others, *RESERVED}:
+        raise Unportable(call.node, f"{min(clash)} is a metric and a tensor of compute_loss.")
     model.trackers += [(f"{name}_tracker", name) for name in model.measured]
     unpacked = ", ".join(model.measured) if len(called) > 1 else f"({model.measured[0]},)"
     return [
