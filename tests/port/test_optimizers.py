@@ -45,6 +45,15 @@ def test_a_decay_is_a_schedule(before, rate, decay, others):
     assert SCHEDULE.format(rate, f"decay_rate={decay}") + others + ")" in made
 
 
+def test_the_schedule_is_the_decay_of_keras_2():
+    import keras
+
+    optimizer = eval(ported("keras.optimizers.SGD(lr=0.1, decay=0.5)")[0], {"keras": keras})
+    for step in (0, 1, 6):
+        optimizer.iterations.assign(step)
+        assert float(optimizer.learning_rate) == pytest.approx(0.1 / (1 + 0.5 * step))
+
+
 @pytest.mark.parametrize(
     ("code", "head", "reason"),
     [
