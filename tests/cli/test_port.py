@@ -64,6 +64,24 @@ def test_what_is_no_script_is_refused(tmp_path):
     assert missing.code == 1 and "missing.py" in missing.err
 
 
+def test_what_is_nested_too_deep_is_refused(tmp_path):
+    path = tmp_path / "deep.py"
+    path.write_text(f"from keras import backend as K\nx = K.mean({' + '.join('1' * 600)})\n")
+    assert "nested too deep" in kelbo("port", path).err
+
+
+def test_what_the_doctor_still_finds_does_not_keep_from_the_check(script):
+    script.write_text(script.read_text().replace("K.exp(log_var / 2)", "K.exp(log_var)"))
+    result = kelbo("port", script, "--check", "--backend", "tensorflow")
+    assert result.code == 1
+    assert "KLB204" in result.err and "They agree." in result.err
+
+
+def test_there_is_no_check_of_what_is_left(tmp_path):
+    result = kelbo("port", UNPORTABLE[0], "-o", tmp_path / "new.py", "--check")
+    assert result.code == 1 and "There is no check where something is left." in result.err
+
+
 def test_a_checked_script_agrees_with_the_original(script):
     result = kelbo("port", script, "--check", "--backend", "tensorflow")
     assert result.code == 0, result.err

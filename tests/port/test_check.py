@@ -1,6 +1,7 @@
 import pytest
 
 from kelbo.doctor import load
+from kelbo.doctor.source import read_script
 from kelbo.port import Checked, check, port
 from tests.port.fixtures import BOOKS
 
@@ -12,6 +13,19 @@ def test_a_changed_weight_is_seen(tmp_path):
     found = check(wrong, tmp_path, FOSTER.formula, "jax")
     assert not found.failure
     assert found.loss > found.expected and not found.equal
+
+
+def test_regularizers_count_in_both(tmp_path):
+    dense = 'Dense(self.z_dim, name="mu")'
+    script = next(path for path in BOOKS if path.stem == "foster").read_text()
+    assert dense in script
+    script = script.replace(dense, 'Dense(self.z_dim, name="mu", kernel_regularizer="l2")')
+    ported = port(read_script("foster.py", script.encode()))
+    found = check(ported.text, tmp_path, ported.formula, "jax")
+    assert found.equal and found.expected is not None
+    without = ported.text.replace(" + sum(self.losses)", "")
+    assert without != ported.text
+    assert not check(without, tmp_path, ported.formula, "jax").equal
 
 
 def test_what_fails_is_named(tmp_path):

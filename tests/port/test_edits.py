@@ -35,6 +35,14 @@ def test_a_moved_statement_keeps_its_comment_and_its_changes():
     assert edits.apply() == f"x = 0\n\n\n{code}\n\nz = 2\n"
 
 
+def test_blank_lines_do_not_move():
+    text = "x = 0\n\n# above\n\ny = 1\nz = 2\n"
+    edits = Edits(text)
+    moved = edits.move(ast.parse(text).body[1])
+    assert edits.apply() == "x = 0\nz = 2\n"
+    assert moved() == "# above\ny = 1"
+
+
 def test_a_removed_statement_leaves_its_comments():
     text = "if x:\n    # above\n    y()  # beside\n    z()\n"
     edits = Edits(text)

@@ -110,6 +110,12 @@ def test_there_may_be_nothing_to_port(text):
     assert (result.text, result.changed, result.left) == (text, False, ())
 
 
+def test_the_ported_script_is_utf_8():
+    text = "# -*- coding: latin-1 -*-\nfrom keras import backend as K\nK.mean(x)  # é\n"
+    result = port(read_script("script.py", text.encode("latin-1")))
+    assert result.text == "# -*- coding: utf-8 -*-\nfrom keras import ops\nops.mean(x)  # é\n"
+
+
 def test_a_script_that_looks_at_versions_is_left_whole():
     text = "try:\n    from tensorflow import keras\nexcept ImportError:\n    import keras\n"
     result = port(read_script("script.py", text.encode()))
@@ -181,7 +187,7 @@ def test_a_sum_begins_in_compute_loss_as_in_the_script(start):
     [
         ("0.0", "weight = 7.0", "weight is a part of the loss and changes later"),
         ("keras.layers.Flatten()(mu)", "", "how loss begins"),
-        ("0.0", "print(loss)", "used elsewhere"),
+        ("0.0", "print(loss)", "loss is a part of the loss and used in line 12, too"),
     ],
 )
 def test_a_loss_that_would_be_another_is_left(start, later, reason):

@@ -23,7 +23,8 @@ def test_a_lambda_expression_becomes_a_layer():
     )
     assert 'z = Sampling(\n    name="z",\n)([mu, log_var])\n' in result.text
     assert "    def call(self, p):\n        return p[0] + ops.exp(p[1] / 2) * " in result.text
-    assert "keras.random.normal(ops.shape(p[0]), seed=self.seed_generator)" in result.text
+    drawn = "(\n            ops.shape(p[0]), seed=self.seed_generator\n        )\n"
+    assert f"* keras.random.normal{drawn}" in result.text
 
 
 def test_a_seed_stays_and_a_layer_with_a_start_keeps_it():
@@ -42,6 +43,14 @@ def test_a_seed_stays_and_a_layer_with_a_start_keeps_it():
     ) in result.text
     assert "keras.random.normal(ops.shape(inputs), seed=self.seed_generator)" in result.text
     assert '@keras.saving.register_keras_serializable(package="vae")\nclass Sampling' in result.text
+
+
+def test_an_argument_with_a_default_stays():
+    head = "def draw(p, scale=2.0):\n    return p + scale * K.random_normal(K.shape(p))\n\n\n"
+    result = ported(f"{head}z = keras.layers.Lambda(draw)(mu)\n")
+    assert not result.left and "    def call(self, p, scale=2.0):\n" in result.text
+    result = ported(f"{head}z = keras.layers.Lambda(draw, arguments={{'scale': 1.0}})(mu)\n")
+    assert "the Lambda's function has more than one argument" in result.left[0].reason
 
 
 def test_a_function_that_is_used_elsewhere_is_left():

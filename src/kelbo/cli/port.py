@@ -72,7 +72,12 @@ def port(
     source = doctor.load(str(script))
     if isinstance(source, doctor.Skipped):
         raise DataError(f"{script} cannot be ported: {source.reason}")
-    ported = rewrite(source)
+    try:
+        ported = rewrite(source)
+    except RecursionError:
+        raise DataError(
+            f"{script} cannot be ported: its expressions are nested too deep."
+        ) from None
     for left in ported.left:
         say(f"{script}:{left.line}: left as it was: {left.reason}", style="yellow")
     if not ported.changed:
@@ -92,10 +97,10 @@ def port(
             f"See: kelbo doctor --explain {finding.rule.code}",
             style="yellow",
         )
-    whole = not (ported.left or ported.errors)
-    # What is not whole does not run.
-    equal = not check or not whole or _check(ported, script, chosen)
-    if not (whole and equal):
+    if check and ported.left:
+        say("There is no check where something is left.")
+    equal = not check or bool(ported.left) or _check(ported, script, chosen)
+    if ported.left or ported.errors or not equal:
         raise typer.Exit(1)
 
 

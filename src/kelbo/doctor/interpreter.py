@@ -394,9 +394,7 @@ class _Interpreter:
             return _known(f"builtins.{name}")
         modules = self.module.stars
         if name[:1].isupper():
-            modules = [m for m in modules if m.endswith(("layers", "models"))] or modules
-            wanted = "models" if name in ("Model", "Sequential") else "layers"
-            modules = [m for m in modules if m.endswith(wanted)] or modules
+            modules = [m for m in modules if m.endswith(library.home(name))] or modules
         return _known(f"{modules[0]}.{name}") if len(modules) == 1 else UNKNOWN
 
     def read_outside(self, node: ast.expr, name: str) -> None:

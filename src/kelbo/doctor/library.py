@@ -107,6 +107,22 @@ _LOSSES = {
     "meanabsoluteerror": "absolute_error",
 }
 
+OPTIMIZERS = ("Adadelta", "Adagrad", "Adam", "Adamax", "Ftrl", "Nadam", "RMSprop", "SGD")
+# Classes that scripts import by `from keras.callbacks import *` and the like.
+_HOMES = {
+    "callbacks": {
+        "CSVLogger",
+        "Callback",
+        "EarlyStopping",
+        "LearningRateScheduler",
+        "ModelCheckpoint",
+        "ReduceLROnPlateau",
+        "TensorBoard",
+    },
+    "models": {"Model", "Sequential"},
+    "optimizers": set(OPTIMIZERS),
+}
+
 # Layers whose output has the shape of their input.
 _SAME_SHAPE = {
     "Activation",
@@ -154,6 +170,11 @@ def canonical(spelled: str) -> str:
             if spelled == prefix or spelled.startswith(f"{prefix}."):
                 return canonical(name + spelled[len(prefix) :])
     return spelled
+
+
+def home(name: str) -> str:
+    """The module of Keras that has a class: "layers" where it is none that is known better."""
+    return next((module for module, names in _HOMES.items() if name in names), "layers")
 
 
 def is_maths(name: str) -> bool:

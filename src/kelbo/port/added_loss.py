@@ -7,7 +7,9 @@ from kelbo.doctor.program import Call
 from kelbo.doctor.values import Function, Instance, Known, options
 from kelbo.port.edits import Code, Unportable
 from kelbo.port.lines import last_line, metric_of, one_number, track
+from kelbo.port.metrics import measure, metric_reads
 from kelbo.port.model import Model
+from kelbo.port.passing import pass_on
 from kelbo.port.script import Script, argument
 from kelbo.port.slice import Slice
 
@@ -47,6 +49,7 @@ def _port_added(script: Script, model: Model, calls: list[Call]) -> None:
         used.need(metric_of(call))
         used.codes.append(metric_of(call))
         lines.append(track(script, model, call))
+    measured = measure(script, model, *pass_on(script, model, metric_reads(script, model)))
     compiled = _compiled_loss(script, model)
     parts = [one_number(script, expression, used.code(expression)) for expression in losses]
     used.finish({*calls, *metrics})
@@ -60,7 +63,7 @@ def _port_added(script: Script, model: Model, calls: list[Call]) -> None:
         parts.insert(0, lambda: "reconstruction_loss")
     lines.append(last_line(model, parts, comments))
     place = script.statement(model.made)
-    model.write([*used.lines, *lines], place, used.only_here)
+    model.write([*measured, *used.lines, *lines], place, used.only_here)
 
 
 def _compiled_loss(script: Script, model: Model) -> Code | None:

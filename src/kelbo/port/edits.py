@@ -9,7 +9,7 @@ import ast
 import copy
 import re
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import libcst as cst
@@ -155,7 +155,8 @@ class _Changing(cst.CSTTransformer):
             updated = change(updated)
         found: list[Statement] = [updated]
         if place in edits.moved:
-            edits.moved[place] = code_of(updated).strip("\n")
+            lines = [line for line in updated.leading_lines if line.comment is not None]
+            edits.moved[place] = code_of(updated.with_changes(leading_lines=lines)).strip("\n")
             found = []
         elif place in edits.removed:
             edits.removed[place] = _comments_of(updated)
@@ -248,12 +249,24 @@ def indented(code: str) -> str:
     return textwrap.indent(code, "    ")
 
 
-def keyword(call: cst.Call, *names: str) -> cst.Arg | None:
-    """The argument of a call that has one of these names."""
-    for argument in call.args:
-        if argument.keyword is not None and argument.keyword.value in names:
-            return argument
-    return None
+def argument_node(call: cst.Call, position: int | None, *names: str) -> cst.Arg:
+    """The argument of a call at a position or of a name."""
+    for place, given in enumerate(call.args):
+        if given.keyword.value in names if given.keyword is not None else place == position:
+            return given
+    raise LookupError(names)
+
+
+def renamed(call: cst.Call, names: Mapping[str, str]) -> cst.Call:
+    """A call whose arguments have other names."""
+    return call.with_changes(
+        args=[
+            given.with_changes(keyword=cst.Name(names[given.keyword.value]))
+            if given.keyword is not None and given.keyword.value in names
+            else given
+            for given in call.args
+        ]
+    )
 
 
 def without(call: cst.Call, position: int | None, *names: str) -> cst.Call:

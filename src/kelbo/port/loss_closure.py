@@ -8,6 +8,7 @@ from kelbo.doctor.program import Call
 from kelbo.doctor.values import Instance, is_symbolic
 from kelbo.doctor.words import dotted
 from kelbo.port.edits import Unportable
+from kelbo.port.metrics import measure, metric_reads
 from kelbo.port.model import Model
 from kelbo.port.passing import pass_on
 from kelbo.port.script import Script, argument, function_of
@@ -46,8 +47,6 @@ def _port_closure(script: Script, call: Call) -> None:
     if isinstance(loss, ast.List) and len(loss.elts) == 1:
         script.edits.change(loss, _first)
         (loss,) = loss.elts
-    if any(read.step.kind == "metric" for read in script.program.symbolic_reads):
-        raise Unportable(call.node, "a metric reads tensors of the graph, too.")
     function = function_of(script.program.value(loss))
     if function is None:
         raise Unportable(call.node, "the loss that compile is given is no single function.")
@@ -56,21 +55,23 @@ def _port_closure(script: Script, call: Call) -> None:
         # A function that is made of the tensors is made anew, of this batch's values.
         used.need(loss)
         code = used.code(loss)
+        metrics = measure(script, model, *pass_on(script, model, metric_reads(script, model)))
         used.finish({call})
         model.compile_without_loss()
         lines = [lambda: f"return {script.ops}.mean({code()}(y, {model.name})){model.regularized}"]
-        model.write([*used.lines, *lines], script.statement(model.made), used.only_here)
+        model.write([*metrics, *used.lines, *lines], script.statement(model.made), used.only_here)
         return
     reads = [read for read in script.program.symbolic_reads if read.step.node is call.node]
-    names = pass_on(script, model, reads)
+    names, functions = pass_on(script, model, reads)
+    metrics = measure(script, model, names, functions)
     model.stored = "vae_loss"
-    given = "".join(f", {name}={name}" for name in names)
+    given = "".join(f", {name}={name}" for name in names if function.node in functions)
     lines = [
         lambda: (
             f"return {script.ops}.mean(self.vae_loss(y, {model.name}{given})){model.regularized}"
         )
     ]
-    model.write(lines, script.statement(model.made), False)
+    model.write([*metrics, *lines], script.statement(model.made), False)
 
 
 def _first(node: cst.BaseExpression) -> cst.BaseExpression:

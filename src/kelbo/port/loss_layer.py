@@ -7,6 +7,7 @@ from kelbo.doctor.values import Class, Function, Instance, options
 from kelbo.doctor.words import dotted
 from kelbo.port.edits import Code, Unportable
 from kelbo.port.lines import last_line, one_number, track
+from kelbo.port.metrics import measure, metric_reads
 from kelbo.port.model import Model, alone
 from kelbo.port.passing import pass_on
 from kelbo.port.script import Script, argument, model_of, same
@@ -64,7 +65,7 @@ def _port_loss_layer(
             handed.append("")
         else:
             handed.append(model.hand_over(element, value))
-    names = pass_on(script, model, reads, node)
+    names, functions = pass_on(script, model, [*reads, *metric_reads(script, model)], node)
     first, *rest = node.body
     if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
         first, *rest = rest
@@ -79,7 +80,7 @@ def _port_loss_layer(
     else:
         prelude = [lambda: f"{parameter} = [{', '.join(h or model.name for h in handed)}]"]
         body = [first, *rest]
-    lines = _loss_lines(script, model, body, adds)
+    lines = [*measure(script, model, names, functions), *_loss_lines(script, model, body, adds)]
     for other, value in written.body.items():
         if isinstance(value, Function) and value.node is not node:
             if isinstance(value.node, ast.FunctionDef) and other != "get_config":

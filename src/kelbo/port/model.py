@@ -11,7 +11,7 @@ from kelbo.doctor.objective import balances
 from kelbo.doctor.program import Call
 from kelbo.doctor.values import Constant, Instance, Items, Known, Tensor, Value
 from kelbo.doctor.words import dotted, in_words
-from kelbo.port.edits import Code, Unportable, code_of, indented, without
+from kelbo.port.edits import Code, Unportable, argument_node, code_of, indented, without
 from kelbo.port.formula import formula
 from kelbo.port.sampling import REGISTERED
 from kelbo.port.script import Script, argument, model_of, same
@@ -40,7 +40,7 @@ class Model:
         self.input = alone(instance.inputs)
         if not isinstance(self.input, Tensor):
             raise Unportable(made, "it has more than one input.")
-        given = argument(made, 1, "outputs")
+        given = argument(made, 1, "outputs", "output")
         if isinstance(given, ast.List) and len(given.elts) == 1:
             output = output or given.elts[0]
         output = output or given
@@ -57,6 +57,7 @@ class Model:
         self.handed: dict[str, Value] = {}
         self.trackers: list[tuple[str, str]] = []
         self.stored = ""
+        self.measured: list[str] = []
         self.methods: list[Code] = []
 
     @property
@@ -165,8 +166,10 @@ class Model:
         script.bound.add(name)
         self.settle_name()
         self.sort()
-        if RESERVED & {self.name, *self.others}:
-            raise Unportable(self.made, "a tensor has the name of an argument of compute_loss.")
+        if clash := RESERVED & {self.name, *self.others}:
+            raise Unportable(
+                self.made, f"{min(clash)} has the name of an argument of compute_loss."
+            )
 
         def outputs(node: cst.BaseExpression) -> cst.BaseExpression:
             made = cst.ensure_type(node, cst.Call).with_changes(func=cst.Name(name))
@@ -200,6 +203,8 @@ class Model:
                 )
         for call in self.script.calls_in(self.script.source.tree):
             weighed = [k.arg for k in call.node.keywords if k.arg in _WEIGHTS]
+            if call.method == "compile" and len(call.node.args) > 3:
+                weighed.append("loss_weights")
             if weighed and self.instance in call.owners:
                 raise Unportable(
                     call.node,
@@ -228,11 +233,14 @@ class Model:
                 + indented("super().__init__(inputs, outputs, name=name, **kwargs)\n")
                 + indented("".join(made))
             )
-        if self.stored:
+        kept = {"loss": self.stored, "metrics": "vae_metrics" if self.measured else ""}
+        kept = {word: attribute for word, attribute in kept.items() if attribute}
+        if kept:
+            words = "".join(f"{word}=None, " for word in kept)
             parts.append(
-                'def compile(self, optimizer="rmsprop", loss=None, **kwargs):\n'
+                f'def compile(self, optimizer="rmsprop", {words}**kwargs):\n'
                 + indented("super().compile(optimizer=optimizer, **kwargs)\n")
-                + indented(f"self.{self.stored} = loss\n")
+                + indented("".join(f"self.{name} = {word}\n" for word, name in kept.items()))
             )
         parts += [method().strip("\n") + "\n" for method in self.methods]
         first = [f"# {line}\n" for line in _weight_in_words(self.script)]
@@ -258,7 +266,9 @@ class Model:
 
     @property
     def _has_metrics(self) -> bool:
-        return any(call.arguments.get(2, "metrics") is not None for call in self.compilations)
+        return not self.measured and any(
+            call.arguments.get(2, "metrics") is not None for call in self.compilations
+        )
 
     def compile_without_loss(self) -> None:
         """The loss is no longer compile's."""
@@ -282,14 +292,6 @@ class Model:
 def alone(value: Value | None) -> Value | None:
     """What a list of one thing holds."""
     return value.items[0] if isinstance(value, Items) and len(value.items) == 1 else value
-
-
-def argument_node(call: cst.Call, position: int, *names: str) -> cst.Arg:
-    """The argument of a call at a position or of a name."""
-    for place, given in enumerate(call.args):
-        if given.keyword.value in names if given.keyword is not None else place == position:
-            return given
-    raise LookupError(names)
 
 
 def _weight_in_words(script: Script) -> list[str]:

@@ -1,7 +1,10 @@
-"""What the functions of `keras.backend` and of TensorFlow are called in Keras 3."""
+"""What things of Keras 2 and of TensorFlow are called in Keras 3, and where they are."""
+
+from collections.abc import Mapping
 
 from kelbo.doctor import library
 from kelbo.doctor.rules.backend_functions import SAME
+from kelbo.doctor.rules.keras_2_imports import GONE
 
 _OTHERS = {
     "add": "add",
@@ -60,8 +63,7 @@ def today(name: str, ops: str) -> str | None:
     return f"{ops}.{_OTHERS[last]}" if last in _OTHERS else None
 
 
-# keras.losses and keras.metrics have these no more under their short names.
-SHORT = {
+_SHORT = {
     "KLD": "kl_divergence",
     "MAE": "mean_absolute_error",
     "MAPE": "mean_absolute_percentage_error",
@@ -75,3 +77,56 @@ SHORT = {
     "mse": "mean_squared_error",
     "msle": "mean_squared_logarithmic_error",
 }
+# What these modules call no more by its short name.
+_MEMBERS = {
+    "keras.losses": _SHORT,
+    "keras.metrics": _SHORT,
+    "keras.optimizers": {name.lower(): name for name in library.OPTIMIZERS},
+}
+# Modules whose members are elsewhere under their old names; those of `keras.engine` in `keras`.
+_NOT_ELSEWHERE = {"keras.experimental", "keras.wrappers.scikit_learn"}
+_ELSEWHERE = {
+    "keras.engine": "keras",
+    "keras.optimizers.legacy": "keras.optimizers",
+    **{
+        module: place
+        for module, place in GONE.items()
+        if module.rpartition(".")[2].islower() and " " not in place and module not in _NOT_ELSEWHERE
+    },
+}
+# All that is in these modules of `keras`; the rest has `tensorflow.keras` alone.
+_PREPROCESSING = {
+    "keras.preprocessing.image": {
+        "array_to_img", "img_to_array", "load_img", "save_img", "smart_resize",
+    },
+    "keras.preprocessing.sequence": {"pad_sequences"},
+    "keras.preprocessing.text": set(),
+}  # fmt: skip
+
+
+def place(name: str) -> str | None:
+    """Where Keras 3 has something: `keras.layers.core.Dense` is `keras.layers.Dense`.
+
+    Args:
+        name: its canonical name in Keras 2.
+
+    Returns:
+        The name of today, as one of `tensorflow.keras` where `keras` does not have it; None where
+        neither does.
+    """
+    module, _, last = name.rpartition(".")
+    above = _prefix(name, _ELSEWHERE)
+    if above is not None and above != name:
+        return place(f"{_ELSEWHERE[above]}.{last}")
+    if above is not None or _prefix(name, GONE) is not None:
+        return None
+    if name == "keras.preprocessing.text" or last not in _PREPROCESSING.get(module, {last}):
+        return f"tensorflow.{name}"
+    return f"{module}.{_MEMBERS.get(module, {}).get(last, last)}" if module else name
+
+
+def _prefix(name: str, names: Mapping[str, str]) -> str | None:
+    """The one of some names that a name is, or is a part of."""
+    parts = name.split(".")
+    heads = (".".join(parts[:count]) for count in range(len(parts), 0, -1))
+    return next((head for head in heads if head in names), None)

@@ -13,7 +13,7 @@ from kelbo.port.script import Script, function_of
 
 def pass_on(
     script: Script, model: Model, reads: Sequence[SymbolicRead], but: ast.AST | None = None
-) -> list[str]:
+) -> tuple[list[str], set[ast.AST]]:
     """Make arguments of what the functions of a step read outside.
 
     Args:
@@ -23,7 +23,7 @@ def pass_on(
         but: the function that has it already.
 
     Returns:
-        The names of the new arguments.
+        The names of the new arguments, and the functions that have them.
     """
     names: list[str] = []
     seen: set[ast.AST] = set()
@@ -56,7 +56,7 @@ def pass_on(
     for node in calls.values():
         for name in names:
             script.edits.change(node, _adding_argument(f"{name}={name}"))
-    return names
+    return names, functions
 
 
 def _adding_argument(code: str) -> Callable[[cst.BaseExpression], cst.BaseExpression]:

@@ -1,5 +1,6 @@
 """From a script to the ported one."""
 
+import re
 from dataclasses import dataclass, field
 
 from kelbo.doctor import Finding, Severity, Skipped, Source, examine
@@ -8,9 +9,17 @@ from kelbo.port.added_loss import port_added_losses
 from kelbo.port.formula import Formula
 from kelbo.port.loss_closure import port_closures
 from kelbo.port.loss_layer import port_loss_layers
+from kelbo.port.optimizers import respell_optimizers
+from kelbo.port.options import respell_options
 from kelbo.port.sampling import port_sampling
 from kelbo.port.script import Left, Script
 from kelbo.port.spelling import port_imports, respell
+from kelbo.port.training import respell_training
+from kelbo.port.weights import rename_weights
+from kelbo.port.wrapping import wrapped
+
+# What one of the first two lines says of the file's encoding (PEP 263); it is written in UTF-8.
+_CODING = re.compile(r"\A(?P<before>(?:#.*\r?\n)?[ \t\f]*#.*?coding[:=][ \t]*)[-\w.]+")
 
 
 @dataclass(frozen=True)
@@ -43,11 +52,16 @@ def port(source: Source) -> Ported:
         reason = "the script looks at which Keras there is, and is left as it was."
         return Ported(source.text, False, (Left(guarded, reason),))
     respell(script)
+    respell_options(script)
+    respell_optimizers(script)
+    respell_training(script)
+    rename_weights(script)
     port_sampling(script)
     port_added_losses(script)
     port_loss_layers(script)
     port_closures(script)
-    text = port_imports(source.text, script.edits.apply())
+    text = wrapped(source.text, port_imports(source.text, script.edits.apply()))
+    text = _CODING.sub(r"\g<before>utf-8", text) if text != source.text else text
     formula = script.formulas[0] if len(script.formulas) == 1 else None
     left = tuple(sorted(script.left, key=lambda one: one.line))
     found = read_script(source.path, text.encode())

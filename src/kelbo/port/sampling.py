@@ -15,7 +15,7 @@ from kelbo.port.edits import (
     apart,
     code_of,
     indented,
-    keyword,
+    renamed,
     statements,
     with_argument,
     without,
@@ -85,9 +85,7 @@ def _draw_from_generator(script: Script, call: Call) -> str:
 
     def change(node: cst.BaseExpression) -> cst.BaseExpression:
         drawn = without(cst.ensure_type(node, cst.Call), 4, "seed", "name")
-        if (deviation := keyword(drawn, "std")) is not None:
-            drawn = drawn.with_deep_changes(deviation, keyword=cst.Name("stddev"))
-        return with_argument(drawn, "seed=self.seed_generator")
+        return with_argument(renamed(drawn, {"std": "stddev"}), "seed=self.seed_generator")
 
     if not name.startswith("keras.random.") or not any(
         k.arg == "seed" and script.code(k.value).startswith("self.") for k in call.node.keywords
@@ -104,7 +102,9 @@ def _lambda_becomes_layer(script: Script, call: Call, function: Function, number
             call.node,
             f"the Lambda takes {in_words(reads)} from outside; make it an input of a layer.",
         )
-    if len(function.parameters) != 1 or function.node.args.defaults:
+    optional = len(node.args.defaults)
+    configured = call.arguments.get(None, "arguments") is not None
+    if len(function.parameters) - optional != 1 or optional and configured:
         raise Unportable(call.node, "the Lambda's function has more than one argument.")
     name = script.free_name(*_NAMES) if not number else f"Sampling{number + 1}"
     seeds = [_draw_from_generator(script, noise) for noise in _noise(script, node)]
@@ -117,10 +117,10 @@ def _lambda_becomes_layer(script: Script, call: Call, function: Function, number
             return expression
 
         script.edits.change(node.body, keep)
-        (parameter,) = function.parameters
+        parameters = ast.unparse(node.args)
         script.edits.insert(
             script.top(call.node),
-            lambda: f"{head}    def call(self, {parameter}):\n        return {body['code']}\n",
+            lambda: f"{head}    def call(self, {parameters}):\n        return {body['code']}\n",
         )
         return name
     users = [

@@ -127,6 +127,21 @@ class Script:
         """The statement of the module that something is in."""
         return [outer for outer in (node, *self.above(node)) if isinstance(outer, ast.stmt)][-1]
 
+    def made(self, node: ast.expr | None) -> ast.expr | None:
+        """An expression; in the place of a name that is bound once, what it is bound to."""
+        if not isinstance(node, ast.Name):
+            return node
+        bound = [
+            other
+            for other in ast.walk(self.source.tree)
+            if isinstance(other, ast.Name)
+            and isinstance(other.ctx, ast.Store)
+            and other.id == node.id
+            and self.function_around(other) in (self.function_around(node), None)
+        ]
+        statement = self.parents[bound[0]] if len(bound) == 1 else None
+        return statement.value if isinstance(statement, ast.Assign) else node
+
     def code(self, node: ast.AST) -> str:
         """What the script says there."""
         return ast.get_source_segment(self.source.text, node) or ""

@@ -123,7 +123,10 @@ class Slice:
             for mention in self.script.mentions(name):
                 here = self.script.function_around(mention) is scope
                 if here and mention not in inside:
-                    raise Unportable(mention, f"{name} is a part of the loss and used elsewhere.")
+                    raise Unportable(
+                        mention,
+                        f"{name} is a part of the loss and used in line {mention.lineno}, too.",
+                    )
         if clash := RESERVED & self.outside:
             raise Unportable(
                 self.block[0], f"{min(clash)} has the name of an argument of compute_loss."

@@ -2,19 +2,19 @@
 
 import ast
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import libcst as cst
 
 from kelbo.doctor import library
 from kelbo.doctor.program import Call
 from kelbo.doctor.rules.backend_functions import STILL_THERE
-from kelbo.doctor.values import Known, is_model_name, is_symbolic
-from kelbo.port.edits import code_of, keyword, with_argument, with_arguments, without
-from kelbo.port.names import EAGER, SHORT, today
-from kelbo.port.script import Script, argument, assigned_names, imported_names
-
-_WITHOUT_SHORT = ("keras.losses", "keras.metrics")
+from kelbo.doctor.values import Known, is_symbolic, known_names
+from kelbo.doctor.words import in_words
+from kelbo.port.edits import code_of
+from kelbo.port.functions import adapt_arguments, cross_entropy, flatten, unknown_arguments
+from kelbo.port.names import EAGER, place, today
+from kelbo.port.script import Script, assigned_names, imported_names
 
 
 def respell(script: Script) -> None:
@@ -34,22 +34,24 @@ def respell(script: Script) -> None:
         if value.name == "keras" and isinstance(node, ast.Attribute):
             script.edits.respell(node, "keras")
             continue
-        module, _, last = value.name.rpartition(".")
-        if module in _WITHOUT_SHORT and last in SHORT and isinstance(node, ast.Attribute):
-            script.edits.change(node, _with_attribute(SHORT[last]))
+        if value.name.startswith("keras.") and place(value.name) != value.name:
+            _respell_place(script, node, value.name)
             continue
         of_backend = value.name.startswith("keras.backend.")
         inside = any(_meets_tensors(script, call) for call in calls.get(node, ()))
         settled = value.name == "tensorflow.random.set_seed"
         name = today(value.name, script.ops) if of_backend or inside or settled else None
-        if name is not None:
+        others = [word for call in calls.get(node, ()) for word in unknown_arguments(call, name)]
+        if others:
+            script.leave(node, f"{name} takes no {in_words(others)}.")
+        elif name is not None:
             script.edits.respell(node, name)
             for call in calls.get(node, ())[:1]:
-                _adapt_arguments(script, call, value.name, name)
+                adapt_arguments(script, call, value.name, name)
         elif value.name == "keras.backend.flatten" and node in calls:
-            _flatten(script, calls[node][0])
+            flatten(script, calls[node][0])
         elif value.name == "tensorflow.nn.sigmoid_cross_entropy_with_logits" and node in calls:
-            _cross_entropy(script, calls[node][0])
+            cross_entropy(script, calls[node][0])
         elif of_backend and value.name.rpartition(".")[2] not in STILL_THERE:
             script.leave(node, f"Keras 3 has no {script.code(node)}.")
         elif inside and value.name.startswith("tensorflow."):
@@ -58,8 +60,24 @@ def respell(script: Script) -> None:
         if call.names & EAGER:
             with script.attempt(call.node):
                 script.edits.remove(script.statement(call.node))
-    _respell_options(script)
-    _rename_weights(script)
+
+
+def _respell_place(script: Script, node: ast.Name | ast.Attribute, name: str) -> None:
+    """Take from where it is today what Keras 3 has elsewhere; imports are another matter."""
+    today = place(name)
+    if known_names(script.program.value(script.parents[node])):
+        return  # a module, of which the script takes something
+    if today is None:
+        script.leave(node, f"Keras 3 has no {script.code(node)}.")
+    elif isinstance(node, ast.Name):
+        return
+    elif today.rpartition(".")[0] == name.rpartition(".")[0]:
+        script.edits.change(node, _with_attribute(today.rpartition(".")[2]))
+    else:
+        root = next(inner for inner in ast.walk(node) if isinstance(inner, ast.Name))
+        reached = known_names(script.program.value(root)) == {"tensorflow"}
+        stays = reached and today.startswith("tensorflow.")
+        script.edits.respell(node, script.code(node) if stays else today)
 
 
 def _with_attribute(name: str) -> Callable[[cst.BaseExpression], cst.BaseExpression]:
@@ -69,139 +87,6 @@ def _with_attribute(name: str) -> Callable[[cst.BaseExpression], cst.BaseExpress
 def _meets_tensors(script: Script, call: Call) -> bool:
     """Whether a function computes with what a model does: in a step, or with symbolic tensors."""
     return call.step is not None or is_symbolic(call.arguments.all) or is_symbolic(call.result)
-
-
-def _adapt_arguments(script: Script, call: Call, before: str, name: str) -> None:
-    """Make what a function is given fit its name of today."""
-    last = name.rpartition(".")[2]
-    if before == "keras.backend.int_shape":
-        script.edits.change(
-            call.node,
-            lambda node: cst.Attribute(
-                cst.ensure_type(node, cst.Call).args[0].value, cst.Name("shape")
-            ),
-        )
-        return
-
-    def change(node: cst.BaseExpression) -> cst.BaseExpression:
-        made = cst.ensure_type(node, cst.Call)
-        arguments = [_renamed(a, last) for a in made.args]
-        return with_arguments(made, arguments) if arguments else made
-
-    script.edits.change(call.node, change)
-
-
-_RENAMED = {
-    "keep_dims": "keepdims",
-    "reduction_indices": "axis",
-    "std": "stddev",
-    "input_tensor": "x",
-}
-
-
-def _renamed(argument: cst.Arg, function: str) -> cst.Arg:
-    if argument.keyword is not None and argument.keyword.value in _RENAMED:
-        argument = argument.with_changes(keyword=cst.Name(_RENAMED[argument.keyword.value]))
-    is_axis = argument.keyword is None or argument.keyword.value == "axis"
-    if is_axis and isinstance(argument.value, cst.List) and function in ("mean", "sum", "max"):
-        # A list of axes is not taken by every backend.
-        code = code_of(cst.Tuple(argument.value.elements))
-        argument = argument.with_changes(value=cst.parse_expression(code))
-    return argument
-
-
-def _flatten(script: Script, call: Call) -> None:
-    script.edits.respell(call.node.func, f"{script.ops}.reshape")
-    script.edits.change(
-        call.node, lambda node: with_argument(cst.ensure_type(node, cst.Call), "(-1,)")
-    )
-
-
-def _cross_entropy(script: Script, call: Call) -> None:
-    """TensorFlow's cross-entropy with logits is one of Keras's options."""
-    script.edits.respell(call.node.func, f"{script.ops}.binary_crossentropy")
-
-    def change(node: cst.BaseExpression) -> cst.BaseExpression:
-        made = cst.ensure_type(node, cst.Call)
-        names = {"labels": "target", "logits": "output"}
-        arguments = [
-            a.with_changes(keyword=cst.Name(names[a.keyword.value]))
-            if a.keyword is not None and a.keyword.value in names
-            else a
-            for a in without(made, None, "name").args
-        ]
-        return with_argument(with_arguments(made, arguments), "from_logits=True")
-
-    script.edits.change(call.node, change)
-
-
-def _respell_options(script: Script) -> None:
-    """What Keras 3 calls an option of an optimizer or of a layer."""
-    for call in script.calls_in(script.source.tree):
-        for name in call.names:
-            if name.startswith("keras.optimizers.") and argument_of(call, "lr"):
-                _rename_keyword(script, call, "lr", "learning_rate")
-            spelled = getattr(call.function, "spelled", name)
-            if is_model_name(name) and not name.endswith("Sequential") and spelled != name:
-                script.edits.change(call.node, _without_lists_of_one)
-            if name == "keras.layers.LeakyReLU" and argument_of(call, "alpha"):
-                _rename_keyword(script, call, "alpha", "negative_slope")
-            if name.endswith(".Input") and argument_of(call, "tensor"):
-                script.leave(call.node, "an Input of Keras 3 holds no numbers.")
-        if call.method == "add_loss" and call.step is not None:
-            script.edits.change(
-                call.node, lambda node: without(cst.ensure_type(node, cst.Call), 1, "inputs")
-            )
-
-
-def _rename_weights(script: Script) -> None:
-    """Keras 3 saves weights to files that end in .weights.h5."""
-    files: dict[str, list[ast.expr]] = {}
-    for call in script.program.method_calls("save_weights", "load_weights"):
-        node = argument(call.node, 0, "filepath")
-        name = library.text(script.program.value(node)) if node is not None else None
-        if node is not None and name is not None and not name.endswith(".weights.h5"):
-            files.setdefault(name, []).append(node)
-    saved = {
-        node
-        for call in script.program.method_calls("save_weights")
-        if (node := argument(call.node, 0, "filepath")) is not None
-    }
-    for name, nodes in files.items():
-        if not saved & set(nodes):
-            continue  # a file of Keras 2, which Keras 3 still loads
-        for node in nodes:
-            if isinstance(node, ast.Constant) and name.endswith(".h5"):
-                script.edits.respell(node, script.code(node).replace(".h5", ".weights.h5"))
-            else:
-                script.leave(node, "Keras 3 saves weights only to a file named *.weights.h5.")
-
-
-def _without_lists_of_one(node: cst.BaseExpression) -> cst.BaseExpression:
-    """A model of [x] and [y] is called with lists in Keras 3; Keras 2 took one tensor for it."""
-    made = cst.ensure_type(node, cst.Call)
-    return made.with_changes(
-        args=[
-            given.with_changes(value=given.value.elements[0].value)
-            if isinstance(given.value, cst.List) and len(given.value.elements) == 1
-            else given
-            for given in made.args
-        ]
-    )
-
-
-def argument_of(call: Call, name: str) -> bool:
-    """Whether a call has an argument of a name."""
-    return any(keyword.arg == name for keyword in call.node.keywords)
-
-
-def _rename_keyword(script: Script, call: Call, before: str, after: str) -> None:
-    def change(node: cst.BaseExpression) -> cst.BaseExpression:
-        made = cst.ensure_type(node, cst.Call)
-        found = keyword(made, before)
-        return made if found is None else made.with_deep_changes(found, keyword=cst.Name(after))
-
-    script.edits.change(call.node, change)
 
 
 def port_imports(before: str, code: str) -> str:
@@ -219,8 +104,7 @@ def port_imports(before: str, code: str) -> str:
     )
     module = cst.parse_module(code).visit(imports)
     wanted = []
-    if "keras" in used - own - imports.bound:
-        wanted.append("import keras")
+    wanted += [f"import {m}" for m in ("keras", "tensorflow") if m in used - own - imports.bound]
     if imports.missing:
         wanted.append("from keras import ops")
     return module.visit(_Adding(wanted)).code if wanted else module.code
@@ -252,6 +136,7 @@ class _Imports(cst.CSTTransformer):
         (small,) = updated_node.body
         if _names_backend(small, self.used, self.before):
             return cst.RemoveFromParent()
+        kept: Sequence[cst.BaseSmallStatement]
         if isinstance(small, cst.Import):
             kept = self._import(small)
         elif isinstance(small, cst.ImportFrom):
@@ -262,7 +147,7 @@ class _Imports(cst.CSTTransformer):
         lines[1:] = [line.with_changes(leading_lines=[]) for line in lines[1:]]
         return cst.FlattenSentinel(lines) if len(lines) != 1 else lines[0]
 
-    def _import(self, node: cst.Import) -> list[cst.BaseSmallStatement]:
+    def _import(self, node: cst.Import) -> Sequence[cst.BaseSmallStatement]:
         kept = []
         for alias in node.names:
             module = code_of(alias.name)
@@ -277,32 +162,36 @@ class _Imports(cst.CSTTransformer):
             kept.append(alias)
         return _with_names(node, kept)
 
-    def _import_from(self, node: cst.ImportFrom) -> list[cst.BaseSmallStatement]:
+    def _import_from(self, node: cst.ImportFrom) -> Sequence[cst.BaseSmallStatement]:
         module = code_of(node.module) if node.module is not None else ""
         if node.relative or not _moves(module):
             if not isinstance(node.names, cst.ImportStar):
                 self.bound |= {_bound_by(alias) for alias in node.names}
             return [node]
-        target = library.canonical(module)
-        if target != module and target.startswith("keras"):
-            node = node.with_changes(module=cst.parse_expression(target))
+        keras = library.canonical(module)
         if isinstance(node.names, cst.ImportStar):
-            return [node]
-        aliases = [a for a in node.names if not self._is_gone(_bound_by(a), module)]
-        if target in _WITHOUT_SHORT:
-            aliases = [_in_full(alias) for alias in aliases]
-        if target == "keras" and aliases and "ops" in self.missing:
+            return [_of_module(node, keras) if keras.startswith("keras") else node]
+        found: dict[str, list[cst.ImportAlias]] = {}
+        for alias in node.names:
+            name = f"{keras}.{code_of(alias.name)}"
+            name = library.canonical(name)
+            today = place(name) if name.startswith("keras") else f"{module}.{code_of(alias.name)}"
+            if not self._is_gone(_bound_by(alias), module if today else ""):
+                target, _, last = (today or name).rpartition(".")
+                found.setdefault(target, []).append(_of_name(alias, last))
+        if "keras" in found and "ops" in self.missing:
             self.missing.discard("ops")
             comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
-            aliases[-1] = aliases[-1].with_changes(comma=comma)
-            aliases.append(cst.ImportAlias(cst.Name("ops")))
-        self.bound |= {_bound_by(alias) for alias in aliases}
-        if module != "tensorflow":
-            return _with_names(node, aliases)
-        # `from tensorflow import keras` is `import keras`.
-        own = [alias for alias in aliases if not _is(alias, "keras")]
-        moved = [_last(alias) for alias in aliases if _is(alias, "keras")]
-        return [*_with_names(node, own), *_with_names(cst.Import(moved), moved)]
+            found["keras"][-1] = found["keras"][-1].with_changes(comma=comma)
+            found["keras"].append(cst.ImportAlias(cst.Name("ops")))
+        self.bound |= {_bound_by(alias) for aliases in found.values() for alias in aliases}
+        return [
+            _of_names(_of_module(node, target), module, target, aliases)
+            if target
+            # `from tensorflow import keras` is `import keras`.
+            else cst.Import([*aliases[:-1], _last(aliases[-1])])
+            for target, aliases in found.items()
+        ]
 
 
 def _names_backend(small: cst.BaseSmallStatement, used: set[str], before: set[str]) -> bool:
@@ -317,30 +206,46 @@ def _bound_by(alias: cst.ImportAlias) -> str:
     return code_of(alias.asname.name if alias.asname else alias.name)
 
 
-def _is(alias: cst.ImportAlias, name: str) -> bool:
-    return code_of(alias.name) == name
-
-
-def _in_full(alias: cst.ImportAlias) -> cst.ImportAlias:
+def _of_name(alias: cst.ImportAlias, name: str) -> cst.ImportAlias:
     """`mse` is `mean_squared_error as mse`."""
-    full = SHORT.get(code_of(alias.name))
-    if full is None:
+    if code_of(alias.name) == name:
         return alias
-    name = alias.asname or cst.AsName(cst.Name(code_of(alias.name)))
-    return alias.with_changes(name=cst.Name(full), asname=name)
+    bound = alias.asname or cst.AsName(cst.Name(code_of(alias.name)))
+    return alias.with_changes(name=cst.Name(name), asname=bound)
+
+
+def _of_module(node: cst.ImportFrom, module: str) -> cst.ImportFrom:
+    """An import of the same names from another module."""
+    return node.with_changes(module=cst.parse_expression(module))
+
+
+def _of_names(
+    node: cst.ImportFrom, before: str, after: str, aliases: list[cst.ImportAlias]
+) -> cst.ImportFrom:
+    """An import of other names, whose lines stay aligned where the module has another name."""
+    if len(aliases) < len(node.names):  # type: ignore[arg-type]
+        aliases = [*aliases[:-1], _last(aliases[-1])]
+    places = [len(f"from {module} import (") for module in (before, after)]
+    return node.with_changes(names=[_indented(alias, *places) for alias in aliases])
+
+
+def _indented(alias: cst.ImportAlias, before: int, after: int) -> cst.ImportAlias:
+    """A name whose next line begins elsewhere, where it began behind so many characters."""
+    gap = getattr(alias.comma, "whitespace_after", None)
+    if not isinstance(gap, cst.ParenthesizedWhitespace) or len(gap.last_line.value) != before:
+        return alias
+    return alias.with_deep_changes(gap.last_line, value=" " * after)
 
 
 def _last(alias: cst.ImportAlias) -> cst.ImportAlias:
     return alias.with_changes(comma=cst.MaybeSentinel.DEFAULT)
 
 
-def _with_names(
-    node: cst.Import | cst.ImportFrom, aliases: list[cst.ImportAlias]
-) -> list[cst.BaseSmallStatement]:
+def _with_names(node: cst.Import, aliases: list[cst.ImportAlias]) -> list[cst.Import]:
     """An import of other names; nothing where there are none."""
     if not aliases:
         return []
-    if len(aliases) < len(list(node.names)):  # type: ignore[arg-type]
+    if len(aliases) < len(node.names):
         aliases = [*aliases[:-1], _last(aliases[-1])]
     return [node.with_changes(names=aliases)]
 

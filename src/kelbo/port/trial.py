@@ -64,17 +64,20 @@ def _losses(model: keras.Model, formula: Formula | None, train: Any) -> dict[str
     if None in shape:
         return {"failure": f"the model declares no sizes for its input, but {shape}."}
     random = np.random.default_rng(0)
-    data = random.random((_BATCH * _STEPS, *shape)).astype("float32")
-    batch = keras.ops.convert_to_tensor(data[:_BATCH])
+    size = model.input_shape[0] or _BATCH
+    data = random.random((size * _STEPS, *shape)).astype("float32")
+    batch = keras.ops.convert_to_tensor(data[:size])
     outputs = model(batch, training=False)
     loss = model.compute_loss(x=batch, y=batch, y_pred=outputs, training=False)
     numbers = keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
-    losses = [train(model, data, data, batch_size=_BATCH, verbose=0).history["loss"][-1]]
+    # Of regularizers, which the formula of the original does not know.
+    added = sum(float(keras.ops.convert_to_numpy(value)) for value in model.losses)
+    losses = [train(model, data, data, batch_size=size, verbose=0).history["loss"][-1]]
     if not np.all(np.isfinite(losses)):
         return {"failure": "the loss is no finite number after three steps."}
     return {
         "loss": float(keras.ops.convert_to_numpy(loss)),
-        "expected": None if formula is None else formula(data[:_BATCH], numbers),
+        "expected": None if formula is None else formula(data[:size], numbers) + added,
         "trained": [float(value) for value in losses],
     }
 

@@ -15,7 +15,7 @@ def test_what_is_said_to_be_there_is_there():
     for today in _TODAY.values():
         if today.startswith("keras."):
             thing = keras
-            for part in today.split(".")[1:]:
+            for part in today.split()[0].strip(",").split(".")[1:]:
                 thing = getattr(thing, part)
 
 

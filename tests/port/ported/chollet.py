@@ -24,7 +24,9 @@ class Sampling(keras.layers.Layer):
 
     def call(self, args):
         z_mean, z_log_var = args
-        epsilon = keras.random.normal(shape=(ops.shape(z_mean)[0], latent_dim), mean=0.0, stddev=1.0, seed=self.seed_generator)
+        epsilon = keras.random.normal(
+            shape=(ops.shape(z_mean)[0], latent_dim), mean=0.0, stddev=1.0, seed=self.seed_generator
+        )
         return z_mean + ops.exp(z_log_var / 2) * epsilon
 
 

@@ -11,14 +11,23 @@ from keras.optimizers import SGD
 class VAE(keras.Model):
     """A VAE whose outputs are all that its loss needs."""
 
-    def compile(self, optimizer="rmsprop", loss=None, **kwargs):
+    def __init__(self, inputs, outputs, name=None, **kwargs):
+        super().__init__(inputs, outputs, name=name, **kwargs)
+        self.vae_r_loss_tracker = keras.metrics.Mean(name="vae_r_loss")
+        self.vae_kl_loss_tracker = keras.metrics.Mean(name="vae_kl_loss")
+
+    def compile(self, optimizer="rmsprop", loss=None, metrics=None, **kwargs):
         super().compile(optimizer=optimizer, **kwargs)
         self.vae_loss = loss
+        self.vae_metrics = metrics
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **kwargs):
         # The effective beta is 0.0080, as before: the KL term counts 125 times less
         # than in the ELBO.
         model_output, mu, log_var = y_pred
+        vae_r_loss, vae_kl_loss = self.vae_metrics
+        self.vae_r_loss_tracker.update_state(vae_r_loss(y, model_output))
+        self.vae_kl_loss_tracker.update_state(vae_kl_loss(y, model_output, mu=mu, log_var=log_var))
         return ops.mean(self.vae_loss(y, model_output, mu=mu, log_var=log_var))
 
     def predict(self, *args, **kwargs):
@@ -49,7 +58,9 @@ class VariationalAutoencoder:
 
             def call(self, args):
                 mu, log_var = args
-                epsilon = keras.random.normal(shape=ops.shape(mu), mean=0.0, stddev=1.0, seed=self.seed_generator)
+                epsilon = keras.random.normal(
+                    shape=ops.shape(mu), mean=0.0, stddev=1.0, seed=self.seed_generator
+                )
                 return mu + ops.exp(log_var / 2) * epsilon
 
         encoder_output = Sampling(name="encoder_output")([self.mu, self.log_var])
@@ -83,7 +94,7 @@ class VariationalAutoencoder:
             return r_loss + kl_loss
 
         optimizer = SGD(learning_rate)
-        self.model.compile(optimizer=optimizer, loss=vae_loss)
+        self.model.compile(optimizer=optimizer, loss=vae_loss, metrics=[vae_r_loss, vae_kl_loss])
 
 
 images = np.random.RandomState(0).rand(8, 4, 4, 1).astype("float32")

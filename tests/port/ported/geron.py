@@ -16,7 +16,9 @@ class Sampling(keras.layers.Layer):
 
     def call(self, inputs):
         mean, log_var = inputs
-        return keras.random.normal(ops.shape(log_var), seed=self.seed_generator) * ops.exp(log_var / 2) + mean
+        return keras.random.normal(
+            ops.shape(log_var), seed=self.seed_generator
+        ) * ops.exp(log_var / 2) + mean
 
 
 inputs = keras.layers.Input(shape=[4, 4])

@@ -25,17 +25,15 @@ STILL_THERE = {
     "set_image_data_format",
     "standardize_dtype",
 }
-# What keras.ops has under the same name.
+# What keras.ops has under the same name; what is another function there is not among them.
 SAME = frozenset(
     """
-    abs all any arange argmax argmin batch_normalization binary_crossentropy cast
-    categorical_crossentropy clip concatenate cos ctc_decode cumprod cumsum dtype elu equal exp
-    expand_dims
-    eye greater greater_equal hard_sigmoid identity in_top_k less less_equal log logsumexp
-    max maximum mean min minimum ndim not_equal one_hot ones ones_like prod relu repeat
-    reshape round shape sigmoid sign sin softmax softplus softsign
-    sparse_categorical_crossentropy sqrt square squeeze stack std stop_gradient sum switch
-    tanh tile transpose var zeros zeros_like
+    abs all any arange argmax argmin binary_crossentropy cast categorical_crossentropy clip
+    concatenate cos cumprod cumsum dtype elu equal exp expand_dims eye greater greater_equal less
+    less_equal log logsumexp max maximum mean min minimum ndim not_equal one_hot ones ones_like
+    prod relu reshape round shape sigmoid sign sin softmax softplus softsign
+    sparse_categorical_crossentropy sqrt square squeeze stack std stop_gradient sum tanh tile
+    transpose var zeros zeros_like
     """.split()
 )
 # What a function is called today, where it has another name.
@@ -59,6 +57,13 @@ _TODAY = {
     "update": "the method assign of the variable",
     "learning_phase": "the argument training of call",
     "batch_flatten": "keras.ops.reshape",
+    "batch_normalization": "keras.ops.batch_normalization, with other arguments",
+    "ctc_decode": "keras.ops.ctc_decode, with other arguments",
+    "hard_sigmoid": "keras.ops.clip of 0.2 x + 0.5 (keras.ops.hard_sigmoid is x / 6 + 0.5)",
+    "identity": "the tensor itself (keras.ops.identity is a matrix)",
+    "in_top_k": "keras.ops.in_top_k, with the targets first",
+    "repeat": "keras.layers.RepeatVector (keras.ops.repeat is NumPy's)",
+    "switch": "keras.ops.where (keras.ops.switch is another function)",
     "l2_normalize": "keras.ops.normalize",
     "reverse": "keras.ops.flip",
     "repeat_elements": "keras.ops.repeat",

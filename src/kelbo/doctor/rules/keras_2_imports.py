@@ -9,7 +9,7 @@ from kelbo.doctor.values import Known, Value, options
 
 # What Keras 2 has and Keras 3 does not, under `keras` or under `tensorflow.keras`, and what there
 # is instead.
-_GONE = {
+GONE = {
     "keras.callbacks.experimental": "keras.callbacks",
     "keras.engine": "keras.layers and keras.models",
     "keras.estimator": "a model's fit",
@@ -92,7 +92,7 @@ class Keras2Imports(Rule):
                 gone = _gone(value.name)
                 if gone and (imports or value.name == gone):
                     spelled = value.spelled[: len(value.spelled) - len(value.name) + len(gone)]
-                    yield self._at(reading.node, spelled, _GONE[gone])
+                    yield self._at(reading.node, spelled, GONE[gone])
         for call in program.calls:
             for value in _of_this_keras(call.function, call.guarded):
                 if value.name.startswith(_LEGACY_OPTIMIZERS):
@@ -116,6 +116,6 @@ def _of_this_keras(value: Value, guarded: bool) -> Iterator[Known]:
 
 def _gone(name: str) -> str | None:
     """The entry of the table that a name is, or is a part of."""
-    while name.startswith("keras.") and name not in _GONE:
+    while name.startswith("keras.") and name not in GONE:
         name = name.rpartition(".")[0]
-    return name if name in _GONE else None
+    return name if name in GONE else None

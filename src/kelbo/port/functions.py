@@ -1,0 +1,117 @@
+"""What functions of `keras.backend` and of TensorFlow are given, as `keras.ops` takes it."""
+
+import libcst as cst
+
+from kelbo.doctor.program import Call
+from kelbo.port.edits import code_of, renamed, with_argument, with_arguments, without
+from kelbo.port.script import Script, argument
+
+_RENAMED = {
+    "input_tensor": "x",
+    "keep_dims": "keepdims",
+    "reduction_indices": "axis",
+    "std": "stddev",
+    "tensor": "x",
+}
+# Of one function of today alone.
+_RENAMED_OF = {
+    "clip": {
+        "clip_value_max": "x_max",
+        "clip_value_min": "x_min",
+        "max_value": "x_max",
+        "min_value": "x_min",
+        "t": "x",
+    },
+    "concatenate": {"tensors": "xs", "values": "xs"},
+    "one_hot": {"depth": "num_classes", "indices": "x"},
+    "reshape": {"shape": "newshape"},
+    "take": {"params": "x", "reference": "x"},
+    "transpose": {"a": "x", "pattern": "axes", "perm": "axes"},
+}
+# These had more arguments.
+_TAKEN = {"matmul": {"x1", "x2"}, "relu": {"x"}}
+# The axis where none is given, which is another one today; its position is 1 but for a gather.
+_AXES = {
+    "keras.backend.argmax": -1,
+    "keras.backend.argmin": -1,
+    "keras.backend.concatenate": -1,
+    "keras.backend.cumprod": 0,
+    "keras.backend.cumsum": 0,
+    "keras.backend.expand_dims": -1,
+    "keras.backend.gather": 0,
+    "tensorflow.argmax": 0,
+    "tensorflow.argmin": 0,
+    "tensorflow.cumsum": 0,
+    "tensorflow.gather": 0,
+    "tensorflow.math.argmax": 0,
+    "tensorflow.math.argmin": 0,
+    "tensorflow.math.cumsum": 0,
+}
+
+
+def unknown_arguments(call: Call, name: str | None) -> list[str]:
+    """The arguments of a call that the function of today does not take."""
+    taken = _TAKEN.get((name or "").rpartition(".")[2])
+    words = [keyword.arg for keyword in call.node.keywords if taken is not None]
+    return [word for word in words if word is not None and word not in (taken or ())]
+
+
+def adapt_arguments(script: Script, call: Call, before: str, name: str) -> None:
+    """Make what a function is given fit its name of today.
+
+    Args:
+        script: the script.
+        call: of the function.
+        before: its canonical name.
+        name: its name of today.
+    """
+    last = name.rpartition(".")[2]
+    if before == "keras.backend.int_shape":
+        script.edits.change(
+            call.node,
+            lambda node: cst.Attribute(
+                cst.ensure_type(node, cst.Call).args[0].value, cst.Name("shape")
+            ),
+        )
+        return
+    axis = _AXES.get(before)
+    place = None if last == "take" else 1
+    if argument(call.node, place, "axis") is not None:
+        axis = None
+
+    def change(node: cst.BaseExpression) -> cst.BaseExpression:
+        made = renamed(cst.ensure_type(node, cst.Call), _RENAMED | _RENAMED_OF.get(last, {}))
+        arguments = [_with_axes(one, place, last) for place, one in enumerate(made.args)]
+        made = with_arguments(made, arguments) if arguments else made
+        return made if axis is None else with_argument(made, f"axis={axis}")
+
+    script.edits.change(call.node, change)
+
+
+def _with_axes(given: cst.Arg, position: int, function: str) -> cst.Arg:
+    """A list of axes, which not every backend takes, as a tuple."""
+    is_axis = given.keyword.value == "axis" if given.keyword else position == 1
+    if is_axis and isinstance(given.value, cst.List) and function in ("mean", "sum", "max"):
+        code = code_of(cst.Tuple(given.value.elements))
+        given = given.with_changes(value=cst.parse_expression(code))
+    return given
+
+
+def flatten(script: Script, call: Call) -> None:
+    """All axes become one."""
+    script.edits.respell(call.node.func, f"{script.ops}.reshape")
+    script.edits.change(
+        call.node, lambda node: with_argument(cst.ensure_type(node, cst.Call), "(-1,)")
+    )
+
+
+def cross_entropy(script: Script, call: Call) -> None:
+    """TensorFlow's cross-entropy with logits is one of Keras's options."""
+    script.edits.respell(call.node.func, f"{script.ops}.binary_crossentropy")
+
+    def change(node: cst.BaseExpression) -> cst.BaseExpression:
+        made = cst.ensure_type(node, cst.Call)
+        made = renamed(without(made, None, "name"), {"labels": "target", "logits": "output"})
+        return with_argument(made, "from_logits=True")
+
+    script.edits.change(call.node, change)

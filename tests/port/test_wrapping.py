@@ -1,0 +1,50 @@
+import ast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kelbo.port.wrapping import wrapped
+
+LONG = "a" * 60
+
+
+def test_arguments_get_a_line_or_each_its_own():
+    text = f"if x:\n    y = é(x) + normal({LONG}, seed=generator, dtype=float) ** 2  # é\n"
+    tail = "\n    ) ** 2  # é\n"
+    assert wrapped("", text) == (
+        f"if x:\n    y = é(x) + normal(\n        {LONG}, seed=generator, dtype=float{tail}"
+    )
+    two = text.replace("float", LONG)
+    lines = f"        {LONG},\n        seed=generator,\n        dtype={LONG},"
+    assert wrapped("", two) == f"if x:\n    y = é(x) + normal(\n{lines}{tail}"
+
+
+def test_a_call_within_a_call_is_broken_where_that_is_not_enough():
+    text = f"f(g({LONG}, {LONG}))\n"
+    inner = f"        {LONG},\n        {LONG},"
+    assert wrapped("", text) == f"f(\n    g(\n{inner}\n    )\n)\n"
+
+
+@pytest.mark.parametrize("before", ["f({0}, {0})", "{0}{0}.g(x)"])
+def test_what_the_script_has_stays(before):
+    text = before.format(LONG) + "\n"
+    assert wrapped(text, text) == text
+    assert wrapped(f"# {LONG}{LONG}{LONG}\n", text) == text
+
+
+CALL = st.recursive(
+    st.sampled_from(["x", LONG, "'é, ('", "(é, 1)", "f'{g(x)}'", "[a for a in b]"]),
+    lambda inner: st.builds(
+        lambda name, args: f"{name}({', '.join(args)})",
+        st.sampled_from(["f", "é.g"]),
+        st.lists(inner, max_size=4),
+    ),
+    max_leaves=12,
+)
+
+
+@given(CALL)
+def test_the_code_says_the_same(call):
+    text = f"if x:\n    y = {call}  # é, (\n"
+    assert ast.dump(ast.parse(wrapped("", text))) == ast.dump(ast.parse(text))
