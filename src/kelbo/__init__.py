@@ -28,6 +28,7 @@ _PUBLIC = {
     "GaussianLikelihood": "kelbo.likelihoods",
     "StandardNormalPrior": "kelbo.priors",
     "load_model": "kelbo.loading",
+    "read_model": "kelbo.foreign",
     "diagnose": "kelbo.diagnosis",
 }
 # Public submodule -> whether it needs a backend.

@@ -16,7 +16,11 @@ from kelbo.model import LatentVariableModel
 from kelbo.networks import Conv2DTranspose
 from kelbo.vae import VAE
 
-__all__ = ["AE", "VAE", "Conv2DTranspose", "load_model"]
+__all__ = ["AE", "VAE", "Conv2DTranspose", "load_model", "read_config", "reason_of"]
+
+# How an HDF5 file begins: Keras 2's .h5, or weights alone.
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_SAVE_AGAIN = "Save the model again with model.save('model.keras')."
 
 
 def load_model(path: str | Path) -> LatentVariableModel:
@@ -29,13 +33,7 @@ def load_model(path: str | Path) -> LatentVariableModel:
         RunError: there is no such file, it is damaged, it needs code, or it holds something else.
     """
     path = Path(path)
-    if not path.is_file():
-        raise RunError(f"There is no model file {path}.")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read("config.json"))
-    except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, RuntimeError, OSError) as error:
-        raise RunError(f"{path} is damaged, or is no .keras file ({error}).") from error
+    config = read_config(path)
     if _has_lambda(config):
         raise RunError(
             f"{path} is refused: it has a Lambda layer, which is program code inside the file. "
@@ -47,16 +45,51 @@ def load_model(path: str | Path) -> LatentVariableModel:
             warnings.filterwarnings("error", message="Skipping nested container")
             model = keras.saving.load_model(path, safe_mode=True)
     except Exception as error:  # whatever the damage makes Keras stumble over
-        # Keras quotes the whole configuration before and after what it has to say.
-        reason = str(error).rpartition("Exception encountered: ")[2].partition(" Full object")[0]
+        reason = reason_of(error)
         if "Could not locate" in reason:
-            raise RunError(f"{path} is refused: it needs code to load. {reason}") from error
-        raise RunError(f"{path} is damaged ({reason[:300]}).") from error
+            raise RunError(
+                f"{path} is refused: it needs code to load. {reason} kelbo.read_model reads the "
+                "networks of a VAE without it."
+            ) from error
+        raise RunError(f"{path} is damaged ({reason[:300]}). {_SAVE_AGAIN}") from error
     if not isinstance(model, LatentVariableModel):
         raise RunError(
             f"{path} holds a {type(model).__name__}, expected a model of kelbo (VAE or AE)."
         )
     return model
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The configuration of the model in a .keras file. Nothing of it is made or run.
+
+    Raises:
+        RunError: there is no such file, it is damaged, or it is of another kind.
+    """
+    if not path.is_file():
+        raise RunError(f"There is no model file {path}.")
+    try:
+        with path.open("rb") as file:
+            if file.read(len(_HDF5)) == _HDF5:
+                raise RunError(
+                    f"{path} is an HDF5 file, expected a .keras file. Load it in the program that "
+                    "made it, and save it with model.save('model.keras')."
+                )
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(archive.read("config.json"))
+        if not isinstance(config, dict):
+            raise ValueError("its configuration is none")
+    except RunError:
+        raise
+    except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, RuntimeError, OSError) as error:
+        raise RunError(
+            f"{path} is damaged, or is no .keras file ({error}). {_SAVE_AGAIN}"
+        ) from error
+    return config
+
+
+def reason_of(error: Exception) -> str:
+    """What Keras has to say, without the whole configuration that it quotes before and after."""
+    return str(error).rpartition("Exception encountered: ")[2].partition(" Full object")[0]
 
 
 def _has_lambda(config: Any) -> bool:

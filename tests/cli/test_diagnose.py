@@ -1,6 +1,7 @@
 """The diagnosis of a model file: printed, as JSON, and as an exit code."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -12,6 +13,8 @@ from kelbo.errors import DataError, RunError
 from kelbo.loading import load_model
 from kelbo.runs import METRICS, MODEL
 from tests.cli.program import kelbo
+from tests.diagnosis import models
+from tests.foreign.models import flat
 
 
 def test_a_broken_model_exits_1_and_says_where(run, capsys):
@@ -30,13 +33,16 @@ def test_json_is_the_whole_diagnosis_and_metrics_tell_since_when(run, capsys):
     model = load_model(run / MODEL)
     for head in (model.posterior.mu, model.posterior.log_var):
         head.set_weights([np.zeros_like(weight) for weight in head.get_weights()])
+    decoder = model.likelihood.network
+    decoder.set_weights([np.zeros_like(weight) for weight in decoder.get_weights()])
+    model.optimizer.iterations.assign(1000)  # not young any more
     model.save(run / MODEL)
     rows = "epoch,kl\n1,3.0\n2,0.001\n3,0.0\n"
     (run / METRICS).write_text(rows)
     with pytest.raises(typer.Exit):
         diagnose_model(run / MODEL, "mnist", as_json=True)
     content = json.loads(capsys.readouterr().out)
-    assert set(content) == {"subject", "findings", "figures", "unmeasured"}
+    assert set(content) == {"subject", "findings", "figures", "unmeasured", "origin"}
     collapse = next(one for one in content["findings"] if one["name"] == "posterior-collapse")
     assert "since epoch 2 of 3" in collapse["meaning"]
     assert content["figures"]["effective_beta"] == pytest.approx(1.0, rel=3e-3)
@@ -53,6 +59,21 @@ def test_kelbo_doctor_asks_for_it(run):
     assert result == kelbo("doctor", "--model", run, "--data", "mnist", "--json")
     assert result.code == 0
     assert result.json["figures"]["effective_beta"] == pytest.approx(1.0, rel=3e-3)
+
+
+def test_a_model_that_is_not_kelbos(tmp_path, monkeypatch, capsys):
+    images = models.images().reshape(-1, *models.SHAPE[:2])
+    np.save(tmp_path / "images.npy", images)
+    flat()[0].save(tmp_path / "theirs.keras")
+    monkeypatch.setenv("COLUMNS", "60")
+    diagnose_model(tmp_path / "theirs.keras", str(tmp_path / "images.npy"))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 60
+    text = " ".join(" ".join(lines).split())
+    assert "Functional of theirs.keras, read without its code, on" in text
+    assert "'vae' up to z_mean and clip" in text
+    assert re.search(r"left out: add_kl\w* \(AddKL\), z \(Sampling\)", text)
+    assert "kl_weight not measured: the code of the loss" in text
 
 
 def test_what_cannot_be_read_is_one_error(run, images):

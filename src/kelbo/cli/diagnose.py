@@ -23,10 +23,11 @@ def diagnose_model(
 ) -> None:
     """Print the diagnosis of a model file, or of a run's model, on the test images of a data set.
 
-    A metrics.csv beside the file, as in a run directory, tells since when.
+    Of a VAE that is not kelbo's the networks are read, without its code. A metrics.csv beside the
+    file, as in a run directory, tells since when.
 
     Raises:
-        RunError: the file is no model of kelbo's, or needs code to load.
+        RunError: the file is damaged, or has not all that is needed of a VAE.
         UsageError: there is no such data set.
         DataError: the data have not the shape of the model's.
         typer.Exit: with 1, when the diagnosis has an error.
@@ -36,14 +37,14 @@ def diagnose_model(
 
     from kelbo.data import load
     from kelbo.diagnosis import diagnose
-    from kelbo.loading import load_model
+    from kelbo.foreign import read_model
 
     model = model / MODEL if model.is_dir() else model
-    loaded = load_model(model)
+    subject = read_model(model)
     images, _ = load(data).head("test", _IMAGES)
     run = RunDirectory(model.parent)
     metrics = run.read_metrics() if run.file(METRICS).is_file() else None
-    diagnosis = diagnose(loaded, images, metrics=metrics)
+    diagnosis = diagnose(subject, subject.shaped(images), metrics=metrics)
     if as_json:
         print_json(diagnosis.to_dict())
     else:
@@ -54,5 +55,5 @@ def diagnose_model(
 
 def _show(diagnosis: "Diagnosis", console: Console) -> None:
     """Print it, the head of each finding in the colour of its severity."""
-    for line in str(diagnosis).splitlines():
-        console.print(Text(line, _STYLES.get(line.partition(" ")[0], "")))
+    for line, severity in diagnosis.lines(console.width):
+        console.print(Text(line, _STYLES.get(severity, "")), soft_wrap=True)

@@ -62,7 +62,7 @@ ModelOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE.keras",
-        help="Look at a trained model of kelbo in place of scripts; with --data.",
+        help="Look at a trained VAE, kelbo's or another, in place of scripts; with --data.",
         show_default=False,
         rich_help_panel=_A_MODEL,
     ),

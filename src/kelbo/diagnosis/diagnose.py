@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import keras
 import numpy as np
@@ -41,7 +42,7 @@ _VALUES = 2**23
 
 
 def diagnose(
-    model: keras.Model,
+    model: keras.Model | Subject,
     x: np.ndarray,
     y: np.ndarray | None = None,
     *,
@@ -56,7 +57,8 @@ def diagnose(
     which is taken back (`kelbo.diagnosis.loss_weights`).
 
     Args:
-        model: a VAE or an autoencoder, compiled as for training.
+        model: a VAE or an autoencoder, compiled as for training; or what `kelbo.read_model` reads
+            of a file.
         x: data, (n, *data_shape), at least two; up to 1,000 are looked at.
         y: the target, where the model is trained with one, as in fit(x, x).
         encoder: a Keras model from x to mu and log_var, and perhaps z, where `model` has no
@@ -87,11 +89,14 @@ def _diagnose(
     kl_of_epochs: tuple[float, ...],
     seed: int,
 ) -> Diagnosis:
-    name = _in_words(subject, x)
+    shape = " x ".join(map(str, x.shape[1:]))
+    diagnosis = partial(
+        Diagnosis, f"{subject.name} on {len(x):,} data of {shape}", origin=subject.origin
+    )
     # What is not finite leaves nothing else to measure.
     finding = check_support(x, "model", (-np.inf, np.inf)) or check_finite(subject, x)
     if finding is not None:
-        return Diagnosis(name, (finding,), {}, {})
+        return diagnosis((finding,))
     target = _as_decoded(subject, x, y)
     weights, unmeasured = None, {}
     # Where every likelihood that the model may mean has one support, it is known before training.
@@ -100,7 +105,7 @@ def _diagnose(
         owner = subject.only_likelihood or "decoder that ends in a sigmoid"
         finding = check_support(target, owner, supports.pop())
         if finding is not None:
-            return Diagnosis(name, (finding,), {}, {})
+            return diagnosis((finding,))
     if subject.prior is not None:
         try:
             weights = measure_loss_weights(subject, x, y, target)
@@ -108,17 +113,18 @@ def _diagnose(
             unmeasured["kl_weight"] = str(reason)
     likelihood = weights.likelihood if weights else subject.only_likelihood
     if likelihood is None:
-        unmeasured["reconstruction"] = "the loss does not show which p(x|z) it means"
+        witness = "file" if subject.model is None else "loss"
+        unmeasured["reconstruction"] = f"the {witness} does not show which p(x|z) it means"
     else:
         finding = check_support(target, likelihood, subject.supports[likelihood])
         if finding is not None:
-            return Diagnosis(name, (finding,), {}, unmeasured)
+            return diagnosis((finding,), unmeasured=unmeasured)
     observation = observe(subject, x, target, likelihood, weights, kl_of_epochs, seed)
     findings = examine(observation, OTHER_CHECKS)
     if observation.is_finite:
         learning = examine(observation, LEARNING_CHECKS)
         findings += [_unless_early(found, subject.training_steps) for found in learning]
-    return Diagnosis(name, gravest_first(findings), observation.figures, unmeasured)
+    return diagnosis(gravest_first(findings), observation.figures, unmeasured)
 
 
 def _unless_early(finding: Finding, training_steps: int | None) -> Finding:
@@ -177,8 +183,3 @@ def _as_decoded(subject: Subject, x: np.ndarray, y: np.ndarray | None) -> np.nda
             "Pass as y what the model is trained to reconstruct."
         )
     return target.reshape(len(target), *shape)
-
-
-def _in_words(subject: Subject, x: np.ndarray) -> str:
-    shape = " x ".join(map(str, x.shape[1:]))
-    return f"{type(subject.model).__name__} {subject.model.name!r} on {len(x):,} data of {shape}"

@@ -1,10 +1,17 @@
 """What a diagnosis says: findings, and the figures that they were read from."""
 
+import textwrap
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 # The gravest first. A note is nothing to mend.
 SEVERITIES = ("error", "warning", "note")
+
+# Figures that are in nats for each datum.
+_IN_NATS = ("elbo", "reconstruction", "kl", "kl_per_dimension", "nats_from_z")
+# Columns of the names of figures.
+_NAMES = 22
 
 
 @dataclass(frozen=True)
@@ -54,12 +61,15 @@ class Diagnosis:
         figures: what was measured, in nats where the name does not say otherwise, under the names
             of evaluation.json.
         unmeasured: what could not be measured, and why.
+        origin: what of a file was taken for which part of a VAE, and what was left out; empty for a
+            model that was at hand.
     """
 
     subject: str
     findings: tuple[Finding, ...]
-    figures: dict[str, Any]
-    unmeasured: dict[str, str]
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    unmeasured: Mapping[str, str] = field(default_factory=dict)
+    origin: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -71,18 +81,41 @@ class Diagnosis:
         return {
             "subject": self.subject,
             "findings": [finding.to_dict() for finding in self.findings],
-            "figures": self.figures,
-            "unmeasured": self.unmeasured,
+            "figures": dict(self.figures),
+            "unmeasured": dict(self.unmeasured),
+            "origin": dict(self.origin),
         }
 
     def __str__(self) -> str:
-        parts = [f"{self.subject}\n{self._verdict()}"]
+        return "\n".join(text for text, _ in self.lines())
+
+    def lines(self, width: int | None = None) -> Iterator[tuple[str, str]]:
+        """The diagnosis in lines, each with the severity of the finding that it is the head of.
+
+        Args:
+            width: break longer lines between words and indent what follows; None breaks none.
+        """
+
+        def filled(text: str, severity: str = "", indent: int = 2) -> Iterator[tuple[str, str]]:
+            rows = [text] if width is None else _fill(text, width, indent)
+            yield from ((row, severity) for row in rows)
+
+        yield from filled(self.subject)
+        for part, what in self.origin.items():
+            yield from filled(f"  {part + ':':<10} {what}", indent=13)
+        yield from filled(self._verdict())
         for finding in self.findings:
+            yield "", ""
             head = f"{finding.severity} {finding.name}: {finding.title}"
-            parts.append(f"{head}\n  {finding.meaning}\n  Try: {finding.cure}")
-        rows = [f"{name:<20} {_in_text(value)}" for name, value in self.figures.items()]
-        rows += [f"{name:<20} not measured: {why}" for name, why in self.unmeasured.items()]
-        return "\n\n".join([*parts, "\n".join(rows)])
+            yield from filled(head, finding.severity)
+            yield from filled(f"  {finding.meaning}")
+            yield from filled(f"  Try: {finding.cure}")
+        rows = [(name, _with_unit(name, value)) for name, value in self.figures.items()]
+        rows += [(name, f"not measured: {why}") for name, why in self.unmeasured.items()]
+        for number, (name, text) in enumerate(rows):
+            if number == 0:
+                yield "", ""
+            yield from filled(f"{name:<{_NAMES}} {text}", indent=_NAMES + 1)
 
     def _verdict(self) -> str:
         counts = {
@@ -102,7 +135,21 @@ def gravest_first(findings: list[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity)))
 
 
+def _fill(text: str, width: int, indent: int) -> list[str]:
+    return textwrap.wrap(
+        text,
+        width,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _with_unit(name: str, value: Any) -> str:
+    return f"{_in_text(value)} nats" if name in _IN_NATS else _in_text(value)
+
+
 def _in_text(value: Any) -> str:
     if isinstance(value, list):
-        return ", ".join(map(_in_text, value))
+        return ", ".join(map(_in_text, value)) or "none"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

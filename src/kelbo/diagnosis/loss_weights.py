@@ -77,6 +77,11 @@ def measure_loss_weights(
     Raises:
         UnmeasuredError: the model cannot be trained, or its parts are not of the kind that tells.
     """
+    if subject.model is None:
+        raise UnmeasuredError(
+            "the code of the loss is not in the file, and the effective beta with it; "
+            "kelbo.diagnose(model, x) measures both in a program that has the code"
+        )
     if not subject.model.compiled:
         raise UnmeasuredError("the model is not compiled; compile it as for training")
     x, y, target = x[:_ROWS], None if y is None else y[:_ROWS], target[:_ROWS]

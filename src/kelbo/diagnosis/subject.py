@@ -1,9 +1,10 @@
 """The parts of a VAE that a diagnosis looks at: kelbo's own, or those of any Keras 3 model."""
 
 import inspect
+import math
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -30,7 +31,8 @@ class Subject:
     """A model under diagnosis.
 
     Attributes:
-        model: the whole of it, which is trained.
+        name: what is diagnosed, in a few words.
+        model: the whole of it, which is trained; None where only its networks are known.
         encoder: the network from x to what `posterior` makes mu and log_var of.
         decoder: the network from z to what a likelihood makes a distribution of.
         posterior: the encoder's outputs -> mu and log_var, each (batch, latent_dim); log_var is
@@ -42,9 +44,14 @@ class Subject:
         supports: name of the likelihood -> the smallest and the largest value that x may have.
         declared_beta: the effective beta that the model itself states, or None.
         kl_can_warm_up: whether the KL has a weight of its own, that may rise from 0.
+        training_steps: how many its optimiser has taken; None where that is not known. A new
+            optimiser, of a model that was compiled again, has taken none and knows of none.
+        origin: where its parts come from, where that had to be found out: name of the part -> what
+            was taken for it.
     """
 
-    model: keras.Model
+    name: str
+    model: keras.Model | None
     encoder: keras.Layer
     decoder: keras.Layer
     posterior: Callable[[Any], tuple[Tensor, Tensor | None]]
@@ -54,6 +61,8 @@ class Subject:
     heads: tuple[keras.Layer, ...] = ()
     declared_beta: float | None = None
     kl_can_warm_up: bool = True
+    training_steps: int | None = None
+    origin: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def parts(self) -> tuple[keras.Layer, ...]:
@@ -71,18 +80,22 @@ class Subject:
         return [weight for part in self.parts for weight in part.weights]
 
     @property
-    def training_steps(self) -> int | None:
-        """How many training steps the model's optimiser has taken; None where that is not known.
-
-        A new optimiser, of a model that was compiled again, has taken none and knows of none.
-        """
-        optimizer = getattr(self.model, "optimizer", None)
-        return None if optimizer is None else int(optimizer.iterations) or None
-
-    @property
     def only_likelihood(self) -> str | None:
         """The name of p(x|z) where there is only one, which the model then means."""
         return next(iter(self.likelihoods)) if len(self.likelihoods) == 1 else None
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...] | None:
+        """The shape of a batch of x, as far as the encoder says it."""
+        expected = getattr(self.encoder, "input_shape", None)
+        return expected if isinstance(expected, tuple) and len(expected) > 1 else None
+
+    def shaped(self, images: np.ndarray) -> np.ndarray:
+        """Images in the shape of x, where that is flat or has no axis for a single channel."""
+        shape, given = (self.input_shape or ())[1:], images.shape[1:]
+        flat = shape == (math.prod(given),)
+        fits = flat or [n for n in shape if n != 1] == [n for n in given if n != 1]
+        return images.reshape(len(images), *shape) if fits else images
 
     def check_shape(self, x: np.ndarray) -> None:
         """Check that x are data for the encoder, as far as it says what it takes.
@@ -90,8 +103,8 @@ class Subject:
         Raises:
             DataError: they have another shape.
         """
-        expected = getattr(self.encoder, "input_shape", None)
-        if not isinstance(expected, tuple) or len(expected) < 2:
+        expected = self.input_shape
+        if expected is None:
             return
         fits = len(expected) == x.ndim and all(
             size in (None, found) for size, found in zip(expected[1:], x.shape[1:], strict=True)
@@ -111,12 +124,14 @@ class Subject:
 
 
 def subject_of(
-    model: keras.Model, encoder: keras.Layer | None = None, decoder: keras.Layer | None = None
+    model: keras.Model | Subject,
+    encoder: keras.Layer | None = None,
+    decoder: keras.Layer | None = None,
 ) -> Subject:
     """Find the parts of a model.
 
     Args:
-        model: kelbo's, or any keras.Model that is a VAE.
+        model: kelbo's, or any keras.Model that is a VAE; what is a subject already is returned.
         encoder: x -> mu, log_var and perhaps z; for a model without an attribute or a layer
             `encoder`.
         decoder: z -> x, likewise.
@@ -124,10 +139,12 @@ def subject_of(
     Raises:
         UsageError: the model is none, or the parts cannot be found.
     """
+    if isinstance(model, Subject):
+        return model
     if not isinstance(model, keras.Model):
         raise UsageError(
             f"Expected a keras.Model, received {model!r}. A file is loaded with kelbo.load_model, "
-            "or looked at with `kelbo doctor --model FILE.keras --data DATA`."
+            "or, where its code is not at hand, read with kelbo.read_model."
         )
     posterior, likelihood = getattr(model, "posterior", None), getattr(model, "likelihood", None)
     if isinstance(posterior, Posterior) and isinstance(likelihood, Likelihood):
@@ -148,6 +165,7 @@ def _of_kelbo(model: Any, posterior: Posterior, likelihood: Likelihood) -> Subje
     name = type(likelihood).__name__
     heads = [getattr(posterior, head, None) for head in ("z", "mu", "log_var")]
     return Subject(
+        name=_in_words(model),
         model=model,
         encoder=posterior.network,
         decoder=likelihood.network,
@@ -158,22 +176,73 @@ def _of_kelbo(model: Any, posterior: Posterior, likelihood: Likelihood) -> Subje
         heads=tuple(head for head in heads if head is not None),
         declared_beta=model.current_beta,
         kl_can_warm_up=isinstance(model.objective, ELBO),
+        training_steps=_training_steps(model),
     )
 
 
 def _of_keras(model: keras.Model, encoder: keras.Layer, decoder: keras.Layer) -> Subject:
-    anywhere = (-np.inf, np.inf)
-    # A sigmoid never gives another value, whatever the loss compares it with.
-    squared = (0.0, 1.0) if _is_sigmoid(decoder) else anywhere
     return Subject(
+        name=_in_words(model),
         model=model,
         encoder=encoder,
         decoder=decoder,
         posterior=lambda outputs: _mu_and_log_var(encoder, outputs),
         likelihoods=_LIKELIHOODS,
         prior=Normal(0.0, 0.0),
-        supports={PROBABILITIES: (0.0, 1.0), LOGITS: (0.0, 1.0), GAUSSIAN: squared},
+        supports=_supports(decoder),
+        training_steps=_training_steps(model),
     )
+
+
+def subject_of_networks(
+    name: str,
+    encoder: keras.Model,
+    decoder: keras.Model,
+    likelihood: str | None,
+    training_steps: int | None,
+    origin: Mapping[str, str],
+) -> Subject:
+    """A subject of which nothing is known but its networks.
+
+    Args:
+        name: what it is, in a few words.
+        encoder: x -> [mu, log_var].
+        decoder: z -> x.
+        likelihood: what the decoder's output means: PROBABILITIES, LOGITS, GAUSSIAN, or None where
+            nothing says it.
+        training_steps: as in `Subject`.
+        origin: likewise.
+    """
+    meant = _LIKELIHOODS if likelihood is None else {likelihood: _LIKELIHOODS[likelihood]}
+    supports = _supports(decoder)
+    return Subject(
+        name=name,
+        model=None,
+        encoder=encoder,
+        decoder=decoder,
+        posterior=tuple,
+        likelihoods=meant,
+        prior=Normal(0.0, 0.0),
+        supports={name: supports[name] for name in meant},
+        training_steps=training_steps,
+        origin=origin,
+    )
+
+
+def _supports(decoder: keras.Layer) -> dict[str, tuple[float, float]]:
+    anywhere = (-np.inf, np.inf)
+    # A sigmoid never gives another value, whatever the loss compares it with.
+    squared = (0.0, 1.0) if _is_sigmoid(decoder) else anywhere
+    return {PROBABILITIES: (0.0, 1.0), LOGITS: (0.0, 1.0), GAUSSIAN: squared}
+
+
+def _training_steps(model: keras.Model) -> int | None:
+    optimizer = getattr(model, "optimizer", None)
+    return None if optimizer is None else int(optimizer.iterations) or None
+
+
+def _in_words(model: keras.Model) -> str:
+    return f"{type(model).__name__} {model.name!r}"
 
 
 PROBABILITIES = "Bernoulli from probabilities"
@@ -206,6 +275,18 @@ def _part(model: keras.Model, name: str, given: keras.Layer | None) -> keras.Lay
     return part
 
 
+def named_mu_and_log_var(names: Sequence[str]) -> tuple[int, int] | None:
+    """The places of mu and log_var among names, where each is there once."""
+    log_var = [i for i, name in enumerate(names) if _LOG_VAR.search(name)]
+    mu = [i for i, name in enumerate(names) if _MU.search(name) and i not in log_var]
+    return (mu[0], log_var[0]) if len(mu) == len(log_var) == 1 else None
+
+
+def is_named_as_parameter(name: str) -> bool:
+    """Whether it is a name of mu or of log_var."""
+    return bool(_MU.search(name) or _LOG_VAR.search(name))
+
+
 def _mu_and_log_var(encoder: keras.Layer, outputs: Any) -> tuple[Tensor, Tensor]:
     """The two outputs by their names, else the first two of several, as the books order them."""
     if isinstance(outputs, dict):
@@ -213,10 +294,9 @@ def _mu_and_log_var(encoder: keras.Layer, outputs: Any) -> tuple[Tensor, Tensor]
     else:
         tensors = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
         names = list(getattr(encoder, "output_names", ()))
-    log_var = [i for i, name in enumerate(names) if _LOG_VAR.search(name)]
-    mu = [i for i, name in enumerate(names) if _MU.search(name) and i not in log_var]
-    if len(tensors) == len(names) and len(mu) == len(log_var) == 1:
-        chosen = tensors[mu[0]], tensors[log_var[0]]
+    named = named_mu_and_log_var(names)
+    if named is not None and len(tensors) == len(names):
+        chosen = tensors[named[0]], tensors[named[1]]
     elif len(tensors) in (2, 3) and not isinstance(outputs, dict):
         chosen = tensors[0], tensors[1]
     else:

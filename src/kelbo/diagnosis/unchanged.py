@@ -21,7 +21,7 @@ def unchanged(subject: Subject) -> Iterator[None]:
     `keras.random.SeedGenerator` draws, goes on.
     """
     model = subject.model
-    variables = [*model.variables, *model.metrics_variables]
+    variables = [] if model is None else [*model.variables, *model.metrics_variables]
     # Of parts that the model does not know as its own.
     variables += [variable for part in subject.parts for variable in part.variables]
     variables = list({id(variable): variable for variable in variables}.values())
