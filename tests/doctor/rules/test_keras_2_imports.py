@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from kelbo.doctor.rules.keras_2_imports import _GONE, _LEGACY_OPTIMIZERS
+from kelbo.doctor.rules.keras_2_imports import GONE, _LEGACY_OPTIMIZERS
 
 # As `tensorflow.keras` finds it, and `import keras`.
 ROOTS = ("keras", "keras._tf_keras.keras")
@@ -19,7 +19,7 @@ def is_there(name):
     return True
 
 
-@pytest.mark.parametrize("name", _GONE)
+@pytest.mark.parametrize("name", GONE)
 @pytest.mark.parametrize("root", ROOTS)
 def test_what_is_said_to_be_gone_is_gone(root, name):
     assert not is_there(name.replace("keras", root, 1))
@@ -31,7 +31,7 @@ def test_a_legacy_optimizer_cannot_be_made():
         legacy.Adam()
 
 
-@pytest.mark.parametrize("instead", sorted(set(_GONE.values())))
+@pytest.mark.parametrize("instead", sorted(set(GONE.values())))
 def test_what_is_named_in_its_place_is_there(instead):
     names = re.findall(r"keras(?:\.\w+)+", instead)
     assert all(map(is_there, names))
