@@ -124,6 +124,14 @@ def test_no_cure_is_advised_that_the_model_cannot_take():
     assert "warm" not in found.cure and found.cure.startswith("Train longer")
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_draws_of_one_posterior_are_no_code(model, seed):
+    # A decoder that makes much of z: a datum's own draw is better than another's by chance.
+    for head in (model.posterior.mu, model.posterior.log_var):
+        head.set_weights([np.zeros((DIM, LATENT)), np.zeros(LATENT)])
+    assert finding(model, seed=seed).name == "posterior-collapse"
+
+
 def finding_of(diagnosis, name):
     (found,) = (one for one in diagnosis.findings if one.name == name)
     return found

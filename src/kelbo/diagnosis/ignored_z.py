@@ -3,7 +3,7 @@
 import numpy as np
 
 from kelbo.diagnosis.finding import Finding
-from kelbo.diagnosis.observation import Observation
+from kelbo.diagnosis.observation import WORTHLESS_BELOW, Observation
 
 # Nats that z must carry before there is anything to listen to.
 _SOMETHING = 0.5
@@ -14,9 +14,9 @@ def check_ignored_z(observation: Observation) -> Finding | None:
 
     Where the posterior has collapsed, no z is another's, and there is nothing to listen to.
     """
-    if not observation.z_is_worthless or nats_in_z(observation) < _SOMETHING:
-        return None
     nats = observation.nats_from_z
+    if nats is None or nats >= WORTHLESS_BELOW or nats_in_z(observation) < _SOMETHING:
+        return None
     wasted = (
         "" if observation.kl is None else f" Its KL of {observation.kl.sum():.4g} nats is lost."
     )

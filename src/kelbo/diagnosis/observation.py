@@ -71,22 +71,29 @@ class Observation:
     @property
     def nats_from_z(self) -> float | None:
         """How many nats better a datum is explained by its own z than by another's."""
-        if self.log_px_z is None or self.log_px_other_z is None:
-            return None
-        return float(np.mean(self.log_px_z - self.log_px_other_z))
-
-    @property
-    def z_is_worthless(self) -> bool | None:
-        """Whether another datum's z explains a datum as well; None where p(x|z) is not known."""
-        return None if self.nats_from_z is None else self.nats_from_z < WORTHLESS_BELOW
+        worth = self._worth_of_z
+        return None if worth is None else float(np.mean(worth))
 
     @property
     def collapsed(self) -> bool:
         """Whether no dimension is active and no z carries anything, as far as it is known.
 
-        Means of a small scale may still carry something, where the variances are smaller yet.
+        Means of a small scale may still carry something, where the variances are smaller yet. But
+        draws of one and the same posterior differ too, and by chance a datum's own is the better
+        one: that much is not counted.
         """
-        return not len(self.active) and self.z_is_worthless is not False
+        worth = self._worth_of_z
+        if len(self.active) or worth is None:
+            return not len(self.active)
+        chance = 3.0 * worth.std() / np.sqrt(len(worth))
+        return bool(worth.mean() < WORTHLESS_BELOW + chance)
+
+    @property
+    def _worth_of_z(self) -> np.ndarray | None:
+        """Of each datum, in nats: by how much its own z explains it better than another's, (n,)."""
+        if self.log_px_z is None or self.log_px_other_z is None:
+            return None
+        return self.log_px_z - self.log_px_other_z
 
     @property
     def beta_is_above_1(self) -> bool:

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from kelbo.doctor.rules.keras_2_imports import GONE, _LEGACY_OPTIMIZERS
+from kelbo.doctor.rules.keras_2_imports import _LEGACY_OPTIMIZERS, GONE
 
 # As `tensorflow.keras` finds it, and `import keras`.
 ROOTS = ("keras", "keras._tf_keras.keras")
