@@ -1,6 +1,7 @@
 """What a Keras user types, on every backend."""
 
 import io
+import sys
 
 import keras
 import numpy as np
@@ -99,6 +100,12 @@ def test_fit_lowers_the_loss_and_reports_every_term_of_every_batch(make):
     assert history["val_loss"][-1] < history["val_loss"][0]
     if make is tiny_vae:
         np.testing.assert_allclose(history["loss"], -np.array(history["elbo"]), rtol=1e-5)
+
+
+@pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="it has strategies")
+def test_only_tensorflow_is_asked_for_a_strategy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)  # as if it were not installed
+    assert not hasattr(tiny_vae(), "distribute_strategy")
 
 
 def test_fit_says_the_effective_beta_unless_told_to_be_quiet(capsys):

@@ -42,8 +42,9 @@ class UntunedData:
 
         No other backend has one.
         """
+        strategy = super().distribute_strategy  # type: ignore[misc]
+        # Not before: elsewhere than on TensorFlow this ends above, and it need not be installed.
         import tensorflow as tf
 
-        strategy = super().distribute_strategy  # type: ignore[misc]
         is_default = strategy is tf.distribute.get_strategy() and not tf.distribute.has_strategy()
         return Untuned(strategy) if is_default else strategy

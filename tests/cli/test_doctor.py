@@ -1,3 +1,4 @@
+import gc
 import io
 import json
 import os
@@ -7,6 +8,7 @@ import sys
 
 import pytest
 
+from kelbo.cli.doctor import _without_collector
 from kelbo.doctor import all_rules
 from tests.cli.program import kelbo, process, refused
 from tests.doctor.fixtures import FIXTURES
@@ -218,3 +220,25 @@ def test_no_framework_is_loaded():
     *content, loaded = run.stdout.splitlines()
     assert loaded == "[]"
     assert json.loads("\n".join(content))["files"] == 1
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_garbage_collector_is_left_as_it_was(enabled):
+    before = gc.isenabled()
+    try:
+        (gc.enable if enabled else gc.disable)()
+        with _without_collector():
+            assert not gc.isenabled()
+        assert gc.isenabled() == enabled
+    finally:
+        (gc.enable if before else gc.disable)()
+
+
+@pytest.mark.parametrize("format", ["text", "json", "github", "sarif"])
+def test_a_traceback_is_an_error_in_every_format(tmp_path, format):
+    log = tmp_path / "log.txt"
+    log.write_text(
+        "Traceback (most recent call last):\n  File 'vae.py', line 3, in <module>\n"
+        "ValueError: A KerasTensor cannot be used as input to a TensorFlow function.\n"
+    )
+    assert kelbo("doctor", log, HEALTHY, "--format", format).code == 1

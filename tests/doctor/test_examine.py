@@ -1,7 +1,6 @@
 """What holds for every script, whatever is in it."""
 
 import ast
-import gc
 import random
 import sysconfig
 from pathlib import Path
@@ -196,17 +195,6 @@ def test_noqa_turns_rules_off_on_their_lines():
     assert codes(text.replace("# KLB104", "# noqa: E501, KLB104")) == []
     assert codes(text.replace("# KLB104", "# NOQA:KLB104 on purpose")) == []
     assert codes(text.replace("# KLB104", "# noqa: KLB101")) == ["KLB104"]
-
-
-@pytest.mark.parametrize("enabled", [True, False])
-def test_the_garbage_collector_is_left_as_it_was(enabled):
-    before = gc.isenabled()
-    try:
-        (gc.enable if enabled else gc.disable)()
-        findings(TEXTS[0])
-        assert gc.isenabled() == enabled
-    finally:
-        (gc.enable if before else gc.disable)()
 
 
 def test_rules_are_chosen_by_the_beginnings_of_their_codes():

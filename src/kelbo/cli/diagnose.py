@@ -43,7 +43,9 @@ def diagnose_model(
     subject = read_model(model)
     images, _ = load(data).head("test", _IMAGES)
     run = RunDirectory(model.parent)
-    metrics = run.read_metrics() if run.file(METRICS).is_file() else None
+    # Beside a file of another's it would be anybody's.
+    is_run = subject.model is not None and run.file(METRICS).is_file()
+    metrics = run.read_metrics() if is_run else None
     diagnosis = diagnose(subject, subject.shaped(images), metrics=metrics)
     if as_json:
         print_json(diagnosis.to_dict())

@@ -1,12 +1,11 @@
 """Does the decoder listen to z?"""
 
-import numpy as np
-
 from kelbo.diagnosis.finding import Finding
-from kelbo.diagnosis.observation import WORTHLESS_BELOW, Observation
+from kelbo.diagnosis.observation import Observation
 
-# Nats that z must carry before there is anything to listen to.
+# Nats that z must carry before there is anything to listen to, and that it must then be worth.
 _SOMETHING = 0.5
+_NOTHING = 0.05
 
 
 def check_ignored_z(observation: Observation) -> Finding | None:
@@ -15,7 +14,7 @@ def check_ignored_z(observation: Observation) -> Finding | None:
     Where the posterior has collapsed, no z is another's, and there is nothing to listen to.
     """
     nats = observation.nats_from_z
-    if nats is None or nats >= WORTHLESS_BELOW or nats_in_z(observation) < _SOMETHING:
+    if nats is None or nats >= _NOTHING or observation.nats_in_z < _SOMETHING:
         return None
     wasted = (
         "" if observation.kl is None else f" Its KL of {observation.kl.sum():.4g} nats is lost."
@@ -34,15 +33,3 @@ def check_ignored_z(observation: Observation) -> Finding | None:
         ),
         figures={"nats_from_z": nats},
     )
-
-
-def nats_in_z(observation: Observation) -> float:
-    """What the codes can tell of x: the capacity of a Gaussian channel in each dimension.
-
-    The mean's variance over the data is its signal, the posterior's mean variance its noise
-    (Cover and Thomas, "Elements of Information Theory", 2006, section 9.1).
-    """
-    if observation.log_var is None:
-        return np.inf if len(observation.active) else 0.0
-    noise = np.exp(observation.log_var.astype("float64")).mean(axis=0)
-    return float(0.5 * np.log1p(observation.activity / noise).sum())

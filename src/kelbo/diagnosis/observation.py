@@ -15,8 +15,8 @@ from kelbo.distributions.distribution import Distribution
 # A latent dimension is active when its posterior mean varies by more than this over the data
 # (Burda et al. 2016, section 5: the variance over x of E_q[z_j]).
 ACTIVE_ABOVE = 0.01
-# Nats that a z must be worth to a datum, more than another's, before it carries anything.
-WORTHLESS_BELOW = 0.05
+# Nats that codes must be able to tell of x before they are codes at all.
+NOTHING_IN_Z = 0.1
 
 
 @dataclass(frozen=True)
@@ -71,29 +71,29 @@ class Observation:
     @property
     def nats_from_z(self) -> float | None:
         """How many nats better a datum is explained by its own z than by another's."""
-        worth = self._worth_of_z
-        return None if worth is None else float(np.mean(worth))
+        if self.log_px_z is None or self.log_px_other_z is None:
+            return None
+        return float(np.mean(self.log_px_z - self.log_px_other_z))
+
+    @property
+    def nats_in_z(self) -> float:
+        """What the codes can tell of x: the capacity of a Gaussian channel in each dimension.
+
+        The mean's variance over the data is its signal, the posterior's mean variance its noise
+        (Cover and Thomas, "Elements of Information Theory", 2006, section 9.1).
+        """
+        if self.log_var is None:
+            return np.inf if len(self.active) else 0.0
+        noise = np.exp(self.log_var.astype("float64")).mean(axis=0)
+        return float(0.5 * np.log1p(self.activity / noise).sum())
 
     @property
     def collapsed(self) -> bool:
-        """Whether no dimension is active and no z carries anything, as far as it is known.
+        """Whether no dimension is active and the codes can tell nothing of x.
 
-        Means of a small scale may still carry something, where the variances are smaller yet. But
-        draws of one and the same posterior differ too, and by chance a datum's own is the better
-        one: that much is not counted.
+        Means of a small scale may still tell something, where the variances are smaller yet.
         """
-        worth = self._worth_of_z
-        if len(self.active) or worth is None:
-            return not len(self.active)
-        chance = 3.0 * worth.std() / np.sqrt(len(worth))
-        return bool(worth.mean() < WORTHLESS_BELOW + chance)
-
-    @property
-    def _worth_of_z(self) -> np.ndarray | None:
-        """Of each datum, in nats: by how much its own z explains it better than another's, (n,)."""
-        if self.log_px_z is None or self.log_px_other_z is None:
-            return None
-        return self.log_px_z - self.log_px_other_z
+        return not len(self.active) and self.nats_in_z < NOTHING_IN_Z
 
     @property
     def beta_is_above_1(self) -> bool:

@@ -1,10 +1,8 @@
 """From a source to its findings."""
 
 import dataclasses
-import gc
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from kelbo.doctor.interpreter import read
 from kelbo.doctor.rule import Finding, Rule
@@ -39,23 +37,6 @@ def select(chosen: Sequence[str] = (), ignored: Sequence[str] = ()) -> list[Rule
     ]
 
 
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Follow a script without a search for garbage: there is none before the end.
-
-    A search goes through all that is known so far, and there would be hundreds: a quarter of the
-    time.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-@_without_collector()
 def examine(source: Source, rules: Sequence[Rule] | None = None) -> list[Finding]:
     """What is wrong with a script, from its first line to its last.
 

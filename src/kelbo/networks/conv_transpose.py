@@ -1,12 +1,9 @@
-"""The transposed convolution, in forms that are faster than the backends' own.
+"""The transposed convolution, without the slow gradient that XLA gives it on JAX.
 
 With stride (s, t) the output has s t phases, and each is an ordinary convolution of the input with
 every s-th and t-th tap of the kernel. So all of them are one ordinary convolution to s t times the
 channels, and those channels laid out in space: sub-pixel convolution (Shi et al., "Is the
 deconvolution layer the same as a convolutional layer?", 2016, arXiv:1609.07009).
-
-A convolution with a single filter, as the last of a decoder of grey images, is a scalar product for
-each tap and pixel: one matrix product, and a sum of shifted images.
 """
 
 import math
@@ -15,6 +12,8 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from kelbo.networks.single_filter import single_filter
+
 
 @keras.saving.register_keras_serializable("kelbo")
 class Conv2DTranspose(layers.Conv2DTranspose):
@@ -22,8 +21,8 @@ class Conv2DTranspose(layers.Conv2DTranspose):
 
     On JAX a strided one with padding "same" is a sub-pixel convolution, because the gradient that
     XLA makes of a strided transposed convolution is many times slower. In inference, without a
-    gradient, Keras's own is a little faster and is taken. On TensorFlow and JAX a single filter
-    without a stride is a matrix product and shifts. Everything else is Keras's own.
+    gradient, Keras's own is a little faster and is taken. A single filter without a stride is
+    `single_filter` on TensorFlow and JAX. Everything else is Keras's own.
 
     The class has Keras's name because weight files name a layer by its class: either layer loads
     the other's. A .keras file calls it `kelbo>Conv2DTranspose` and needs kelbo imported.
@@ -50,7 +49,7 @@ class Conv2DTranspose(layers.Conv2DTranspose):
         elif self._has_single_filter_form and None not in inputs.shape[1:]:
             # Tensors, where either may be a variable: TensorFlow's custom gradients take none.
             x = ops.reshape(inputs, (-1, *inputs.shape[1:]))
-            outputs = _single_filter(x, kernel[:, :, 0])
+            outputs = single_filter(x, kernel[:, :, 0])
         else:
             return ops.cast(super().call(inputs), self.compute_dtype)
         if self.use_bias:
@@ -107,48 +106,6 @@ def _sub_pixel(x: Any, kernel: Any, strides: tuple[int, int]) -> Any:
     y = ops.reshape(y, (-1, height, width, s, t, filters))
     y = ops.transpose(y, (0, 1, 3, 2, 4, 5))
     return ops.reshape(y, (-1, s * height, t * width, filters))
-
-
-@ops.custom_gradient
-def _single_filter(x: Any, kernel: Any) -> Any:
-    """The transposed convolution of one filter, stride 1 and padding "same", without bias.
-
-    y[p] = sum_i <x[p - i + a], kernel[i]>, a the rows or columns that "same" cuts in front. The
-    gradients are two matrix products with the shifts of y's.
-
-    Args:
-        x: (batch, height, width, channels), only the batch unknown.
-        kernel: (kernel height, kernel width, channels).
-
-    Returns:
-        (batch, height, width, 1).
-    """
-    (rows, columns, channels), (height, width) = kernel.shape, x.shape[1:3]
-    above, left = (rows - 1) // 2, (columns - 1) // 2
-    below, right = rows - 1 - above, columns - 1 - left
-    taps = [(i, j) for i in range(rows) for j in range(columns)]
-    kernel_of_taps = ops.reshape(kernel, (-1, channels))
-    pixels = ops.reshape(x, (-1, channels))
-
-    def gradient(*args: Any, upstream: Any = None) -> tuple[Any, Any]:
-        upstream = args[0] if upstream is None else upstream
-        images = ops.pad(upstream[..., 0], ((0, 0), (above, below), (left, right)))
-        shifts = ops.stack([images[:, i : i + height, j : j + width] for i, j in taps])
-        shifts = ops.reshape(shifts, (len(taps), -1))
-        of_x = ops.matmul(ops.transpose(shifts), kernel_of_taps)
-        of_kernel = ops.matmul(shifts, pixels)
-        return ops.reshape(of_x, (-1, height, width, channels)), ops.reshape(
-            of_kernel, kernel.shape
-        )
-
-    products = ops.matmul(kernel_of_taps, ops.transpose(pixels))
-    products = ops.reshape(products, (len(taps), -1, height, width))
-    products = ops.pad(products, ((0, 0), (0, 0), (below, above), (right, left)))
-    y = sum(
-        products[k, :, rows - 1 - i :, columns - 1 - j :][:, :height, :width]
-        for k, (i, j) in enumerate(taps)
-    )
-    return ops.expand_dims(y, -1), gradient
 
 
 def _taps(size: int, stride: int) -> tuple[int, tuple[int, int], tuple[int, int]]:
