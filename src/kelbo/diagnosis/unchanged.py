@@ -49,6 +49,7 @@ def in_float32(subject: Subject) -> Iterator[None]:
 
     It is the same function, without the rounding. A compiled training step must be compiled anew.
     """
+    # Layers inside layers of a person's own are in no public list.
     layers = {
         id(layer): layer
         for part in (subject.model, *subject.parts)
