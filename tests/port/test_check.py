@@ -15,17 +15,32 @@ def test_a_changed_weight_is_seen(tmp_path):
     assert found.loss > found.expected and not found.equal
 
 
-def test_regularizers_count_in_both(tmp_path):
+@pytest.fixture(scope="module")
+def regularized():
     dense = 'Dense(self.z_dim, name="mu")'
     script = next(path for path in BOOKS if path.stem == "foster").read_text()
     assert dense in script
-    script = script.replace(dense, 'Dense(self.z_dim, name="mu", kernel_regularizer="l2")')
-    ported = port(read_script("foster.py", script.encode()))
-    found = check(ported.text, tmp_path, ported.formula, "jax")
+    options = 'kernel_regularizer="l2", activity_regularizer="l1"'
+    script = script.replace(dense, f'Dense(self.z_dim, {options}, name="mu")')
+    return port(read_script("foster.py", script.encode()))
+
+
+def test_regularizers_count_in_both(regularized, tmp_path):
+    found = check(regularized.text, tmp_path, regularized.formula, "jax")
     assert found.equal and found.expected is not None
-    without = ported.text.replace(" + sum(self.losses)", "")
-    assert without != ported.text
-    assert not check(without, tmp_path, ported.formula, "jax").equal
+    without = regularized.text.replace(" + sum(self.losses)", "")
+    assert without != regularized.text
+    assert not check(without, tmp_path, regularized.formula, "jax").equal
+
+
+def test_what_a_layer_adds_otherwise_counts_in_the_loss_alone(regularized, tmp_path):
+    drawn = "return mu + ops.exp(log_var / 2) * epsilon"
+    assert drawn in regularized.text
+    kl = "-0.5 * ops.mean(ops.sum(1 + log_var - mu**2 - ops.exp(log_var), axis=1))"
+    twice = regularized.text.replace(drawn, f"self.add_loss({kl})\n                {drawn}")
+    found = check(twice, tmp_path, regularized.formula, "jax")
+    assert not found.failure
+    assert found.loss > found.expected and not found.equal
 
 
 def test_what_fails_is_named(tmp_path):

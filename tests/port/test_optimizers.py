@@ -70,6 +70,18 @@ def test_what_no_schedule_says_is_left(code, head, reason):
     assert [reason in one.reason for one in left] == [True] * bool(reason)
 
 
+@pytest.mark.parametrize("kind", ["Adadelta", "Adagrad", "Adamax", "Nadam"])
+@pytest.mark.parametrize("options", ["decay=0.1", "epsilon=None, decay=0.0"])
+def test_a_rate_that_keras_2_had_otherwise_is_left(kind, options):
+    made, (left,) = ported(f"keras.optimizers.{kind}({options})", "import keras\n")
+    assert made == f"keras.optimizers.{kind}({options})"
+    assert f"{kind} had another learning rate" in left.reason
+    for head, rate in ((HEAD, ""), ("import keras\n", "lr=0.002, ")):
+        assert not ported(f"keras.optimizers.{kind}({rate}{options})", head)[1]
+    text = f"keras.optimizers.{kind}()"
+    assert ported(text, "import keras\n") == (text, ())  # it may be of Keras 3
+
+
 def test_an_optimizer_of_a_wildcard():
     head = "from keras.layers import *\nfrom keras.optimizers import *\n"
     assert ported("Adam(lr=0.1)", head) == ("Adam(learning_rate=0.1)", ())

@@ -14,6 +14,7 @@ import pytest
 
 from kelbo.doctor import examine, load
 from kelbo.doctor.source import read_script
+from kelbo.errors import DataError
 from kelbo.port import port
 from tests.port.fixtures import BOOKS, PORTED, SPELLINGS, UNPORTABLE
 
@@ -114,6 +115,14 @@ def test_the_ported_script_is_utf_8():
     text = "# -*- coding: latin-1 -*-\nfrom keras import backend as K\nK.mean(x)  # é\n"
     result = port(read_script("script.py", text.encode("latin-1")))
     assert result.text == "# -*- coding: utf-8 -*-\nfrom keras import ops\nops.mean(x)  # é\n"
+
+
+@pytest.mark.parametrize("step", ["port_imports", "wrapped"])
+def test_a_script_that_was_ported_wrongly_is_no_result(step, monkeypatch):
+    monkeypatch.setattr(f"kelbo.port.ported.{step}", lambda before, after: "f(a=1, 2)\n")
+    source = read_script("script.py", b"from keras import backend as K\nK.mean(x)\n")
+    with pytest.raises(DataError, match=r"(?s)script.py.*cannot be parsed.*kelbo doctor"):
+        port(source)
 
 
 def test_a_script_that_looks_at_versions_is_left_whole():

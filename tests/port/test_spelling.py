@@ -1,7 +1,10 @@
+import inspect
+
 import pytest
 
 from kelbo.doctor.source import read_script
 from kelbo.port import port
+from kelbo.port.functions import TAKEN
 from kelbo.port.spelling import port_imports
 
 
@@ -41,6 +44,10 @@ HEAD = "import tensorflow as tf\nfrom tensorflow.keras import backend as K\n"
     ("before", "after"),
     [
         ("K.mean(x, axis=[1, 2])", "ops.mean(x, axis=(1, 2))"),
+        *(
+            (f"K.{name}(x, axis=[1, 2])", f"ops.{name}(x, axis=(1, 2))")
+            for name in ("all", "any", "logsumexp", "max", "min", "prod", "std", "sum", "var")
+        ),
         ("K.mean([x, x])", "ops.mean([x, x])"),
         ("K.clip(x, min_value=-1, max_value=1)", "ops.clip(x, x_min=-1, x_max=1)"),
         ("tf.reshape(tensor=x, shape=(2, 3))", "ops.reshape(x=x, newshape=(2, 3))"),
@@ -54,7 +61,14 @@ HEAD = "import tensorflow as tf\nfrom tensorflow.keras import backend as K\n"
         ("tf.reduce_sum(tf.square(x), axis=-1)", "ops.sum(ops.square(x), axis=-1)"),
         ("tf.math.log(x)", "ops.log(x)"),
         ("K.flatten(x)", "ops.reshape(x, (-1,))"),
+        ("K.flatten(x=x)", "ops.reshape(x=x, newshape=(-1,))"),
         ("K.int_shape(x)[1]", "x.shape[1]"),
+        ("K.int_shape(x + x)[1]", "(x + x).shape[1]"),
+        ("K.int_shape((x + x))[1]", "(x + x).shape[1]"),
+        ("K.int_shape(-x)", "(-x).shape"),
+        # A graph's names of its operations.
+        ('tf.reduce_mean(x, name="kl")', "ops.mean(x)"),
+        ('tf.argmax(x, name="most")', "ops.argmax(x, axis=0)"),
         ("tf.keras.losses.mse(x, x)", "keras.losses.mean_squared_error(x, x)"),
         ("x + K.epsilon()", "x + K.epsilon()"),  # Keras 3 still has it
         (
@@ -68,6 +82,32 @@ def test_names_in_what_a_layer_computes(before, after):
     assert ported(HEAD + body + before + "\n").endswith(
         f"class Own(keras.layers.Layer):\n    def call(self, x):\n        return {after}\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("call", "reason"),
+    [
+        ("tf.where(x > 0, x=x, y=x)", "ops.where takes no x and y."),
+        ("tf.constant(1.0, shape=x.shape)", "ops.convert_to_tensor takes no shape."),
+        ("tf.expand_dims(input=x, axis=1)", "ops.expand_dims takes no input."),
+        ("tf.cumsum(x, exclusive=True)", "ops.cumsum takes no exclusive."),
+        ("tf.matmul(x, x, True)", "ops.matmul takes no True."),
+    ],
+)
+def test_arguments_that_no_function_of_today_takes_are_left(call, reason):
+    body = "class Own(tf.keras.layers.Layer):\n    def call(self, x):\n        return "
+    result = port(read_script("script.py", f"{HEAD}{body}{call}\n".encode()))
+    assert [left.reason for left in result.left] == [reason]
+    assert result.text.endswith(f"return {call}\n")
+
+
+def test_the_arguments_of_keras_ops_are_known():
+    import keras
+
+    for name, known in TAKEN.items():
+        homes = (keras.ops, keras.random, keras.utils)
+        function = next(getattr(home, name) for home in homes if hasattr(home, name))
+        assert list(inspect.signature(function).parameters)[: len(known)] == known
 
 
 @pytest.mark.parametrize("call", ["K.repeat(x, 3)", "K.identity(x)", "K.relu(x, alpha=0.2)"])

@@ -56,6 +56,11 @@ def test_arguments_of_today(before, after):
         ("fit_generator(flow, samples_per_epoch=60)", "samples_per_epoch counts data"),
         ("fit_generator(flow, 1, 1, 1, [], v, 1, None)", "differs between versions"),
         ("fit_generator(*given)", "cannot be told"),
+        # Keras 1 counted data there, and has these words.
+        ("fit_generator(flow, 20000, nb_epoch=5)", "nb_epoch is of Keras 1"),
+        ("evaluate_generator(flow, 20000, nb_worker=2)", "nb_worker is of Keras 1"),
+        ("compile(o, l, m, [1.0], 'temporal')", "differs between versions"),
+        ("compile(o, *others, m)", "cannot be told"),
         ("predict_generator(bare(x), 3)", "bare yields x, and Keras 3 takes tuples alone"),
         ("predict_generator(stream, 3)", "bare yields x, and Keras 3 takes tuples alone"),
         ("predict_generator(x for x in y)", "yields x, and"),

@@ -17,6 +17,29 @@ def test_files_of_weights_end_as_keras_3_wants_them(path):
     assert ported(lines) == lines.replace("a.h5", "a.weights.h5")
 
 
+@pytest.mark.parametrize("path", ['"a.h5"', 'os.path.join(folder, "a.h5")'])
+def test_a_file_of_weights_has_one_name_everywhere(path):
+    lines = (
+        f"if os.path.exists({path}):\n    model.load_weights({path})\n"
+        f"def train():\n    model.save_weights({path})\n"
+    )
+    assert ported(lines) == lines.replace("a.h5", "a.weights.h5")
+
+
+def test_a_name_for_a_file_of_weights_is_followed():
+    lines = (
+        'path = "a.h5"\nif os.path.exists(path):\n    model.load_weights(path)\n'
+        "model.save_weights(path)\n"
+    )
+    assert ported(lines) == lines.replace("a.h5", "a.weights.h5")
+
+
+@pytest.mark.parametrize("line", ['print(f"{folder}a.h5")', 'open("b.h5")'])
+def test_what_is_no_file_of_weights_keeps_its_name(line):
+    lines = f'model.save_weights("a.h5")\n{line}\n'
+    assert ported(lines) == f'model.save_weights("a.weights.h5")\n{line}\n'
+
+
 def test_a_checkpoint_of_weights_is_such_a_file():
     line = 'keras.callbacks.ModelCheckpoint(os.path.join(f, "a.h5"), save_weights_only=True)\n'
     assert ported(line) == line.replace("a.h5", "a.weights.h5")

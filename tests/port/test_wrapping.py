@@ -26,6 +26,19 @@ def test_a_call_within_a_call_is_broken_where_that_is_not_enough():
     assert wrapped("", text) == f"f(\n    g(\n{inner}\n    )\n)\n"
 
 
+@pytest.mark.parametrize("first", ["(1 + x)", "((1 + x))", "(x, 1)", "*(x)"])
+def test_parentheses_stay_around_an_argument(first):
+    lines = f"    {first},\n    ({LONG}),\n    axis=({LONG}),"
+    assert wrapped("", f"f({first}, ({LONG}), axis=({LONG}),)\n") == f"f(\n{lines}\n)\n"
+
+
+@pytest.mark.parametrize("gap", ["\f", "\x1c", "\u2028"])
+def test_a_line_ends_where_python_ends_it(gap):
+    text = f"note = '{gap}'\ny = f({LONG}, {LONG})\n"
+    lines = f"    {LONG},\n    {LONG},"
+    assert wrapped("", text) == f"note = '{gap}'\ny = f(\n{lines}\n)\n"
+
+
 @pytest.mark.parametrize("before", ["f({0}, {0})", "{0}{0}.g(x)"])
 def test_what_the_script_has_stays(before):
     text = before.format(LONG) + "\n"
@@ -34,7 +47,7 @@ def test_what_the_script_has_stays(before):
 
 
 CALL = st.recursive(
-    st.sampled_from(["x", LONG, "'é, ('", "(é, 1)", "f'{g(x)}'", "[a for a in b]"]),
+    st.sampled_from(["x", "(x)", LONG, "'é, ('", "(é, 1)", "f'{g(x)}'", "[a for a in b]"]),
     lambda inner: st.builds(
         lambda name, args: f"{name}({', '.join(args)})",
         st.sampled_from(["f", "é.g"]),

@@ -1,5 +1,7 @@
 """What functions of `keras.backend` and of TensorFlow are given, as `keras.ops` takes it."""
 
+import ast
+
 import libcst as cst
 
 from kelbo.doctor.program import Call
@@ -28,8 +30,42 @@ _RENAMED_OF = {
     "take": {"params": "x", "reference": "x"},
     "transpose": {"a": "x", "pattern": "axes", "perm": "axes"},
 }
-# These had more arguments.
-_TAKEN = {"matmul": {"x1", "x2"}, "relu": {"x"}}
+# What the functions of today take, as far as those of before had the like.
+TAKEN = {
+    name: arguments.split()
+    for arguments, names in {
+        "N M k dtype": "eye",
+        "condition x1 x2": "where",
+        "seed": "set_random_seed",
+        "shape dtype": "ones zeros",
+        "shape mean stddev dtype seed": "normal",
+        "shape minval maxval dtype seed": "uniform",
+        "start stop step dtype": "arange",
+        "target output from_logits": "binary_crossentropy",
+        "target output from_logits axis": "categorical_crossentropy "
+        "sparse_categorical_crossentropy",
+        "variable": "stop_gradient",
+        "x": "abs cos dtype exp log ndim relu shape sigmoid sign sin softplus softsign sqrt square "
+        "tanh",
+        "x alpha": "elu",
+        "x axes": "transpose",
+        "x axis": "expand_dims softmax squeeze stack",
+        "x axis dtype": "cumprod cumsum",
+        "x axis keepdims": "all any argmax argmin logsumexp max mean min prod std sum var",
+        "x decimals": "round",
+        "x dtype": "cast convert_to_tensor ones_like zeros_like",
+        "x indices axis": "take",
+        "x newshape": "reshape",
+        "x num_classes axis dtype": "one_hot",
+        "x repeats": "tile",
+        "x x_min x_max": "clip",
+        "x1 x2": "add divide equal greater greater_equal less less_equal matmul maximum minimum "
+        "multiply not_equal power subtract",
+        "xs axis": "concatenate",
+    }.items()
+    for name in names.split()
+}
+_REDUCTIONS = {"all", "any", "logsumexp", "max", "mean", "min", "prod", "std", "sum", "var"}
 # The axis where none is given, which is another one today; its position is 1 but for a gather.
 _AXES = {
     "keras.backend.argmax": -1,
@@ -50,10 +86,14 @@ _AXES = {
 
 
 def unknown_arguments(call: Call, name: str | None) -> list[str]:
-    """The arguments of a call that the function of today does not take."""
-    taken = _TAKEN.get((name or "").rpartition(".")[2])
-    words = [keyword.arg for keyword in call.node.keywords if taken is not None]
-    return [word for word in words if word is not None and word not in (taken or ())]
+    """The arguments of a call that the function of today, where there is one, does not take."""
+    if name is None:
+        return []
+    last = name.rpartition(".")[2]
+    names = _RENAMED | _RENAMED_OF.get(last, {})
+    words = [keyword.arg for keyword in call.node.keywords if keyword.arg not in (None, "name")]
+    more = [ast.unparse(given) for given in call.node.args[len(TAKEN[last]) :]]
+    return more + [word for word in words if word and names.get(word, word) not in TAKEN[last]]
 
 
 def adapt_arguments(script: Script, call: Call, before: str, name: str) -> None:
@@ -67,12 +107,7 @@ def adapt_arguments(script: Script, call: Call, before: str, name: str) -> None:
     """
     last = name.rpartition(".")[2]
     if before == "keras.backend.int_shape":
-        script.edits.change(
-            call.node,
-            lambda node: cst.Attribute(
-                cst.ensure_type(node, cst.Call).args[0].value, cst.Name("shape")
-            ),
-        )
+        script.edits.change(call.node, _shape)
         return
     axis = _AXES.get(before)
     place = None if last == "take" else 1
@@ -81,6 +116,7 @@ def adapt_arguments(script: Script, call: Call, before: str, name: str) -> None:
 
     def change(node: cst.BaseExpression) -> cst.BaseExpression:
         made = renamed(cst.ensure_type(node, cst.Call), _RENAMED | _RENAMED_OF.get(last, {}))
+        made = without(made, None, "name")  # of an operation in TensorFlow's graph
         arguments = [_with_axes(one, place, last) for place, one in enumerate(made.args)]
         made = with_arguments(made, arguments) if arguments else made
         return made if axis is None else with_argument(made, f"axis={axis}")
@@ -88,10 +124,19 @@ def adapt_arguments(script: Script, call: Call, before: str, name: str) -> None:
     script.edits.change(call.node, change)
 
 
+def _shape(node: cst.BaseExpression) -> cst.Attribute:
+    """`int_shape(x)` is `x.shape`."""
+    value = cst.ensure_type(node, cst.Call).args[0].value
+    alone = isinstance(value, cst.Name | cst.Attribute | cst.Call | cst.Subscript)
+    if not alone and not value.lpar:
+        value = value.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
+    return cst.Attribute(value, cst.Name("shape"))
+
+
 def _with_axes(given: cst.Arg, position: int, function: str) -> cst.Arg:
     """A list of axes, which not every backend takes, as a tuple."""
     is_axis = given.keyword.value == "axis" if given.keyword else position == 1
-    if is_axis and isinstance(given.value, cst.List) and function in ("mean", "sum", "max"):
+    if is_axis and isinstance(given.value, cst.List) and function in _REDUCTIONS:
         code = code_of(cst.Tuple(given.value.elements))
         given = given.with_changes(value=cst.parse_expression(code))
     return given
@@ -100,8 +145,9 @@ def _with_axes(given: cst.Arg, position: int, function: str) -> cst.Arg:
 def flatten(script: Script, call: Call) -> None:
     """All axes become one."""
     script.edits.respell(call.node.func, f"{script.ops}.reshape")
+    shape = "newshape=(-1,)" if call.node.keywords else "(-1,)"
     script.edits.change(
-        call.node, lambda node: with_argument(cst.ensure_type(node, cst.Call), "(-1,)")
+        call.node, lambda node: with_argument(cst.ensure_type(node, cst.Call), shape)
     )
 
 

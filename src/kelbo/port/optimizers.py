@@ -6,7 +6,7 @@ import libcst as cst
 
 from kelbo.doctor import library
 from kelbo.doctor.program import Call
-from kelbo.doctor.values import Constant
+from kelbo.doctor.values import Constant, Known, options
 from kelbo.doctor.words import in_words
 from kelbo.port.edits import (
     Unportable,
@@ -23,6 +23,8 @@ from kelbo.port.script import Script, argument
 _RATES = {name: "0.001" for name in library.OPTIMIZERS} | {"SGD": "0.01"}
 # Learning rate after t steps: rate / (1 + decay t).
 _SCHEDULE = "keras.optimizers.schedules.InverseTimeDecay({}, decay_steps=1, decay_rate={})"
+# In the Keras 2 that was a package of its own these had another one, up to 2.3.
+_HAD_ANOTHER_RATE = {"Adadelta", "Adagrad", "Adamax", "Nadam"}
 # These set the learning rate, and Keras sets none that follows a schedule.
 _SETTERS = {
     "keras.backend.set_value",
@@ -58,6 +60,10 @@ def _respell_options(script: Script, call: Call, kind: str) -> None:
     ]
     decays = argument(call.node, None, "decay") is not None and "decay" not in idle
     rate = argument(call.node, 0, "lr", "learning_rate")
+    if rate is None and (decays or idle) and kind in _HAD_ANOTHER_RATE and _of_keras_alone(call):
+        raise Unportable(
+            call.node, f"{kind} had another learning rate in Keras 2.3 and before: give it yours."
+        )
     if decays:
         _can_be_scheduled(script, call, rate)
 
@@ -68,6 +74,14 @@ def _respell_options(script: Script, call: Call, kind: str) -> None:
         return renamed(made, {"lr": "learning_rate"})
 
     script.edits.change(call.node, change)
+
+
+def _of_keras_alone(call: Call) -> bool:
+    """Whether the script takes a class from the package keras, and not from TensorFlow."""
+    return any(
+        isinstance(option, Known) and option.spelled.startswith("keras.")
+        for option in options(call.function)
+    )
 
 
 def _can_be_scheduled(script: Script, call: Call, rate: ast.expr | None) -> None:

@@ -3,8 +3,11 @@
 import re
 from dataclasses import dataclass, field
 
+import libcst as cst
+
 from kelbo.doctor import Finding, Severity, Skipped, Source, examine
 from kelbo.doctor.source import read_script
+from kelbo.errors import DataError
 from kelbo.port.added_loss import port_added_losses
 from kelbo.port.formula import Formula
 from kelbo.port.loss_closure import port_closures
@@ -46,6 +49,9 @@ def port(source: Source) -> Ported:
 
     Args:
         source: the script.
+
+    Raises:
+        DataError: what became of the script is no Python.
     """
     script = Script(source)
     if (guarded := script.guarded) is not None:
@@ -60,12 +66,23 @@ def port(source: Source) -> Ported:
     port_added_losses(script)
     port_loss_layers(script)
     port_closures(script)
-    text = wrapped(source.text, port_imports(source.text, script.edits.apply()))
+    try:
+        text = wrapped(source.text, port_imports(source.text, script.edits.apply()))
+    except (SyntaxError, cst.ParserSyntaxError) as error:
+        raise _broken(source, str(error)) from error
     text = _CODING.sub(r"\g<before>utf-8", text) if text != source.text else text
     formula = script.formulas[0] if len(script.formulas) == 1 else None
     left = tuple(sorted(script.left, key=lambda one: one.line))
     found = read_script(source.path, text.encode())
     if isinstance(found, Skipped):
-        raise RuntimeError(f"the ported script cannot be read: {found.reason}")
+        raise _broken(source, found.reason)
     errors = [f for f in examine(found) if f.rule.severity is Severity.ERROR and not left]
     return Ported(text, text != source.text, left, formula, tuple(errors))
+
+
+def _broken(source: Source, reason: str) -> DataError:
+    return DataError(
+        f"{source.path} cannot be ported: the ported script cannot be parsed ({reason}). This is a "
+        "fault of kelbo, please report it with the script. What to change by hand is said by: "
+        f"kelbo doctor {source.path}"
+    )

@@ -64,20 +64,20 @@ def respell(script: Script) -> None:
 
 def _respell_place(script: Script, node: ast.Name | ast.Attribute, name: str) -> None:
     """Take from where it is today what Keras 3 has elsewhere; imports are another matter."""
-    today = place(name)
+    there = place(name)
     if known_names(script.program.value(script.parents[node])):
         return  # a module, of which the script takes something
-    if today is None:
+    if there is None:
         script.leave(node, f"Keras 3 has no {script.code(node)}.")
     elif isinstance(node, ast.Name):
         return
-    elif today.rpartition(".")[0] == name.rpartition(".")[0]:
-        script.edits.change(node, _with_attribute(today.rpartition(".")[2]))
+    elif there.rpartition(".")[0] == name.rpartition(".")[0]:
+        script.edits.change(node, _with_attribute(there.rpartition(".")[2]))
     else:
         root = next(inner for inner in ast.walk(node) if isinstance(inner, ast.Name))
         reached = known_names(script.program.value(root)) == {"tensorflow"}
-        stays = reached and today.startswith("tensorflow.")
-        script.edits.respell(node, script.code(node) if stays else today)
+        stays = reached and there.startswith("tensorflow.")
+        script.edits.respell(node, script.code(node) if stays else there)
 
 
 def _with_attribute(name: str) -> Callable[[cst.BaseExpression], cst.BaseExpression]:
@@ -175,9 +175,9 @@ class _Imports(cst.CSTTransformer):
         for alias in node.names:
             name = f"{keras}.{code_of(alias.name)}"
             name = library.canonical(name)
-            today = place(name) if name.startswith("keras") else f"{module}.{code_of(alias.name)}"
-            if not self._is_gone(_bound_by(alias), module if today else ""):
-                target, _, last = (today or name).rpartition(".")
+            there = place(name) if name.startswith("keras") else f"{module}.{code_of(alias.name)}"
+            if not self._is_gone(_bound_by(alias), module if there else ""):
+                target, _, last = (there or name).rpartition(".")
                 found.setdefault(target, []).append(_of_name(alias, last))
         if "keras" in found and "ops" in self.missing:
             self.missing.discard("ops")

@@ -32,6 +32,8 @@ _FETCHING = (
     "workers",
 )
 _IN_DATA = ("nb_val_samples", "samples_per_epoch", "val_samples")
+# With these words of Keras 1 the second place counts data, too.
+_KERAS_1 = ("max_q_size", "nb_epoch", "nb_worker", "pickle_safe")
 
 
 def respell_training(script: Script) -> None:
@@ -41,15 +43,27 @@ def respell_training(script: Script) -> None:
             continue  # no method, or one of the script's own
         if call.method == "compile":
             if len(call.node.args) > 2 or argument(call.node, None, _EAGERLY):
-                script.edits.change(
-                    call.node, lambda node: without(_named(node, 2, _COMPILE), None, _EAGERLY)
-                )
+                with script.attempt(call.node):
+                    _compile(script, call.node)
         elif call.method in _ORDERS:
             with script.attempt(call.node):
                 _fit(script, call.node, call.method)
         elif call.method in ("fit", "evaluate", "predict"):
             if any(keyword.arg in (*_NAMES, *_FETCHING) for keyword in call.node.keywords):
                 script.edits.change(call.node, _respelled)
+
+
+def _compile(script: Script, call: ast.Call) -> None:
+    _have_names(call, "compile", _COMPILE)
+    script.edits.change(call, lambda node: without(_named(node, 2, _COMPILE), None, _EAGERLY))
+
+
+def _have_names(call: ast.Call, method: str, order: Sequence[str]) -> None:
+    """Make sure that what stands at a place is known by name."""
+    if any(isinstance(given, ast.Starred) for given in call.args):
+        raise Unportable(call, f"what {method} is given cannot be told.")
+    if len(call.args) > len(order):
+        raise Unportable(call, f"the order of {method}'s arguments differs between versions.")
 
 
 def _named(node: cst.BaseExpression, first: int, order: Sequence[str]) -> cst.Call:
@@ -59,7 +73,7 @@ def _named(node: cst.BaseExpression, first: int, order: Sequence[str]) -> cst.Ca
     return call.with_changes(
         args=[
             given.with_changes(keyword=cst.Name(order[place]), equal=equal)
-            if given.keyword is None and not given.star and first <= place < len(order)
+            if given.keyword is None and not given.star and first <= place
             else given
             for place, given in enumerate(call.args)
         ]
@@ -75,13 +89,18 @@ def _fit(script: Script, call: ast.Call, method: str) -> None:
     order = _ORDERS[method]
     generator = argument(call, 0, "generator")
     words = [keyword.arg for keyword in call.keywords]
-    if generator is None or None in words or any(isinstance(a, ast.Starred) for a in call.args):
+    if generator is None or None in words:
         raise Unportable(call, f"what {method} is given cannot be told.")
-    if len(call.args) > len(order):
-        raise Unportable(call, f"the order of {method}'s arguments differs between versions.")
+    _have_names(call, method, order)
     for word in words:
         if word in _IN_DATA:
             raise Unportable(call, f"{word} counts data, and Keras 3 counts batches.")
+        if word in _KERAS_1 and len(call.args) > 1:
+            raise Unportable(
+                call,
+                f"{word} is of Keras 1, where the second argument of {method} counts data; "
+                "Keras 3 counts batches.",
+            )
     for name, element in _yields(script, generator):
         if not isinstance(element, ast.Tuple) or len(element.elts) not in (1, 2):
             raise Unportable(

@@ -8,6 +8,8 @@ import json
 import runpy
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -67,19 +69,47 @@ def _losses(model: keras.Model, formula: Formula | None, train: Any) -> dict[str
     size = model.input_shape[0] or _BATCH
     data = random.random((size * _STEPS, *shape)).astype("float32")
     batch = keras.ops.convert_to_tensor(data[:size])
-    outputs = model(batch, training=False)
+    with _activity_penalties(model) as penalties:
+        outputs = model(batch, training=False)
     loss = model.compute_loss(x=batch, y=batch, y_pred=outputs, training=False)
     numbers = keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
-    # Of regularizers, which the formula of the original does not know.
-    added = sum(float(keras.ops.convert_to_numpy(value)) for value in model.losses)
+    # The formula of the original knows no regularizers. All else that layers add is no part of it.
+    penalties += [_number(v.regularizer(v)) for v in model.trainable_weights if v.regularizer]
     losses = [train(model, data, data, batch_size=size, verbose=0).history["loss"][-1]]
     if not np.all(np.isfinite(losses)):
         return {"failure": "the loss is no finite number after three steps."}
     return {
-        "loss": float(keras.ops.convert_to_numpy(loss)),
-        "expected": None if formula is None else formula(data[:size], numbers) + added,
+        "loss": _number(loss),
+        "expected": None if formula is None else formula(data[:size], numbers) + sum(penalties),
         "trained": [float(value) for value in losses],
     }
+
+
+def _number(value: Any) -> float:
+    return float(keras.ops.convert_to_numpy(value))
+
+
+@contextmanager
+def _activity_penalties(model: keras.Model) -> Iterator[list[float]]:
+    """What the activity regularizers of a model add to the loss in the meantime."""
+    penalties: list[float] = []
+
+    def noting(regularizer: Any) -> Any:
+        def penalty(output: Any) -> Any:
+            value = regularizer(output)
+            penalties.append(_number(value) / len(output))  # as Keras does, for each datum
+            return value
+
+        return penalty
+
+    # Keras names the layers within layers nowhere else.
+    layers = [layer for layer in model._flatten_layers() if layer.activity_regularizer is not None]
+    regularizers = [layer.activity_regularizer for layer in layers]
+    for layer in layers:
+        layer.activity_regularizer = noting(layer.activity_regularizer)
+    yield penalties
+    for layer, regularizer in zip(layers, regularizers, strict=True):
+        layer.activity_regularizer = regularizer
 
 
 def _refuse_connections() -> None:

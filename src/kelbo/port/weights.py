@@ -1,6 +1,7 @@
 """Files of weights: Keras 3 writes them to *.weights.h5 alone."""
 
 import ast
+from collections.abc import Iterator
 
 from kelbo.doctor import library
 from kelbo.doctor.program import Call
@@ -13,7 +14,7 @@ _CHECKPOINT = "keras.callbacks.ModelCheckpoint"
 
 
 def rename_weights(script: Script) -> None:
-    """Give the files of weights that the script writes, and may read again, today's ending."""
+    """Give the files of weights that the script writes today's ending, wherever it names them."""
     written = [call for call in script.calls_in(script.source.tree) if _writes(call)]
     read = list(script.program.method_calls("load_weights"))
     paths = {path for call in written if (path := argument(call.node, 0, "filepath")) is not None}
@@ -24,17 +25,30 @@ def rename_weights(script: Script) -> None:
         for call in read
         if (path := argument(call.node, 0, "filepath")) is not None and _name(script, path) in names
     }
+    renamed = set()
+    for string, ending, name in _strings(script, names):
+        renamed.add(name)
+        head, _, quote = script.code(string).rpartition(ending)
+        script.edits.respell(string, f"{head}{_ENDING}{quote}")
     for path in sorted(paths, key=lambda path: path.lineno):
         end = _end(path)
-        name = library.text(script.program.value(path if end is None else end))
-        if name is None or name.endswith(_ENDING):
+        text = library.text(script.program.value(path if end is None else end))
+        if text is None or text.endswith(_ENDING) or _name(script, path) in renamed:
             continue
-        if end is not None and name.endswith(_BEFORE):
-            *_, ending = (ending for ending in _BEFORE if name.endswith(ending))
-            head, _, quote = script.code(end).rpartition(ending)
-            script.edits.respell(end, f"{head}{_ENDING}{quote}")
-        else:
-            script.leave(path, f"Keras 3 saves weights only to a file named *{_ENDING}.")
+        script.leave(path, f"Keras 3 saves weights only to a file named *{_ENDING}.")
+
+
+def _strings(script: Script, names: set[str]) -> Iterator[tuple[ast.Constant, str, str]]:
+    """The strings that paths of some names end with; their old ending, and the name."""
+    for node in ast.walk(script.source.tree) if names else ():
+        if isinstance(node, ast.expr) and not isinstance(script.parents[node], ast.JoinedStr):
+            end = _end(node)
+            text = str(end.value) if end is not None else ""
+            ending = next((one for one in _BEFORE if text.endswith(one)), "")
+            if end is None or not ending or text.endswith(_ENDING):
+                continue
+            if (name := _name(script, node)) in names:
+                yield end, ending, name
 
 
 def _writes(call: Call) -> bool:
@@ -45,6 +59,8 @@ def _writes(call: Call) -> bool:
 
 def _name(script: Script, path: ast.expr) -> str:
     """What two paths have in common that are one file."""
+    if isinstance(path, ast.Constant):
+        return str(path.value)  # also where the doctor does not come by
     return library.text(script.program.value(path)) or ast.unparse(path)
 
 

@@ -1,8 +1,10 @@
 """Lines that became too long, broken as formatters break them: at the arguments of a call."""
 
 import ast
+import re
 
 _LONGEST = 100
+_END = re.compile(r"(\r\n|\r|\n)")  # where Python ends a line; str.splitlines has more such places
 
 
 def wrapped(before: str, after: str) -> str:
@@ -12,16 +14,15 @@ def wrapped(before: str, after: str) -> str:
         before: the script.
         after: the ported script.
     """
-    kept = set(before.splitlines())
-    limit = max(_LONGEST, *map(len, kept or {""}))
+    kept = set(_END.split(before))
+    limit = max(_LONGEST, *map(len, kept))
     while True:
-        lines = after.splitlines(keepends=True)
+        parts = _END.split(after)  # every second one is the end of a line
         calls = _calls(after)
-        for number, line in enumerate(lines, 1):
-            text = line.rstrip("\r\n")
-            if len(text) > limit and text not in kept and number in calls:
-                lines[number - 1] = _broken(text, calls[number], limit) + line[len(text) :]
-        if after == (after := "".join(lines)):
+        for number, line in enumerate(parts[::2], 1):
+            if len(line) > limit and line not in kept and number in calls:
+                parts[2 * number - 2] = _broken(line, calls[number], limit)
+        if after == (after := "".join(parts)):
             return after
 
 
@@ -53,11 +54,15 @@ def _broken(line: str, call: ast.Call, limit: int) -> str:
     margin = line[: len(line) - len(line.lstrip())]
     arguments = encoded[start:end].decode().strip()
     inside = f"{margin}    {arguments}"
-    places = sorted(given.col_offset for given in (*call.args, *call.keywords))  # type: ignore
-    if len(inside) > limit and len(places) > 1:
+    given: list[ast.expr | ast.keyword] = [*call.args, *call.keywords]
+    ends = sorted(one.end_col_offset or 0 for one in given)
+    if len(inside) > limit and len(ends) > 1:
+        # Parentheses around an argument are none of its own in Python's tree, so that it reaches to
+        # the comma behind it.
+        commas = [encoded.index(b",", place) for place in ends[:-1]]
         pieces = [
-            encoded[one:other].decode().strip().rstrip(",")
-            for one, other in zip(places, [*places[1:], end], strict=True)
+            encoded[one:other].decode().strip(" \t\f,")
+            for one, other in zip([start, *commas], [*commas, end], strict=True)
         ]
         inside = "\n".join(f"{margin}    {piece}," for piece in pieces)
     return f"{encoded[:start].decode()}\n{inside}\n{margin}{encoded[end:].decode()}"
