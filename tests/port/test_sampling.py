@@ -1,3 +1,5 @@
+import pytest
+
 from kelbo.doctor.source import read_script
 from kelbo.port import port
 
@@ -43,6 +45,20 @@ def test_a_seed_stays_and_a_layer_with_a_start_keeps_it():
     ) in result.text
     assert "keras.random.normal(ops.shape(inputs), seed=self.seed_generator)" in result.text
     assert '@keras.saving.register_keras_serializable(package="vae")\nclass Sampling' in result.text
+
+
+@pytest.mark.parametrize(
+    ("spelled", "today"),
+    [
+        ("K.random_normal", "normal"),
+        ("K.random_uniform", "uniform"),
+        ("tf.random.uniform", "uniform"),
+        ("tf.random.truncated_normal", "truncated_normal"),
+    ],
+)
+def test_noise_keeps_its_distribution(spelled, today):
+    result = ported(f"z = keras.layers.Lambda(lambda p: p + {spelled}((2,)))(mu)\n")
+    assert f"keras.random.{today}(" in result.text
 
 
 def test_an_argument_with_a_default_stays():

@@ -30,7 +30,6 @@ _OTHERS = {
 _TENSORFLOW = ("tensorflow.math.", "tensorflow.nn.", "tensorflow.")
 # keras.random has these with the arguments shape, mean or minval, stddev or maxval, dtype, seed,
 # in the order of keras.backend and of TensorFlow.
-_NOISE = {"normal": "keras.random.normal", "uniform": "keras.random.uniform"}
 
 EAGER = frozenset(
     {
@@ -51,11 +50,12 @@ def today(name: str, ops: str) -> str | None:
         name: its canonical name, as `keras.backend.square` or `tensorflow.reduce_mean`.
         ops: how the script reaches `keras.ops`.
     """
-    if (kind := library.noise(name)) is not None and not name.startswith("keras.random."):
-        return _NOISE[kind] if name.startswith(("keras.", "tensorflow.")) else None
+    last = name.rpartition(".")[2]
+    if library.noise(name) and not name.startswith("keras.random."):
+        of_keras = name.startswith(("keras.", "tensorflow."))
+        return f"keras.random.{last.removeprefix('random_')}" if of_keras else None
     if name == "tensorflow.random.set_seed":
         return "keras.utils.set_random_seed"
-    last = name.rpartition(".")[2]
     if name not in [prefix + last for prefix in ("keras.backend.", *_TENSORFLOW)]:
         return None
     if last in SAME:
