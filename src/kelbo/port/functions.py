@@ -38,7 +38,7 @@ TAKEN = {
         "condition x1 x2": "where",
         "seed": "set_random_seed",
         "shape dtype": "ones zeros",
-        "shape mean stddev dtype seed": "normal",
+        "shape mean stddev dtype seed": "normal truncated_normal",
         "shape minval maxval dtype seed": "uniform",
         "start stop step dtype": "arange",
         "target output from_logits": "binary_crossentropy",
