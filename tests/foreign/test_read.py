@@ -304,14 +304,6 @@ def of_a_registered_function(mark):
     return run_once(dense)
 
 
-def of_a_vocabulary(mark):
-    """Not code, but a file that is read: a lookup gives its words away."""
-    mark.write_text("word")
-    lookup = keras.saving.serialize_keras_object(layers.StringLookup(vocabulary=["a"]))
-    lookup["config"]["vocabulary"] = str(mark)
-    return lookup
-
-
 def of_a_saved_model(mark):
     mark.touch()
     name = {"module": "keras.layers", "class_name": "TFSMLayer", "registered_name": None}
@@ -325,7 +317,6 @@ def of_a_saved_model(mark):
         of_a_lambda,
         of_an_activation,
         of_a_registered_function,
-        of_a_vocabulary,
         of_a_saved_model,
     ],
 )
@@ -350,6 +341,21 @@ def test_code_in_a_file_is_never_run(make, path, mark, monkeypatch):
         with pytest.raises(RunError, match=f"the layer '{hidden}'"):
             read_model(with_hostile(hidden))
     assert not mark.exists() and "hostile_module" not in sys.modules
+
+
+def test_a_vocabulary_in_another_file_is_not_read(path, tmp_path):
+    words = tmp_path / "words.txt"
+    words.write_text("word")
+    lookup = keras.saving.serialize_keras_object(layers.StringLookup(vocabulary=["a"]))
+    lookup["config"]["vocabulary"] = str(words)
+    model = models.subclassed()[0]
+
+    def change(config):
+        entry(config, model.encoder.layers[2].name).update(lookup)
+        return config
+
+    with SafeModeScope(False), pytest.raises(RunError, match="needs the vocabulary .*words.txt"):
+        read_model(rewritten(save(model, path), change))
 
 
 def with_weights_changed(path, change):
