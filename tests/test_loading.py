@@ -5,6 +5,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from keras.src.saving.serialization_lib import SafeModeScope
 
 import kelbo
 from kelbo.errors import RunError
@@ -107,21 +108,45 @@ def test_a_lambda_layer_is_refused_and_never_run(tmp_path, capsys):
     capsys.readouterr()
     keras.Model(inputs, outputs).save(tmp_path / "model.keras")
     capsys.readouterr()
-    with pytest.raises(RunError, match="refused: it has a Lambda layer"):
+    with pytest.raises(RunError, match="refused: it needs the code of a Lambda"):
         load_model(tmp_path / "model.keras")
     assert capsys.readouterr().out == ""
 
 
-def test_a_lambda_layer_deep_inside_is_refused(saved):
+@pytest.mark.parametrize(
+    ("hidden", "message"),
+    [
+        ({"class_name": "Lambda", "config": {}}, "the code of a Lambda"),
+        ({"class_name": "__lambda__", "config": {}}, "the code of a lambda"),
+        ({"class_name": "TFSMLayer", "config": {"filepath": "it"}}, "the code of a TFSMLayer"),
+        (
+            {"class_name": "StringLookup", "config": {"vocabulary": "it.txt"}},
+            "the vocabulary 'it.txt'",
+        ),
+    ],
+)
+def test_code_deep_inside_is_refused_whatever_the_program_lets_keras_do(saved, hidden, message):
     def hide(config):
-        config["config"]["posterior"]["config"]["network"]["config"]["layers"][0] = {
-            "class_name": "Lambda",
-            "config": {},
-        }
+        config["config"]["posterior"]["config"]["network"]["config"]["layers"][0] = hidden
         return config
 
-    with pytest.raises(RunError, match="refused: it has a Lambda layer"):
+    with SafeModeScope(False), pytest.raises(RunError, match=f"refused: it needs {message}"):
         load_model(rewritten(saved, hide))
+
+
+@pytest.mark.parametrize("depth", [300, 900, 100_000])
+def test_a_configuration_that_is_nested_too_deeply_is_damaged(saved, depth):
+    with zipfile.ZipFile(saved, "w") as archive:
+        archive.writestr("config.json", '{"config":' * depth + "1" + "}" * depth)
+    with pytest.raises(RunError, match="is damaged"):
+        load_model(saved)
+
+
+def test_a_configuration_that_would_fill_memory_is_not_read(saved):
+    with zipfile.ZipFile(saved, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", "{" + " " * 2**26 + "}")
+    with pytest.raises(RunError, match=f"is damaged.*configuration has {2**26 + 2} bytes"):
+        load_model(saved)
 
 
 @pytest.mark.parametrize("module", ["os", "builtins", "nobody.has.this", "kelbo.runs"])

@@ -16,28 +16,34 @@ from kelbo.model import LatentVariableModel
 from kelbo.networks import Conv2DTranspose
 from kelbo.vae import VAE
 
-__all__ = ["AE", "VAE", "Conv2DTranspose", "load_model", "read_config", "reason_of"]
+__all__ = ["AE", "VAE", "Conv2DTranspose", "find_code", "load_model", "read_config", "reason_of"]
 
 # How an HDF5 file begins: Keras 2's .h5, or weights alone.
 _HDF5 = b"\x89HDF\r\n\x1a\n"
+# Bytes; a network of a thousand layers has less than one MiB.
+_LARGEST_CONFIG = 64 * 2**20
+# Classes of Keras's that hold or fetch program code.
+_CODE = ("Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
 _SAVE_AGAIN = "Save the model again with model.save('model.keras')."
 
 
 def load_model(path: str | Path) -> LatentVariableModel:
     """Load a .keras file that holds a model of kelbo, compiled if it was saved so.
 
-    It may have been written on another backend. A file with a Lambda layer, or with a class that is
-    neither Keras's nor kelbo's nor registered by the caller, is refused: it needs code to load.
+    It may have been written on another backend. A file with a Lambda or another layer that holds or
+    fetches code, or with a class that is neither Keras's nor kelbo's nor registered by the caller,
+    is refused: it needs code to load. Keras's unsafe deserialisation changes nothing of that.
 
     Raises:
         RunError: there is no such file, it is damaged, it needs code, or it holds something else.
     """
     path = Path(path)
     config = read_config(path)
-    if _has_lambda(config):
+    needed = find_code(config)
+    if needed is not None:
         raise RunError(
-            f"{path} is refused: it has a Lambda layer, which is program code inside the file. "
-            "Replace the Lambda by a registered keras.Layer and save the model again."
+            f"{path} is refused: it needs {needed}. Replace it by a registered keras.Layer, or by "
+            "a vocabulary that is given as a list, and save the model again."
         )
     try:
         with warnings.catch_warnings():
@@ -75,7 +81,10 @@ def read_config(path: Path) -> dict[str, Any]:
                     "made it, and save it with model.save('model.keras')."
                 )
         with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read("config.json"))
+            described = archive.getinfo("config.json")
+            if described.file_size > _LARGEST_CONFIG:
+                raise ValueError(f"its configuration has {described.file_size} bytes")
+            config = json.loads(archive.read(described))
         if not isinstance(config, dict):
             raise ValueError("its configuration is none")
     except RunError:
@@ -92,10 +101,22 @@ def reason_of(error: Exception) -> str:
     return str(error).rpartition("Exception encountered: ")[2].partition(" Full object")[0]
 
 
-def _has_lambda(config: Any) -> bool:
-    """Whether a Lambda layer or a serialised Python lambda is anywhere in a configuration."""
-    if isinstance(config, dict):
-        if config.get("class_name") in ("Lambda", "__lambda__"):
-            return True
-        return any(_has_lambda(value) for value in config.values())
-    return isinstance(config, list) and any(_has_lambda(value) for value in config)
+def find_code(config: Any) -> str | None:
+    """What Keras would run or fetch for a configuration, in whatever mode it is, or None.
+
+    It is the code of a Lambda or of another layer that wraps a program, or a vocabulary that is
+    given by its path or address.
+    """
+    rest = [config]
+    while rest:
+        value = rest.pop()
+        if isinstance(value, dict):
+            name, vocabulary = value.get("class_name"), value.get("vocabulary")
+            if name in _CODE:
+                return f"the code of a {name.strip('_')}, which is not run"
+            if isinstance(vocabulary, str):
+                return f"the vocabulary {vocabulary!r}, which is not read"
+            rest += value.values()
+        elif isinstance(value, list):
+            rest += value
+    return None

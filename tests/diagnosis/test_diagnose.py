@@ -298,6 +298,23 @@ def test_outputs_are_known_by_their_names_else_by_their_order(order):
         np.testing.assert_allclose(figures["kl_per_dimension"], [expected] * LATENT, rtol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda h: keras.layers.Dense(LATENT, name="z_log_sigma")(h), "z_log_sigma"),
+        (lambda h: keras.layers.Dense(LATENT, "softplus", name="b")(h), "b"),
+        (lambda h: keras.ops.exp(h[:, :LATENT]), "exp"),
+    ],
+)
+def test_sigma_is_not_taken_for_log_var(make, name):
+    x = keras.Input(SHAPE)
+    h = keras.layers.Flatten()(x)
+    mu, second = keras.layers.Dense(LATENT, name="z_mean")(h), make(h)
+    with pytest.raises(UsageError, match=f"'{name}.* seems to be sigma.*2 \\* log_sigma"):
+        kelbo.diagnose(foreign_vae(encoder=keras.Model(x, [mu, second])), images())
+    assert kelbo.diagnose(foreign_vae(encoder=keras.Model(x, [mu, 2 * second])), images())
+
+
 def test_each_datum_keeps_its_target_whatever_their_sizes(monkeypatch):
     x = keras.Input((4, 4, 2))
     model = foreign_vae(encoder=keras.Model(x, models.make_encoder()(x[..., :1])))

@@ -155,6 +155,26 @@ def with_a_condition():
     return keras.Model([x, label], [*q, Sampling()(q)], name="encoder")
 
 
+def with_second_output(make):
+    x = keras.Input(SHAPE)
+    h = layers.Flatten()(x)
+    q = [layers.Dense(LATENT, name="z_mean")(h), make(h)]
+    encoder = keras.Model(x, [*q, Sampling()(q)], name="encoder")
+    return models.subclassed(encoder=encoder)[0]
+
+
+def with_log_sigma():
+    return with_second_output(layers.Dense(LATENT, name="z_log_sigma"))
+
+
+def with_softplus():
+    return with_second_output(layers.Dense(LATENT, "softplus", name="spread"))
+
+
+def with_exp():
+    return with_second_output(lambda h: keras.ops.exp(layers.Dense(LATENT)(h)))
+
+
 def with_two_decoders():
     class Two(models.VAE):
         def __init__(self, encoder, one, other):
@@ -186,12 +206,51 @@ def with_two_decoders():
         (with_halves, r"one encoder, .*found 0 in 2 network"),
         (with_a_condition, r"an encoder that takes x alone, .*'encoder', which takes 2"),
         (with_two_decoders, r"one decoder, .*found 2"),
+        (with_log_sigma, r"'z_log_sigma' seems to be sigma.*2 \* log_sigma"),
+        (with_softplus, r"'spread' seems to be sigma"),
+        (with_exp, r"'exp' seems to be sigma"),
     ],
 )
 def test_what_is_not_in_a_file_is_said_and_the_way_out(make, message, path):
     with pytest.raises(RunError, match=f"theirs.keras: .*{message}.*kelbo.diagnose") as error:
         read_model(save(make(), path))
     assert "Full object config" not in str(error.value)
+
+
+def test_twice_log_sigma_is_taken_for_log_var(path):
+    x = keras.Input(SHAPE)
+    h = layers.Flatten()(x)
+    mu, log_sigma = layers.Dense(LATENT)(h), layers.Dense(LATENT, name="z_log_sigma")(h)
+    encoder = keras.Model(x, [mu, 2 * log_sigma, Sampling()([mu, log_sigma])], name="encoder")
+    model = models.subclassed(encoder=encoder)[0]
+    x = images(5)
+    expected = keras.ops.convert_to_numpy(model.encoder(x)[1])
+    np.testing.assert_allclose(read_model(save(model, path)).encode(x)[1], expected, rtol=1e-5)
+
+
+def test_what_sampling_gets_is_taken_where_the_second_output_is_sigma(path):
+    x = keras.Input(SHAPE)
+    h = layers.Flatten()(x)
+    q = [layers.Dense(LATENT, name="z_mean")(h), layers.Dense(LATENT, name="z_log_var")(h)]
+    std = keras.ops.exp(0.5 * q[1])
+    encoder = keras.Model(x, [q[0], std, Sampling()(q)], name="encoder")
+    model = models.subclassed(encoder=encoder)[0]
+    x = images(5)
+    std = keras.ops.convert_to_numpy(encoder(x)[1])
+    log_var = read_model(save(model, path)).encode(x)[1]
+    np.testing.assert_allclose(np.exp(0.5 * log_var), std, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "loss", [{"decoder": "mse"}, ["mse", "mse"], {"class_name": ["mse"], "config": {}}]
+)
+def test_several_losses_do_not_say_what_the_output_means(loss, path):
+    def change(config):
+        config["compile_config"]["loss"] = loss
+        return config
+
+    read = read_model(rewritten(save(models.flat()[0], path), change))
+    assert len(read.likelihoods) > 1 and "p(x|z)" not in read.origin
 
 
 @pytest.fixture
@@ -229,11 +288,38 @@ def of_an_activation(mark):
 def run_once(hostile):
     """The configuration of a layer whose code is run where that is allowed."""
     with SafeModeScope(False):
-        keras.saving.deserialize_keras_object(copy.deepcopy(hostile))(keras.Input((LATENT,)))
+        keras.saving.deserialize_keras_object(copy.deepcopy(hostile))(keras.ops.zeros((1, LATENT)))
     return hostile
 
 
-@pytest.mark.parametrize("make", [of_a_module, of_a_lambda, of_an_activation])
+def of_a_registered_function(mark):
+    @keras.saving.register_keras_serializable("it")
+    def hostile(x):
+        mark.touch()
+        return x
+
+    function = {"module": "builtins", "class_name": "function", "registered_name": "function"}
+    dense = keras.saving.serialize_keras_object(layers.Dense(12))
+    dense["config"]["activation"] = {**function, "config": "it>hostile"}
+    return run_once(dense)
+
+
+def of_a_saved_model(mark):
+    mark.touch()
+    name = {"module": "keras.layers", "class_name": "TFSMLayer", "registered_name": None}
+    return {**name, "config": {"name": "hostile", "filepath": str(mark)}}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        of_a_module,
+        of_a_lambda,
+        of_an_activation,
+        of_a_registered_function,
+        of_a_saved_model,
+    ],
+)
 def test_code_in_a_file_is_never_run(make, path, mark, monkeypatch):
     hostile = make(mark)
     assert mark.exists()  # it would be
@@ -255,6 +341,21 @@ def test_code_in_a_file_is_never_run(make, path, mark, monkeypatch):
         with pytest.raises(RunError, match=f"the layer '{hidden}'"):
             read_model(with_hostile(hidden))
     assert not mark.exists() and "hostile_module" not in sys.modules
+
+
+def test_a_vocabulary_in_another_file_is_not_read(path, tmp_path):
+    words = tmp_path / "words.txt"
+    words.write_text("word")
+    lookup = keras.saving.serialize_keras_object(layers.StringLookup(vocabulary=["a"]))
+    lookup["config"]["vocabulary"] = str(words)
+    model = models.subclassed()[0]
+
+    def change(config):
+        entry(config, model.encoder.layers[2].name).update(lookup)
+        return config
+
+    with SafeModeScope(False), pytest.raises(RunError, match="needs the vocabulary .*words.txt"):
+        read_model(rewritten(save(model, path), change))
 
 
 def with_weights_changed(path, change):
@@ -302,6 +403,112 @@ def test_weights_that_are_not_there_or_do_not_fit(change, message, path):
         read_model(with_weights_changed(path, change))
 
 
+DENSE = "decoder/layers/dense"
+
+
+def link_outside(file, other):
+    file[f"{DENSE}/vars/0"] = h5py.ExternalLink(other, "secret")
+
+
+def store_outside(file, other):
+    size = 4 * LATENT * 12
+    where = [(str(other), 0, size)]
+    file.create_dataset(f"{DENSE}/vars/0", (LATENT, 12), "float32", external=where)
+
+
+def map_outside(file, other):
+    layout = h5py.VirtualLayout((LATENT, 12), "float32")
+    layout[:] = h5py.VirtualSource(other, "secret", (LATENT, 12), "float32")
+    file.create_virtual_dataset(f"{DENSE}/vars/0", layout)
+
+
+@pytest.mark.parametrize("outside", [link_outside, store_outside, map_outside])
+def test_weights_in_other_files_are_not_read(outside, path, tmp_path):
+    other = tmp_path / "other.h5"
+    with h5py.File(other, "w") as file:
+        file["secret"] = np.ones((LATENT, 12), "float32")
+
+    def change(file):
+        del file[f"{DENSE}/vars/0"]
+        outside(file, other)
+
+    save(models.subclassed()[0], path)
+    with pytest.raises(RunError, match=r"weights of the layer 'dense.*found none"):
+        read_model(with_weights_changed(path, change))
+
+
+@pytest.mark.parametrize("place", ["decoder/layers", DENSE, f"{DENSE}/vars"])
+def test_no_link_to_another_file_is_followed(place, path, tmp_path):
+    save(models.subclassed()[0], path)
+    other = tmp_path / "other.h5"
+    with zipfile.ZipFile(path) as archive:
+        other.write_bytes(archive.read("model.weights.h5"))
+
+    def change(file):
+        del file[place]
+        file[place] = h5py.ExternalLink(other, place)
+
+    with_weights_changed(path, change)
+    with pytest.raises(RunError, match="one place with the weights|no weights of|found none"):
+        read_model(path)
+
+
+def test_a_name_that_is_no_text_names_nothing(path):
+    def change(file):
+        file["decoder/vars"].attrs["name"] = [1, 2]
+
+    save(models.subclassed()[0], path)
+    with pytest.raises(RunError, match="one place with the weights of the network 'decoder'"):
+        read_model(with_weights_changed(path, change))
+
+
+def test_training_steps_without_end_are_damage(path):
+    def change(file):
+        del file["optimizer/vars/0"]
+        file["optimizer/vars/0"] = np.inf
+
+    save(models.subclassed()[0], path)
+    with pytest.raises(RunError, match="is damaged.*OverflowError"):
+        read_model(with_weights_changed(path, change))
+
+
+def test_weights_that_expand_beyond_measure_are_not_read(path):
+    save(models.subclassed()[0], path)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            filled = bytes(10**7) if name.endswith(".h5") else b""
+            archive.writestr(name, content + filled)
+    with pytest.raises(RunError, match="bytes that expand to 100"):
+        read_model(path)
+
+
+def without_shapes(config):
+    """A configuration that does not say for which inputs its layers were."""
+    if isinstance(config, list):
+        return [without_shapes(value) for value in config]
+    if not isinstance(config, dict):
+        return config
+    return {key: without_shapes(value) for key, value in config.items() if key != "build_config"}
+
+
+@pytest.mark.parametrize("name", ["encoder", "decoder"])
+def test_a_network_of_more_weights_than_the_file_is_never_made(name, path):
+    model = models.subclassed()[0]
+    dense = next(one for one in getattr(model, name).layers if isinstance(one, layers.Dense))
+
+    def change(config):
+        # No memory would hold them.
+        entry(config, dense.name)["config"]["units"] = 10**14
+        return without_shapes(config)
+
+    with pytest.raises(RunError, match=f"{name}.* weights, .* file"):
+        read_model(rewritten(save(model, path), change))
+    with keras.StatelessScope():  # makes what is still to be made
+        pass
+
+
 def test_a_file_that_was_cut_is_damaged(path):
     whole = save(models.subclassed()[0], path).read_bytes()
     for start in range(0, len(whole), len(whole) // 10):
@@ -326,8 +533,12 @@ def places(value, path=()):
             yield from places(one, (*path, key))
 
 
-def test_whatever_is_wrong_in_a_configuration_it_is_one_error(tmp_path):
-    path = save(models.flat()[0], tmp_path / "theirs.keras")
+@pytest.mark.once
+@pytest.mark.parametrize("make", [models.flat, models.with_parts_of_every_kind])
+def test_whatever_is_wrong_in_a_configuration_it_is_one_error(make, tmp_path):
+    model = make()[0]
+    model.compile("adam", "binary_crossentropy")
+    path = save(model, tmp_path / "theirs.keras")
     with zipfile.ZipFile(path) as archive:
         config = json.loads(archive.read("config.json"))
 

@@ -24,6 +24,12 @@ _SMALLEST_PROBABILITY = 1e-7
 
 _LOG_VAR = re.compile(r"log_?var|logvar", re.IGNORECASE)
 _MU = re.compile(r"(^|_)(mu|mean)($|_|\d)", re.IGNORECASE)
+# Names of sigma, its logarithm and its square, and of functions that give what is above 0.
+_SIGMA = re.compile(r"sigma|std|scale|variance|^(softplus|exp|exponential)$", re.IGNORECASE)
+SIGMA_WAY_OUT = (
+    "Pass an encoder that gives log_var, as encoder=keras.Model(x, [mu, 2 * log_sigma]), or call "
+    "the output log_var if it is."
+)
 
 
 @dataclass(frozen=True)
@@ -287,6 +293,24 @@ def is_named_as_parameter(name: str) -> bool:
     return bool(_MU.search(name) or _LOG_VAR.search(name))
 
 
+def is_named_as_sigma(*names: str) -> bool:
+    """Whether one of the names of an output, or of the function that gives it, is that of sigma,
+    log sigma or a variance, which are easily taken for log_var where order alone tells.
+    """
+    return any(_SIGMA.search(name) and not _LOG_VAR.search(name) for name in names)
+
+
+def _sigma_in(encoder: keras.Layer) -> str | None:
+    """The one of the first two outputs of a functional encoder that seems to be sigma, or None."""
+    steps = {step.name: step for step in getattr(encoder, "operations", ())}
+    for name in list(getattr(encoder, "output_names", ()))[:2]:
+        step = steps.get(name)
+        function = getattr(getattr(step, "activation", None), "__name__", "")
+        if is_named_as_sigma(name, type(step).__name__, function):
+            return name
+    return None
+
+
 def _mu_and_log_var(encoder: keras.Layer, outputs: Any) -> tuple[Tensor, Tensor]:
     """The two outputs by their names, else the first two of several, as the books order them."""
     if isinstance(outputs, dict):
@@ -298,6 +322,13 @@ def _mu_and_log_var(encoder: keras.Layer, outputs: Any) -> tuple[Tensor, Tensor]
     if named is not None and len(tensors) == len(names):
         chosen = tensors[named[0]], tensors[named[1]]
     elif len(tensors) in (2, 3) and not isinstance(outputs, dict):
+        sigma = _sigma_in(encoder)
+        if sigma is not None:
+            raise UsageError(
+                f"Expected an encoder whose first two outputs are mu and log_var = log sigma^2; "
+                f"{sigma!r} of {encoder.name!r} seems to be sigma, log sigma or a variance. "
+                f"{SIGMA_WAY_OUT}"
+            )
         chosen = tensors[0], tensors[1]
     else:
         raise UsageError(

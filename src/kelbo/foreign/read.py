@@ -25,6 +25,8 @@ from kelbo.likelihoods.logits import ends_in_sigmoid
 from kelbo.loading import load_model, read_config
 
 _WEIGHTS = "model.weights.h5"
+# Keras stores them uncompressed; what shrinks more than weights ever do is made to fill memory.
+_LARGEST_EXPANSION = 100
 _WAY_OUT = (
     "In the program that has the model's code: kelbo.diagnose(model, x), or "
     "kelbo.diagnose(model, x, encoder=..., decoder=...)."
@@ -34,7 +36,9 @@ _DAMAGE = (
     AttributeError,
     IndexError,
     KeyError,
+    MemoryError,
     OSError,
+    OverflowError,
     RuntimeError,
     TypeError,
     ValueError,
@@ -80,10 +84,13 @@ def read_model(path: str | Path) -> Subject:
 
 def _read(path: Path, config: dict[str, Any]) -> Subject:
     networks = list(find_networks(config))
-    from_x, encoder = _encoder(networks)
+    with zipfile.ZipFile(path) as archive:
+        # A weight has at least one byte.
+        most_weights = _bytes_of_weights(archive)
+    from_x, encoder = _encoder(networks, most_weights)
     latent_dim = encoder.outputs[0].shape[-1]
     from_z = decoder_of(networks, from_x, latent_dim)
-    decoder = rebuild(from_z.network, from_z.z, (latent_dim,), [from_z.x])
+    decoder = rebuild(from_z.network, from_z.z, (latent_dim,), [from_z.x], most_weights)
     with (
         zipfile.ZipFile(path) as archive,
         archive.open(_WEIGHTS) as content,
@@ -109,13 +116,23 @@ def _read(path: Path, config: dict[str, Any]) -> Subject:
     )
 
 
-def _encoder(networks: list[Network]) -> tuple[Encoder, keras.Model]:
+def _bytes_of_weights(archive: zipfile.ZipFile) -> int:
+    weights = archive.getinfo(_WEIGHTS)
+    if weights.file_size > _LARGEST_EXPANSION * weights.compress_size:
+        raise RunError(
+            f"Expected weights that are stored as they are, as Keras does, received "
+            f"{weights.compress_size} bytes that expand to {weights.file_size}."
+        )
+    return weights.file_size
+
+
+def _encoder(networks: list[Network], most_weights: int) -> tuple[Encoder, keras.Model]:
     """The encoder: the network that is called so, or the only one that gives mu and log_var."""
     found, refused = [], []
     for network in networks:
         for place in encoders_in(network):
             try:
-                found.append((place, _to_parameters(place)))
+                found.append((place, _to_parameters(place, most_weights)))
                 break
             except CodeNeededError as error:
                 refused.append(error)
@@ -133,7 +150,7 @@ def _encoder(networks: list[Network]) -> tuple[Encoder, keras.Model]:
     return found[0]
 
 
-def _to_parameters(place: Encoder) -> keras.Model:
+def _to_parameters(place: Encoder, most_weights: int) -> keras.Model:
     wanted = [place.mu, place.log_var]
     given = set().union(*(place.network.starts(output, stops=()) for output in wanted))
     if len(given) != 1:
@@ -142,7 +159,8 @@ def _to_parameters(place: Encoder) -> keras.Model:
             f"takes {len(given)} tensors."
         )
     x = given.pop()
-    encoder = rebuild(place.network, x, place.network.shape(x)[1:], wanted)
+    shape = place.network.shape(x)[1:]
+    encoder = rebuild(place.network, x, shape, wanted, most_weights)
     shapes = [tensor.shape for tensor in encoder.outputs]
     if shapes[0] != shapes[1] or len(shapes[0]) != 2:
         raise RunError(
@@ -158,10 +176,12 @@ def _likelihood(config: dict[str, Any], decoder: keras.Model) -> tuple[str | Non
     if loss is None:
         sigmoid = ends_in_sigmoid(decoder)
         return (PROBABILITIES, "the decoder ends in a sigmoid") if sigmoid else (None, "")
-    # Of a class by its name and its options, of a function by its name alone.
-    described = loss["config"] if isinstance(loss, dict) else loss
+    # Of a class by its name and its options, of a function by its name alone; several have none.
+    described = loss.get("config") if isinstance(loss, dict) else loss
     options = described if isinstance(described, dict) else {}
-    said = loss["class_name"] if options else described
+    said = loss.get("class_name") if options else described
+    if not isinstance(said, str):
+        return None, ""
     name = str(said).replace("_", "").lower()
     likelihood = None
     if name in _CROSS_ENTROPY:

@@ -1,16 +1,15 @@
 """A part of a network, made anew of Keras's own layers; no other code is looked for."""
 
 import copy
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import keras
 
 from kelbo.foreign.graph import Network, Output, tensor_of
-from kelbo.loading import reason_of
-
-# Classes of Keras's that hold or fetch program code.
-_CODE = ("Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
+from kelbo.loading import find_code, reason_of
 
 
 class CodeNeededError(Exception):
@@ -18,7 +17,11 @@ class CodeNeededError(Exception):
 
 
 def rebuild(
-    network: Network, given: Output, shape: Sequence[int | None], wanted: Sequence[Output]
+    network: Network,
+    given: Output,
+    shape: Sequence[int | None],
+    wanted: Sequence[Output],
+    most_weights: int,
 ) -> keras.Model:
     """The part of a network between some of its tensors, as a model with new weights.
 
@@ -27,11 +30,42 @@ def rebuild(
         given: the tensor where the part begins.
         shape: of that tensor, without the batch.
         wanted: the tensors where it ends.
+        most_weights: how many weights there can be for it; one of more is never made.
 
     Raises:
         CodeNeededError: a layer in between needs code that is not Keras's.
-        ValueError: the graph has a loop, or a layer does not take what it gets.
+        ValueError: the graph has a loop, a layer does not take what it gets, or there are more
+            weights.
     """
+
+    def make() -> keras.Model:
+        return _make(network, given, shape, wanted)
+
+    count = _count_weights(make)
+    if count > most_weights:
+        raise ValueError(
+            f"{network.name} has {count} weights, expected at most the {most_weights} that the "
+            "file has room for"
+        )
+    return make()
+
+
+def _count_weights(make: Callable[[], keras.Model]) -> int:
+    """How many weights a network will have. They get no values and take no memory."""
+
+    def count() -> int:
+        with keras.StatelessScope(initialize_variables=False):
+            return sum(math.prod(weight.shape) for weight in make().weights)
+
+    # Keras notes, for each thread, which variables are to get their values at the end of the next
+    # scope. With this thread the note is gone.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(count).result()
+
+
+def _make(
+    network: Network, given: Output, shape: Sequence[int | None], wanted: Sequence[Output]
+) -> keras.Model:
     inputs = keras.Input(shape)
     tensors = {given: inputs}
     layers: dict[str, Any] = {}
@@ -58,44 +92,50 @@ def make_layer(entry: Mapping[str, Any]) -> Any:
     Raises:
         CodeNeededError: it is another's, or holds program code.
     """
-    what = f"the layer {entry['name']!r} ({entry['class_name']})"
-    code = _find_code(entry)
-    if code is not None:
-        raise CodeNeededError(f"{what} needs the code of {code}, which is not in the file")
+    needed = needed_code(entry)
+    if needed is not None:
+        raise CodeNeededError(needed)
     described = {key: value for key, value in entry.items() if key != "compile_config"}
     try:
         # A copy, because Keras takes the configuration of a network apart.
         return keras.saving.deserialize_keras_object(copy.deepcopy(described), safe_mode=True)
     except Exception as error:  # whatever its configuration makes Keras stumble over
-        raise CodeNeededError(f"{what} cannot be made: {reason_of(error)[:300]}") from error
+        raise CodeNeededError(
+            f"{_named(entry)} cannot be made: {reason_of(error)[:300]}"
+        ) from error
 
 
 def needed_code(entry: Mapping[str, Any]) -> str | None:
     """Why a layer cannot be made without more code, or None."""
-    try:
-        make_layer(entry)
-    except CodeNeededError as error:
-        return str(error)
-    return None
+    needed = find_code(entry) or _find_class(entry)
+    return None if needed is None else f"{_named(entry)} needs {needed}"
 
 
-def _find_code(config: Any) -> str | None:
-    """The first class in a configuration that is code: not one of Keras's or of kelbo's.
+def _named(entry: Mapping[str, Any]) -> str:
+    return f"the layer {entry['name']!r} ({entry['class_name']})"
+
+
+def _find_class(config: Any) -> str | None:
+    """The first class or function in a configuration that is not one of Keras's or of kelbo's.
 
     Whether this process knows the class does not count, so that a file is read alike everywhere.
     """
     if isinstance(config, list):
-        return next((code for value in config if (code := _find_code(value))), None)
+        return next((code for value in config if (code := _find_class(value))), None)
     if not isinstance(config, dict):
         return None
     name, registered = config.get("class_name"), str(config.get("registered_name"))
-    if name in _CODE:
-        return "a Lambda" if name == "__lambda__" else f"a {name}"
+    if name == "function":
+        # Keras looks up a function by its name, whatever it is registered as.
+        name = registered = str(config.get("config"))
     # Keras would import some modules by their names in the file, and take what anybody registers.
     package = str(config.get("module")).partition(".")[0]
     of_keras = package in ("None", "builtins", "keras") and ">" not in registered
     of_kelbo = registered.startswith("kelbo>") and keras.saving.get_registered_object(registered)
-    return _find_code(list(config.values())) if of_keras or of_kelbo else f"the class {name}"
+    if of_keras or of_kelbo:
+        return _find_class(list(config.values()))
+    kind = "function" if config.get("class_name") == "function" else "class"
+    return f"the code of the {kind} {name}, which is not in the file"
 
 
 def _revive(value: Any, tensors: Mapping[Output, Any]) -> Any:

@@ -3,7 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from kelbo.diagnosis.subject import is_named_as_parameter, named_mu_and_log_var
+from kelbo.diagnosis.subject import (
+    SIGMA_WAY_OUT,
+    is_named_as_parameter,
+    is_named_as_sigma,
+    named_mu_and_log_var,
+)
 from kelbo.errors import RunError
 from kelbo.foreign.graph import Network, Output
 from kelbo.foreign.rebuild import CodeNeededError, needed_code
@@ -51,16 +56,34 @@ def encoders_in(network: Network) -> Iterator[Encoder]:
     They are the outputs with these names; the first two outputs of a network that is called
     encoder, as the books order them; or what a layer gets from two layers with these names, as a
     Sampling layer does.
+
+    Raises:
+        RunError: order alone says that an output is mu or log_var, and it seems to be sigma.
     """
     outputs = [output for _, output in network.outputs]
     named = named_mu_and_log_var([name for name, _ in network.outputs])
+    pairs = set(_named_arguments(network))
     if named is not None:
         yield Encoder(network, outputs[named[0]], outputs[named[1]])
     elif network.is_called("encoder") and not network.named and len(outputs) in (2, 3):
-        yield Encoder(network, outputs[0], outputs[1])
-    pairs = set(_named_arguments(network))
+        sigma = next((one.layer for one in outputs[:2] if _is_sigma(network, one)), None)
+        if sigma is None:
+            yield Encoder(network, outputs[0], outputs[1])
+        elif len(pairs) != 1:
+            raise RunError(
+                f"Expected mu and log_var = log sigma^2 as the first two outputs of "
+                f"{network.name!r}; {sigma!r} seems to be sigma, log sigma or a variance. "
+                f"{SIGMA_WAY_OUT}"
+            )
     if len(pairs) == 1:
         yield Encoder(network, *pairs.pop())
+
+
+def _is_sigma(network: Network, output: Output) -> bool:
+    entry = network.layers[output.layer]
+    return is_named_as_sigma(
+        output.layer, entry["class_name"], str(entry["config"].get("activation"))
+    )
 
 
 def _named_arguments(network: Network) -> Iterator[tuple[Output, Output]]:

@@ -9,7 +9,6 @@ In model.weights.h5 every layer is a group, wherever the model had it, with its 
 
 import tempfile
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -31,14 +30,15 @@ def load_weights(network: keras.Model, name: str, file: h5py.File) -> None:
     Raises:
         RunError: a layer has no weights there, or others than it takes.
     """
-    places = [group for group in _groups(file) if "layers" in group and _name(group) == name]
+    places = [group for group in _groups(file) if "layers" in _held(group) and _name(group) == name]
     if len(places) != 1:
         raise RunError(
             f"Expected one place with the weights of the network {name!r}, found {len(places)}. "
             "Files are read that Keras 3.6 or newer has saved, and in which no two networks have "
             "one name."
         )
-    saved = {_name(group): group for group in places[0]["layers"].values()}
+    layers = _held(places[0])["layers"]
+    saved = {_name(group): group for group in _held(layers).values()}
     missing = [
         layer.name for layer in network.layers if layer.variables and layer.name not in saved
     ]
@@ -82,20 +82,32 @@ def _shapes(group: h5py.Group) -> dict[str, tuple[int, ...]]:
     shapes = {}
 
     def note(name: str, item: h5py.HLObject) -> None:
-        if isinstance(item, h5py.Dataset) and not item.external:
+        if isinstance(item, h5py.Dataset) and not item.external and not item.is_virtual:
             shapes[name] = item.shape
 
     group.visititems(note)
     return shapes
 
 
-def _groups(file: h5py.File) -> Iterator[h5py.Group]:
+def _groups(file: h5py.File) -> list[h5py.Group]:
     """Every group; links to other files are not followed."""
     groups = [file]
     file.visititems(lambda _, item: groups.append(item) if isinstance(item, h5py.Group) else None)
-    yield from groups
+    return groups
 
 
-def _name(group: h5py.Group) -> str | None:
+def _held(group: h5py.HLObject) -> dict[str, h5py.HLObject]:
+    """What a group itself holds, by its name; a link to another place or file is not followed."""
+    if not isinstance(group, h5py.Group):
+        return {}
+    links = group.id.links
+    # Not group.get(name, getlink=True), which opens the other file.
+    hard = [name for name in group if links.get_info(name.encode()).type == h5py.h5l.TYPE_HARD]
+    return {name: group[name] for name in hard}
+
+
+def _name(group: h5py.HLObject) -> str | None:
     """The name of the layer whose group it is."""
-    return group["vars"].attrs.get("name") if "vars" in group else None
+    variables = _held(group).get("vars")
+    name = None if variables is None else variables.attrs.get("name")
+    return name if isinstance(name, str) else None
