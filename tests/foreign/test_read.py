@@ -208,7 +208,7 @@ def with_two_decoders():
         (with_two_decoders, r"one decoder, .*found 2"),
         (with_log_sigma, r"'z_log_sigma' seems to be sigma.*2 \* log_sigma"),
         (with_softplus, r"'spread' seems to be sigma"),
-        (with_exp, r"'exp' seems to be sigma"),
+        (with_exp, r"'exp\w*' seems to be sigma"),
     ],
 )
 def test_what_is_not_in_a_file_is_said_and_the_way_out(make, message, path):
