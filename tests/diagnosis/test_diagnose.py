@@ -255,6 +255,17 @@ def test_the_first_layer_that_overflows(model):
     assert "call" not in vars(layer)
 
 
+def test_data_that_are_not_scaled_are_named_before_the_model(monkeypatch):
+    model = foreign_vae()
+    for layer in model.encoder.layers[2:5]:
+        layer.set_weights([10.0 * np.ones_like(weight) for weight in layer.get_weights()])
+    model.encoder.get_layer("log_var").activation = keras.ops.exp
+    assert "The data" not in finding(model).cure
+    assert finding(model, 255.0 * images()).cure.startswith(
+        "The data reach from 0 to 255: scale them, images by x / 255."
+    )
+
+
 def test_a_model_that_is_not_compiled_is_diagnosed_as_far_as_it_goes(model):
     model.compiled = False
     diagnosis = kelbo.diagnose(model, images())

@@ -286,3 +286,58 @@ def test_the_accidental_beta_where_a_size_is_not_written_down(kl, latent, loss, 
 def test_the_number_of_pixels_is_not_taken_from_another_input():
     script = BETA.format(kl=f"{SUM} / 784", shape="(x.shape[1],)", latent=2, loss='"mse"')
     assert codes(f"{script}\nkeras.Input((2,))\n") == []
+
+
+COMPUTE_LOSS = """\
+import keras
+from keras import layers, ops
+
+
+class Sampling(layers.Layer):
+    def call(self, inputs):
+        mu, log_var = inputs
+        return mu + ops.exp(0.5 * log_var) * keras.random.normal(ops.shape(mu))
+
+
+class VAE(keras.Model):
+    def __init__(self, encoder, decoder, **kwargs):
+        super().__init__(**kwargs)
+        self.encoder, self.decoder = encoder, decoder
+        self.sampling = Sampling()
+
+    def call(self, x):
+        mu, v = self.encoder(x)
+        return self.decoder(self.sampling([mu, v])), mu, v
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        decoded, mu, v = y_pred
+        bce = ops.sum(keras.losses.binary_crossentropy(x, decoded), axis=(1, 2))
+        return ops.mean(bce - 0.5 * ops.sum(1 + v - ops.square(mu) - ops.exp(v), axis=-1))
+
+
+x = keras.Input((28, 28, 1))
+h = layers.Flatten()(x)
+encoder = keras.Model(x, [layers.Dense(8)(h), layers.Dense(8)(h)])
+z = keras.Input((8,))
+decoded = layers.Reshape((28, 28, 1))(layers.Dense(784, activation="sigmoid")(z))
+vae = VAE(encoder, keras.Model(z, decoded))
+vae.compile("adam")
+(images, _), _ = keras.datasets.mnist.load_data()
+vae.fit(images[..., None] / 255.0, epochs=3)
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "code"),
+    [
+        ("", "", None),
+        ("exp(0.5 * log_var)", "exp(log_var)", "KLB204"),
+        ("[layers.Dense(8)(h), layers.Dense(8)(h)]",
+         "[layers.Dense(8)(h), layers.Dense(8, 'relu')(h)]", "KLB313"),
+        (" / 255.0", "", "KLB213"),
+    ],
+)  # fmt: skip
+def test_what_call_returns_is_what_compute_loss_gets(right, wrong, code):
+    text = COMPUTE_LOSS.replace(right, wrong) if right else COMPUTE_LOSS
+    found = set(codes(text)) - {"KLB404"}
+    assert found == ({code} if code else set())

@@ -13,6 +13,8 @@ from kelbo.diagnosis.finding import Finding
 from kelbo.diagnosis.observation import Observation
 from kelbo.diagnosis.subject import Subject
 
+# Data beyond are not scaled: neither to [0, 1] nor to a variance of 1.
+_LARGE = 10.0
 _LEARNING_RATE = (
     "Train again with a tenth of the learning rate, then with clipped gradients "
     "(keras.optimizers.Adam(clipnorm=1.0))"
@@ -35,7 +37,10 @@ def check_finite(subject: Subject, x: np.ndarray) -> Finding | None:
             severity="error",
             title=f"The weight {weight.path} is not finite",
             meaning=f"A training step has overflowed, and the model is lost.{where}",
-            cure=f"{_LEARNING_RATE}; the last finite weights are in an earlier checkpoint.",
+            cure=(
+                f"{_scale(x)}{_LEARNING_RATE}; the last finite weights are in an earlier "
+                "checkpoint."
+            ),
         )
     if layer is None:
         return None
@@ -44,9 +49,17 @@ def check_finite(subject: Subject, x: np.ndarray) -> Finding | None:
         severity="error",
         title=f"The layer {layer} is the first whose output is not finite",
         meaning="Data and weights are finite; what this layer makes of them is not.",
-        cure=f"Bound what enters it, as log_var by keras.ops.clip(log_var, -20, 10). "
+        cure=f"{_scale(x)}Bound what enters it, as log_var by keras.ops.clip(log_var, -20, 10). "
         f"{_LEARNING_RATE}.",
     )
+
+
+def _scale(x: np.ndarray) -> str:
+    """What to do about data as large as the pixels of a file; empty for others."""
+    low, high = float(x.min()), float(x.max())
+    if max(abs(low), abs(high)) <= _LARGE:
+        return ""
+    return f"The data reach from {low:g} to {high:g}: scale them, images by x / 255. "
 
 
 def overflow(observation: Observation) -> Finding:

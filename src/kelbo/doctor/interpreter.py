@@ -699,10 +699,13 @@ class _Interpreter:
         self.build(instance)
         for hook in waiting:
             if not self.runs[hook.node]:
-                # Keras hands compute_loss what the model returned.
-                outputs = self.tensors.outputs_of(self.returns_of(instance), symbolic=False)
-                named = () if outputs is UNKNOWN else (("y_pred", outputs),)
-                arguments = Arguments(keywords=named if hook.name == "compute_loss" else ())
+                # Keras hands compute_loss the data, and what the model returned.
+                outputs = self.returns_of(instance)
+                if instance.outputs is not None or is_symbolic(outputs):
+                    outputs = self.tensors.outputs_of(outputs, symbolic=False)
+                named = [("x", self.tensors.fresh(None, symbolic=False)), ("y_pred", outputs)]
+                known = tuple(one for one in named if one[1] is not UNKNOWN)
+                arguments = Arguments(keywords=known if hook.name == "compute_loss" else ())
                 self.run_step(hook.name, self.bound(hook, instance), arguments, None)
 
     def returns_of(self, model: Instance) -> Value:
