@@ -51,6 +51,11 @@ def test_what_fails_is_named(tmp_path):
     assert "downloads nothing" in found.failure
 
 
+def test_no_picture_is_drawn_of_the_model(tmp_path):
+    script = "from keras.utils import plot_model\nplot_model(None)\nraise SystemExit('so far')\n"
+    assert "so far" in check(script, tmp_path, None, "jax").failure
+
+
 @pytest.mark.parametrize(
     ("loss", "expected", "equal"),
     [(1.0, 1.0, True), (1.0, None, True), (1.0, 1.01, False), (None, None, False)],
