@@ -115,7 +115,7 @@ def test_the_data_are_the_same_bit_for_bit(
 def test_a_cache_is_written_once_and_serves_every_seed(folder, place, monkeypatch):
     told = Told()
     load_folder(folder, cache=place, watcher=told)
-    assert told.reasons == ["there is no cache of them"] and told.images == 20
+    assert told.reasons == ["there is no cache of them yet"] and told.images == 20
     monkeypatch.delattr(image_file.Image, "open")
     monkeypatch.setattr("kelbo.data.inspection.inspect", None)
     for seed in range(3):
@@ -260,7 +260,7 @@ def test_a_cache_that_was_deleted_is_made_again(folder, place):
     told = Told()
     load_folder(folder, cache=place, watcher=told)
     caches.shutil.rmtree(told.paths[0])
-    assert reasons(folder, place) == ["there is no cache of them"]
+    assert reasons(folder, place) == ["there is no cache of them yet"]
 
 
 def test_damaged_files_are_named_in_the_same_words_at_every_start(folder, place, caplog):
@@ -320,7 +320,7 @@ def test_an_interruption_leaves_nothing(folder, place, error):
     assert [name for name in everything_in(place) if name != "lock"] == [
         path.name for path in place.iterdir()
     ]
-    assert reasons(folder, place) == ["there is no cache of them"]
+    assert reasons(folder, place) == ["there is no cache of them yet"]
 
 
 def test_a_full_disk_is_said_before_and_while_it_fills(folder, place, monkeypatch):
@@ -404,7 +404,7 @@ def test_a_process_that_is_killed_leaves_nothing_that_is_used(folder, place, how
         assert process.wait() != 0
     if how == signal.SIGINT:
         assert list(place.rglob("*.npy")) == []
-    assert reasons(folder, place) == ["there is no cache of them"]
+    assert reasons(folder, place) == ["there is no cache of them yet"]
     assert len(list(place.rglob("*.npy"))) == 2  # what was killed is cleared away
 
 
