@@ -24,7 +24,8 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 # Race kelbo against its peers: DEVICE=cpu or gpu. Then the bound against a plain loop, and images in
-# memory, in files and in the cache against one another. `docs` makes the pages from what is stored.
+# memory, in files and in the cache against one another, and bfloat16 against float32. `docs` makes the
+# pages from what is stored.
 DEVICE ?= cpu
 benchmark: $(VENV)/.peers
 	$(BIN)/python -m benchmarks.speed --device $(DEVICE)
@@ -33,6 +34,9 @@ benchmark: $(VENV)/.peers
 	KERAS_BACKEND=tensorflow $(BIN)/python -m benchmarks.streaming
 	KERAS_BACKEND=jax $(BIN)/python -m benchmarks.streaming
 	KERAS_BACKEND=torch $(BIN)/python -m benchmarks.streaming
+	KERAS_BACKEND=tensorflow $(BIN)/python -m benchmarks.precision
+	KERAS_BACKEND=jax $(BIN)/python -m benchmarks.precision
+	KERAS_BACKEND=torch $(BIN)/python -m benchmarks.precision
 
 # Run every recipe in every environment of the lab; fail where a verdict is not the committed one.
 recipes: $(VENV)/.dev
@@ -48,6 +52,7 @@ docs: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.speed --page
 	$(BIN)/python -m benchmarks.evaluation --page
 	$(BIN)/python -m benchmarks.streaming --page
+	$(BIN)/python -m benchmarks.precision --page
 	$(BIN)/kelbo recipes table --out docs/recipes.md
 	$(BIN)/kelbo recipes table --format html --out docs/recipes.html
 	$(BIN)/python -m kelbo.doctor.page docs/doctor.md

@@ -186,18 +186,21 @@ def test_a_model_that_was_compiled_and_never_trained_is_loaded_whole(tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
-def with_keras_s_own_layer(config):
-    """A configuration as kelbo wrote it before it had a transposed convolution of its own."""
+def with_keras_s_own_layers(config):
+    """A configuration as kelbo wrote it before it had layers of its own."""
+    own = [f"kelbo>{kind}" for kind in ("Conv2D", "Conv2DTranspose", "Dense")]
     if isinstance(config, dict):
-        if config.get("registered_name") == "kelbo>Conv2DTranspose":
+        if config.get("registered_name") in own:
             config = config | {"module": "keras.layers", "registered_name": None}
-        return {key: with_keras_s_own_layer(value) for key, value in config.items()}
-    return [with_keras_s_own_layer(part) for part in config] if isinstance(config, list) else config
+        return {key: with_keras_s_own_layers(value) for key, value in config.items()}
+    return (
+        [with_keras_s_own_layers(part) for part in config] if isinstance(config, list) else config
+    )
 
 
 @pytest.mark.parametrize(
     ("change", "kind"),
-    [(lambda config: config, Conv2DTranspose), (with_keras_s_own_layer, layers.Conv2DTranspose)],
+    [(lambda config: config, Conv2DTranspose), (with_keras_s_own_layers, layers.Conv2DTranspose)],
     ids=["now", "before"],
 )
 def test_a_convolutional_model_comes_back_also_from_an_earlier_file(change, kind, tmp_path):

@@ -13,10 +13,20 @@ import keras
 from kelbo.ae import AE
 from kelbo.errors import RunError
 from kelbo.model import LatentVariableModel
-from kelbo.networks import Conv2DTranspose
+from kelbo.networks import Conv2D, Conv2DTranspose, Dense
 from kelbo.vae import VAE
 
-__all__ = ["AE", "VAE", "Conv2DTranspose", "find_code", "load_model", "read_config", "reason_of"]
+__all__ = [
+    "AE",
+    "VAE",
+    "Conv2D",
+    "Conv2DTranspose",
+    "Dense",
+    "find_code",
+    "load_model",
+    "read_config",
+    "reason_of",
+]
 
 # How an HDF5 file begins: Keras 2's .h5, or weights alone.
 _HDF5 = b"\x89HDF\r\n\x1a\n"

@@ -6,6 +6,7 @@ import keras
 
 from kelbo.networks.conv import conv_decoder, conv_encoder
 from kelbo.networks.conv_transpose import Conv2DTranspose
+from kelbo.networks.float32_bias import Conv2D, Dense
 from kelbo.networks.mlp import mlp_decoder, mlp_encoder
 
 # Name -> (encoder of data_shape and dtype, decoder of data_shape, latent_dim, outputs, dtype).
@@ -16,7 +17,9 @@ NETWORKS: dict[str, tuple[Callable[..., keras.Model], Callable[..., keras.Model]
 
 __all__ = [
     "NETWORKS",
+    "Conv2D",
     "Conv2DTranspose",
+    "Dense",
     "conv_decoder",
     "conv_encoder",
     "mlp_decoder",

@@ -13,6 +13,7 @@ from keras import layers
 
 from kelbo.errors import UsageError
 from kelbo.networks.conv_transpose import Conv2DTranspose
+from kelbo.networks.float32_bias import Conv2D, Dense
 
 # Keras's default slope at the article's time.
 NEGATIVE_SLOPE = 0.3
@@ -38,7 +39,7 @@ def conv_encoder(
     _check(data_shape, filters, strides)
     inputs = x = keras.Input(tuple(data_shape), name="enc_input")
     for i, (channels, stride) in enumerate(zip(filters, strides, strict=True), start=1):
-        x = layers.Conv2D(channels, 3, stride, padding="same", dtype=dtype, name=f"enc_conv_{i}")(x)
+        x = Conv2D(channels, 3, stride, padding="same", dtype=dtype, name=f"enc_conv_{i}")(x)
         x = layers.LeakyReLU(NEGATIVE_SLOPE, dtype=dtype, name=f"enc_leaky_{i}")(x)
     x = layers.Flatten(dtype=dtype, name="enc_flatten")(x)
     return keras.Model(inputs, x, name="conv_encoder")
@@ -77,7 +78,7 @@ def conv_decoder(
         sides.append((height, width))
 
     inputs = keras.Input((latent_dim,), name="dec_input")
-    x = layers.Dense(height * width * filters[-1], dtype=dtype, name="dec_dense")(inputs)
+    x = Dense(height * width * filters[-1], dtype=dtype, name="dec_dense")(inputs)
     x = layers.Reshape((height, width, filters[-1]), dtype=dtype, name="dec_reshape")(x)
     # The transposed convolution i undoes the convolution i, last one first.
     for i in range(len(filters) - 1, 0, -1):

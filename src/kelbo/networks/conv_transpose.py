@@ -12,11 +12,12 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from kelbo.networks.float32_bias import Float32Bias
 from kelbo.networks.single_filter import single_filter
 
 
 @keras.saving.register_keras_serializable("kelbo")
-class Conv2DTranspose(layers.Conv2DTranspose):
+class Conv2DTranspose(Float32Bias, layers.Conv2DTranspose):
     """keras.layers.Conv2DTranspose: its arguments, its weights, its numbers to float32 rounding.
 
     On JAX a strided one with padding "same" is a sub-pixel convolution, because the gradient that
@@ -24,17 +25,8 @@ class Conv2DTranspose(layers.Conv2DTranspose):
     gradient, Keras's own is a little faster and is taken. A single filter without a stride is
     `single_filter` on TensorFlow and JAX. Everything else is Keras's own.
 
-    The class has Keras's name because weight files name a layer by its class: either layer loads
-    the other's. A .keras file calls it `kelbo>Conv2DTranspose` and needs kelbo imported.
+    Its bias, its name and its files are as in `float32_bias`.
     """
-
-    def add_weight(self, *args: Any, **kwargs: Any) -> Any:
-        """As Keras's, but the bias is added in float32 also where the layer computes in bfloat16.
-
-        Its gradient is a sum over the batch and all pixels. Added up one by one in bfloat16, as
-        TensorFlow and XLA do on a CPU, such a sum stops growing at 256 times its terms.
-        """
-        return super().add_weight(*args, autocast=kwargs.get("name") != "bias", **kwargs)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """(batch, height, width, channels) -> (batch, s height, t width, filters).
@@ -51,7 +43,7 @@ class Conv2DTranspose(layers.Conv2DTranspose):
             x = ops.reshape(inputs, (-1, *inputs.shape[1:]))
             outputs = single_filter(x, kernel[:, :, 0])
         else:
-            return ops.cast(super().call(inputs), self.compute_dtype)
+            return super().call(inputs)
         if self.use_bias:
             outputs = ops.add(outputs, self.bias)
         if self.activation is not None:

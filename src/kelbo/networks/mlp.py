@@ -11,6 +11,7 @@ import keras
 from keras import layers
 
 from kelbo.errors import UsageError
+from kelbo.networks.float32_bias import Dense
 
 
 def mlp_encoder(
@@ -34,7 +35,7 @@ def mlp_encoder(
     inputs = keras.Input(tuple(data_shape), name="enc_input")
     x = layers.Flatten(dtype=dtype, name="enc_flatten")(inputs)
     for i, units in enumerate(hidden_units, start=1):
-        x = layers.Dense(units, activation, dtype=dtype, name=f"enc_dense_{i}")(x)
+        x = Dense(units, activation, dtype=dtype, name=f"enc_dense_{i}")(x)
     return keras.Model(inputs, x, name="mlp_encoder")
 
 
@@ -62,11 +63,11 @@ def mlp_decoder(
     _check(data_shape, hidden_units)
     inputs = x = keras.Input((latent_dim,), name="dec_input")
     for i, units in reversed(list(enumerate(hidden_units, start=1))):
-        x = layers.Dense(units, activation, dtype=dtype, name=f"dec_dense_{i}")(x)
+        x = Dense(units, activation, dtype=dtype, name=f"dec_dense_{i}")(x)
     last = []
     for i in range(1, outputs + 1):
         suffix = "" if outputs == 1 else f"_{i}"
-        flat = layers.Dense(math.prod(data_shape), dtype=dtype, name=f"dec_output{suffix}")(x)
+        flat = Dense(math.prod(data_shape), dtype=dtype, name=f"dec_output{suffix}")(x)
         reshape = layers.Reshape(tuple(data_shape), dtype=dtype, name=f"dec_reshape{suffix}")
         last.append(reshape(flat))
     return keras.Model(inputs, last[0] if outputs == 1 else last, name="mlp_decoder")
