@@ -785,6 +785,8 @@ class _Interpreter:
             return self.call_library(_known(f"torch.{name}"), inside, node)
         if isinstance(owner, Tensor) and pixel_range(owner) and library.rearranges(name):
             return Tensor(owner.expression)
+        if isinstance(owner, Tensor) and name == "astype":
+            return owner
         if name == "predict" and isinstance(owner, Instance) and owner.outputs is not None:
             return self.tensors.outputs_of(owner.outputs, False)
         return UNKNOWN
@@ -819,6 +821,8 @@ class _Interpreter:
             return Instance(function, node, arguments)
         if (kind := library.noise(name)) is not None:
             return Tensor(expressions.of(Noise(node, kind)))
+        if (module := library.generator(name)) is not None:
+            return _known(module)
         if library.is_dataset(name):
             return Items((Items((pixels(name), UNKNOWN)),) * 2)
         return self.tensors.compute(name, arguments, given)

@@ -28,7 +28,15 @@ _KERAS = (
 _TENSORFLOW = ("tensorflow.compat.v1", "tensorflow.compat.v2")
 
 # Modules whose functions compute with tensors.
-_MATHS = ("keras.backend.", "keras.ops.", "tensorflow.", "jax.", "torch.", "numpy.")
+_MATHS = (
+    "keras.activations.",
+    "keras.backend.",
+    "keras.ops.",
+    "tensorflow.",
+    "jax.",
+    "torch.",
+    "numpy.",
+)
 
 _ELEMENTWISE = {
     "exp": "exp",
@@ -93,6 +101,8 @@ _NOISE = {
     "numpy.random.rand": "uniform",
     "torch.rand": "uniform",
 }
+# What draws with a state of its own, by the names of the module's functions.
+_GENERATORS = {"numpy.random.RandomState", "numpy.random.default_rng"}
 
 # The names that Keras gives its losses, as functions, as classes and as strings.
 _LOSSES = {
@@ -226,6 +236,11 @@ def flattens_the_batch(name: str) -> bool:
 def noise(name: str) -> str | None:
     """The distribution that a function draws from."""
     return _NOISE.get(name)
+
+
+def generator(name: str) -> str | None:
+    """The module that has the functions of a generator of random numbers, by who makes this."""
+    return name.rpartition(".")[0] if name in _GENERATORS else None
 
 
 def loss_kind(name: str) -> str | None:

@@ -4,13 +4,20 @@ import ast
 from collections.abc import Iterator
 
 from kelbo.doctor import library
-from kelbo.doctor.expressions import Noise, Operation
-from kelbo.doctor.program import Call, Program
+from kelbo.doctor.noise import Draw, draws_of_z
+from kelbo.doctor.program import Program
 from kelbo.doctor.rule import Finding, Rule, Severity
-from kelbo.doctor.values import Tensor, Value, is_symbolic
+from kelbo.doctor.values import is_symbolic
 
-# jax.random and torch are written for one sample too, under vmap.
-_LIBRARIES = ("keras.", "tensorflow.")
+_KERAS = ("keras.", "tensorflow.")
+_NUMPY = ("numpy.",)
+# Who mentions one of these may run the steps without compiling them.
+_EAGER = {
+    "experimental_run_functions_eagerly",
+    "run_eagerly",
+    "run_functions_eagerly",
+    "torch",
+}
 
 
 class SharedNoise(Rule):
@@ -18,12 +25,14 @@ class SharedNoise(Rule):
 
     ## What it does
     Reports a noise that a standard deviation, exp(...), is multiplied by where the model is
-    computed, if its shape has no batch in it, or if it was drawn before the step.
+    computed, if its shape has no batch in it, if it was drawn before the step, if Keras 3 draws it
+    with a number as the seed, or if NumPy draws it in a step that `fit` compiles.
 
     ## Why is this bad
     A shape of (latent_dim,) is broadcast: all samples of a batch get one draw. Noise that is drawn
     when the model is built is a constant: every step gets that draw, and the model learns to
-    subtract it.
+    subtract it. So is what NumPy draws in a compiled step: its Python runs once, when it is traced.
+    And keras.random.normal with a number as its seed returns the same draw at each call.
 
     ## Example
     ```python
@@ -49,60 +58,69 @@ class SharedNoise(Rule):
 
     def check(self, program: Program) -> Iterator[Finding]:
         """Every such draw."""
-        draws: dict[ast.AST, list[Call]] = {}
-        for call in program.calls:
-            if isinstance(call.result, Tensor) and isinstance(call.result.expression.atom, Noise):
-                if call.result.expression.atom.node is call.node:
-                    draws.setdefault(call.node, []).append(call)
-        if not draws:
-            return
-        in_step = {node for step, _ in program.results for node in ast.walk(step.function.node)}
-        seen = set()
-        for node, value in program.tensors:
-            if not isinstance(node, ast.BinOp | ast.Call):
-                continue
-            if not (value.symbolic or node in in_step):
-                continue
-            for noise in _scaled_noise(value):
-                if noise in draws and noise not in seen:
-                    seen.add(noise)
-                    yield from self._at(draws[noise])
+        for draw in draws_of_z(program):
+            if happens := _stale(draw, program):
+                yield self.finding(
+                    draw.node,
+                    happens,
+                    "Draw it where z is computed, in the call of a layer, in the shape of mu: "
+                    "keras.random.normal(ops.shape(mu), seed=self.seed_generator) with a "
+                    "SeedGenerator of keras.random, or with TensorFlow "
+                    "tf.random.normal(tf.shape(mu)).",
+                )
 
-    def _at(self, draws: list[Call]) -> Iterator[Finding]:
-        call = draws[0]
-        if not all(name.startswith(_LIBRARIES) for name in call.names):
-            return
-        shape = call.arguments.get(0, "shape")
-        repair = (
-            "Draw it where z is computed, in the call of a layer, in the shape of mu: "
-            "keras.random.normal(ops.shape(mu), seed=self.seed_generator), or with TensorFlow "
-            "tf.random.normal(tf.shape(mu))."
-        )
-        if _is_for_one(shape):
-            happens = (
-                f"The noise has the shape {ast.unparse(_node_of_shape(call.node))}, without the "
-                "batch: all samples of a batch get the same."
+
+def _stale(draw: Draw, program: Program) -> str:
+    """What is wrong with a draw; empty where nothing is."""
+    # jax.random and torch are written for one sample too, under vmap.
+    if draw.is_of(*_KERAS):
+        if len(draw.shape) == 1 and draw.shape[0] or len(draw.shape) == 2 and draw.shape[0] == 1:
+            return (
+                f"The noise has the shape {draw.written_shape}, without the batch: all samples of "
+                "a batch get the same."
             )
-            yield self.finding(call.node, happens, repair)
-        elif all(c.step is None and not is_symbolic(c.arguments.all) for c in draws):
-            happens = "The noise is drawn once, before the training, and every step uses it again."
-            yield self.finding(call.node, happens, repair)
+        if seeds := _seeds(draw):
+            return f"The seed {' or '.join(seeds)} is a number: each call draws the same noise."
+    elif not draw.is_of(*_NUMPY):
+        return ""
+    if _is_drawn_before(draw):
+        return "The noise is drawn once, before the training, and every step uses it again."
+    if draw.is_of(*_NUMPY) and draw.in_step and _is_compiled(draw, program):
+        return (
+            "NumPy draws the noise once, when TensorFlow or JAX compiles the step, and every step "
+            "and every batch uses it again; on PyTorch alone it is drawn anew."
+        )
+    return ""
 
 
-def _scaled_noise(value: Tensor) -> Iterator[ast.AST]:
-    """The draws of a Gaussian that a standard deviation is multiplied by."""
-    for _, atoms in value.expression.terms:
-        deviations = [a for a in atoms if isinstance(a, Operation) and a.name in ("exp", "sqrt")]
-        if deviations:
-            yield from (a.node for a in atoms if isinstance(a, Noise) and a.kind == "normal")
+def _is_drawn_before(draw: Draw) -> bool:
+    outside = all(c.step is None and not is_symbolic(c.arguments.all) for c in draw.calls)
+    # A loop of the script's own may draw anew what it hands on.
+    return outside and not draw.passed
 
 
-def _is_for_one(shape: Value | None) -> bool:
-    """Whether a shape is (latent_dim,) or (1, latent_dim)."""
-    sizes = library.sizes(shape)
-    return sizes is not None and (len(sizes) == 1 or (len(sizes) == 2 and sizes[0] == 1))
+def _seeds(draw: Draw) -> list[str]:
+    """The numbers that keras.random is given as a seed; empty where it may be something else."""
+    if not draw.is_of("keras.random.") or not draw.in_step:
+        return []
+    seeds = {library.whole(call.arguments.get(4, "seed")) for call in draw.calls}
+    return [] if None in seeds else sorted(map(str, seeds))
 
 
-def _node_of_shape(call: ast.Call) -> ast.expr:
-    named = [keyword.value for keyword in call.keywords if keyword.arg == "shape"]
-    return named[0] if named else call.args[0]
+def _is_compiled(draw: Draw, program: Program) -> bool:
+    """Whether the steps that draw it are surely compiled: `fit` runs them, and nothing else."""
+    if any(_word(node) in _EAGER for node in ast.walk(program.tree)):
+        return False
+    if all(call.step is not None and call.step.kind == "tf.function" for call in draw.calls):
+        return True
+    by_hand = any(call.step is None for call in program.calls_of("tensorflow.GradientTape"))
+    return not by_hand and any(program.method_calls("fit", "fit_generator", "train_on_batch"))
+
+
+def _word(node: ast.AST) -> object:
+    """The attribute, the name of an argument or the constant that a piece of the syntax is."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    if isinstance(node, ast.keyword):
+        return node.arg
+    return node.value if isinstance(node, ast.Constant) else None
