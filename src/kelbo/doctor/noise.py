@@ -61,8 +61,8 @@ def draws_of_z(program: Program) -> list[Draw]:
     draws: dict[ast.AST, list[Call]] = {}
     for call in program.calls:
         if isinstance(call.result, Tensor):
-            noise = call.result.expression.atom
-            if isinstance(noise, Noise) and noise.node is call.node:
+            atom = call.result.expression.atom
+            if isinstance(atom, Noise) and atom.node is call.node:
                 draws.setdefault(call.node, []).append(call)
     if not draws:
         return []
@@ -72,7 +72,7 @@ def draws_of_z(program: Program) -> list[Draw]:
     for node, value in program.tensors:
         if isinstance(node, ast.BinOp | ast.Call):
             for noise in _scaled(value.expression):
-                calls = draws.get(noise, ())
+                calls = draws.get(noise, [])
                 computed = value.symbolic or node in in_steps or any(call.step for call in calls)
                 if calls and computed:
                     found[noise] = Draw(tuple(calls), noise in passed)
