@@ -49,9 +49,11 @@ class AddMetric(Rule):
 
     def check(self, program: Program) -> Iterator[Finding]:
         """Every such call."""
+        is_own = any("add_metric" in made.body for made in program.classes)
+        of_others = program.uses("keras") and not is_own
         for call in program.method_calls("add_metric"):
             of_keras = any(isinstance(owner, Instance) and owner.is_layer for owner in call.owners)
-            alike = "aggregation" in dict(call.arguments.keywords) and program.uses("keras")
+            alike = of_others and "aggregation" in dict(call.arguments.keywords)
             if call.owners and not call.guarded and (of_keras or alike):
                 value = dotted(call.node.args[0] if call.node.args else None, "the value")
                 yield self.finding(
