@@ -5,7 +5,17 @@
     python -m benchmarks.speed --batch 128 --only kelbo --rounds 3
     python -m benchmarks.speed --page                # only the page, from what is stored
 
-Peers that are not installed are listed as absent; `pip install 'kelbo[all,peers]'` brings them.
+Peers that are not installed are listed as absent; `pip install 'kelbo[all,peers]'` brings them, on
+a GPU `pip install 'kelbo[cuda,peers]'`. Who fails is named with the reason; the others go on.
+
+Every race is stored when it is done, so a command that is broken off loses one race. Finals are of
+races that have none yet. Where commands must be short, a GPU's part goes in pieces:
+
+    python -m benchmarks.speed --device gpu --parts main --batch 128 --rounds 3
+    python -m benchmarks.speed --device gpu --parts main --batch 1024 4096
+    python -m benchmarks.speed --device gpu --parts iwae colour
+    python -m benchmarks.speed --device gpu --parts finals
+    python -m benchmarks.speed --device gpu --parts growth
 """
 
 import argparse
@@ -20,7 +30,7 @@ from typing import Any
 
 from benchmarks.speed.contestants import ENTRIES
 from benchmarks.speed.page import final, finalists, is_final, page
-from benchmarks.speed.race import race
+from benchmarks.speed.race import PATIENCE, race
 from benchmarks.speed.work import Work
 from kelbo import runs
 from kelbo.training.environment import describe_machine
@@ -36,11 +46,11 @@ MAIN = {
 }
 IWAE = {
     "cpu": Work(64, 32, importance_samples=50),
-    "gpu": Work(20_000, 128, importance_samples=50),
+    "gpu": Work(6_400, 128, importance_samples=50),
 }
 COLOUR = {
     "cpu": Work(64, 32, side=96, channels=3),
-    "gpu": Work(20_000, 128, side=96, channels=3),
+    "gpu": Work(6_400, 128, side=96, channels=3),
 }
 SIDES = (28, 64, 128)
 LATENTS = (2, 32, 512)
@@ -49,6 +59,8 @@ PARTS = ("main", "iwae", "colour", "finals", "growth")
 FINALISTS = 3
 # A final has longer epochs: the hundredths of a second that `fit` takes around each count less.
 LONGER = 4
+# Of who did not take part.
+NOTHING: dict[str, list[float]] = {"seconds": []}
 
 
 def growth(device: str) -> dict[str, list[Work]]:
@@ -69,11 +81,13 @@ def measure(
     batches: list[int],
     names: list[str],
     rounds: int,
+    patience: float,
+    again: bool,
     stored: dict[str, dict],
 ) -> Iterator[tuple[str, str, Any]]:
     """Run the parts one after the other, handing over each when it is done.
 
-    `stored` has all heats so far, which are those that have finals.
+    `stored` has all heats so far. Those that have no final yet have one, or all do again.
     """
     precision = {"cpu": "float32", "gpu": "bfloat16"}[device]
     heats: dict[str, Work] = {}
@@ -86,16 +100,20 @@ def measure(
         heats["96x96x3"] = COLOUR[device]
     for title, work in heats.items():
         print(title, file=sys.stderr)
-        yield "heats", title, race(replace(work, precision=precision), names, device, rounds)
+        yield (
+            "heats",
+            title,
+            race(replace(work, precision=precision), names, device, rounds, patience),
+        )
     if "finals" in parts:
         for title, entry in list(stored.items()):
-            if is_final(title):
+            if is_final(title) or (final(title) in stored and not again):
                 continue
             print(final(title), file=sys.stderr)
             chosen = finalists(entry["result"], FINALISTS)
             work = Work(**entry["result"]["work"])
             work = replace(work, rows=LONGER * work.rows)
-            yield "heats", final(title), race(work, chosen, device, 2 * rounds)
+            yield "heats", final(title), race(work, chosen, device, 2 * rounds, patience)
     if "growth" in parts:
         kelbos = [name for name in names if name.startswith("kelbo")]
         for curve, works in growth(device).items():
@@ -103,7 +121,8 @@ def measure(
             for work in works:
                 print(f"growth with {curve}: {getattr(work, curve)}", file=sys.stderr)
                 # One after the other: memory is what one process takes on an idle machine.
-                done = [race(replace(work, precision=precision), [n], device, 1) for n in kelbos]
+                work = replace(work, precision=precision)
+                done = [race(work, [name], device, 1, patience) for name in kelbos]
                 points.append(merged(done))
             yield "growth", curve, points
 
@@ -117,6 +136,38 @@ def merged(races: list[dict]) -> dict:
     return whole
 
 
+def lacks(new: list[dict], stored: list[dict]) -> str:
+    """What races lack that those which are stored have; empty if nothing."""
+    if len(new) < len(stored):
+        return f"{len(stored) - len(new)} of {len(stored)} points"
+    missing = {}
+    for ours, theirs in zip(new, stored, strict=False):
+        for name, one in theirs["contestants"].items():
+            had, has = (len(c["seconds"]) for c in (one, ours["contestants"].get(name, NOTHING)))
+            if has < had:
+                missing[name] = f"{name} ({has} of {had} rounds)"
+    return ", ".join(missing.values())
+
+
+def store(results: dict[str, dict], kind: str, title: str, outcome: Any, anyway: bool) -> None:
+    """Put what was measured in its place, unless that has more.
+
+    Raises:
+        SystemExit: nobody took part.
+    """
+    races = outcome if isinstance(outcome, list) else [outcome]
+    if not any(one["contestants"] for one in races):
+        sys.exit(f"{title}: nobody took part, and nothing is stored.")
+    old = results[kind].get(title, {"result": []})["result"]
+    less = lacks(races, old if isinstance(old, list) else [old])
+    if less and not anyway:
+        print(f"{title} is not stored, --replace would: it lacks {less}.", file=sys.stderr)
+        return
+    results[kind].pop(final(title), None)  # it was of an earlier race
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    results[kind][title] = {"date": date, "machine": describe_machine(), "result": outcome}
+
+
 def main() -> None:
     """Measure, store, and make the page."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -126,6 +177,17 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=[""], help="contestants, by part of the name")
     parser.add_argument(
         "--rounds", type=int, default=7, help="of each race; finals have twice as many"
+    )
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=PATIENCE,
+        help="seconds that a contestant's epoch may take",
+    )
+    parser.add_argument(
+        "--replace",
+        action="store_true",
+        help="store a race that has less than the stored one, too, and have stored finals again",
     )
     parser.add_argument("--page", action="store_true", help="only make the page again")
     arguments = parser.parse_args()
@@ -144,11 +206,16 @@ def main() -> None:
         started = time.perf_counter()
         mine = results.setdefault(arguments.device, {"heats": {}, "growth": {}})
         for kind, title, outcome in measure(
-            arguments.device, arguments.parts, batches, names, arguments.rounds, mine["heats"]
+            arguments.device,
+            arguments.parts,
+            batches,
+            names,
+            arguments.rounds,
+            arguments.patience,
+            arguments.replace,
+            mine["heats"],
         ):
-            date = datetime.now(UTC).isoformat(timespec="seconds")
-            mine[kind].pop(final(title), None)  # it was of an earlier race
-            mine[kind][title] = {"date": date, "machine": describe_machine(), "result": outcome}
+            store(mine, kind, title, outcome, arguments.replace)
             runs.write_text(RESULTS, json.dumps(results, indent=1) + "\n")
         print(f"{(time.perf_counter() - started) / 60:.1f} minutes", file=sys.stderr)
     runs.write_text(PAGE, page(results))

@@ -7,11 +7,13 @@ waits for nobody.
 """
 
 import json
+import math
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -25,10 +27,20 @@ from benchmarks.speed.work import Work
 ROOT = Path(__file__).parents[2]
 # How far a loss at the common weights may be from the median of all.
 TOLERANCE = {"float32": 1e-5, "bfloat16": 1e-2}
+# Seconds in which a contestant must build its model, or train an epoch, compiling included.
+PATIENCE = 900.0
+# Lines of what a contestant that failed has printed that are shown.
+SHOWN = 40
 
 
-def race(work: Work, names: Iterable[str], device: str, rounds: int) -> dict[str, Any]:
-    """Let contestants train in turn, after a turn each to warm up.
+class Failed(Exception):
+    """Why a contestant does not take part, or no longer does."""
+
+
+def race(
+    work: Work, names: Iterable[str], device: str, rounds: int, patience: float = PATIENCE
+) -> dict[str, Any]:
+    """Let contestants train in turn, after a turn each to warm up. Who fails is left out.
 
     Returns:
         {"work": ..., "contestants": {name: ...}, "absent": {name: why}}. A contestant has
@@ -40,71 +52,84 @@ def race(work: Work, names: Iterable[str], device: str, rounds: int) -> dict[str
     result: dict[str, Any] = {"work": asdict(work), "contestants": {}, "absent": {}}
     started: list[Runner] = []
     runners: dict[str, Runner] = {}
+
+    def leave_out(name: str, why: str) -> None:
+        print(f"  {name}: absent, {why}", file=sys.stderr)
+        result["absent"][name] = why
+        runners.pop(name, None)
+
     try:
         for name in names:
-            why = reason_for_absence(name, work)
-            if not why:
-                started.append(Runner(name, work, device, rounds + 1, epochs_in_turn))
-                why = started[-1].start()
-            if why:
-                print(f"  {name}: absent, {why}", file=sys.stderr)
-                result["absent"][name] = why
-            else:
+            try:
+                check_presence(name, work)
+                started.append(Runner(name, work, device, rounds + 1, epochs_in_turn, patience))
+                started[-1].start()
                 runners[name] = started[-1]
+            except Failed as failure:
+                leave_out(name, str(failure))
+        losses = {name: runner.start_answer["loss"] for name, runner in runners.items()}
+        if None not in losses.values():
+            for name, why in of_another_loss(losses, TOLERANCE[work.precision]).items():
+                leave_out(name, why)
+            result |= agreement([losses[name] for name in runners])
         for number in range(rounds + 1):
             # Each is early in one round and late in the next.
             for name in list(runners)[:: 1 if number % 2 == 0 else -1]:
-                why = runners[name].turn()
-                if why:
-                    result["absent"][name] = why
-                    del runners[name]
+                try:
+                    runners[name].turn()
+                except Failed as failure:
+                    leave_out(name, str(failure))
         for name, runner in runners.items():
             result["contestants"][name] = runner.finish()
     finally:
         for runner in started:
             runner.close()
-    check_losses(work, result)
     return result
 
 
-def reason_for_absence(name: str, work: Work) -> str:
-    """Why a contestant does not take part; empty if it does."""
-    entry = ENTRIES[name]
-    if missing := entry.missing():
-        return f"not installed: {', '.join(missing)}"
-    if work.importance_samples > entry.samples:
-        return "it has no importance-weighted bound to compare"
-    return ""
-
-
-def check_losses(work: Work, result: dict[str, Any]) -> None:
-    """Note how far each loss at the common weights is from the median of all.
+def check_presence(name: str, work: Work) -> None:
+    """See whether a contestant can take part.
 
     Raises:
-        SystemExit: one computes something else.
+        Failed: it cannot.
     """
-    losses = {
-        name: one["loss_at_start"]
-        for name, one in result["contestants"].items()
-        if one["loss_at_start"] is not None
+    entry = ENTRIES[name]
+    if missing := entry.missing():
+        raise Failed(f"not installed: {', '.join(missing)}")
+    if work.importance_samples > entry.samples:
+        raise Failed("it has no importance-weighted bound to compare")
+
+
+def of_another_loss(losses: dict[str, float], tolerance: float) -> dict[str, str]:
+    """Who computes something else: whose loss at the common weights is not the median of all."""
+    finite = [loss for loss in losses.values() if math.isfinite(loss)]
+    middle = statistics.median(finite) if finite else math.nan
+    return {
+        name: f"its loss at the common weights is {loss}, and the median of all is {middle}"
+        for name, loss in losses.items()
+        if not abs(loss / middle - 1.0) <= tolerance  # true of NaN, too
     }
+
+
+def agreement(losses: list[float]) -> dict[str, float]:
+    """The median of the losses at the common weights, and how far one is from it."""
     if not losses:
-        return
-    middle = statistics.median(losses.values())
-    result["loss_at_start"] = middle
-    result["loss_deviation"] = max(abs(loss / middle - 1.0) for loss in losses.values())
-    others = [n for n, v in losses.items() if abs(v / middle - 1.0) > TOLERANCE[work.precision]]
-    if others:
-        sys.exit(f"No race: the losses at the common weights differ: {losses} ({others}).")
+        return {}
+    middle = statistics.median(losses)
+    deviation = max(abs(loss / middle - 1.0) for loss in losses)
+    return {"loss_at_start": middle, "loss_deviation": deviation}
 
 
 class Runner:
     """The process of one contestant."""
 
-    def __init__(self, name: str, work: Work, device: str, turns: int, epochs_in_turn: int):
+    def __init__(
+        self, name: str, work: Work, device: str, turns: int, epochs_in_turn: int, patience: float
+    ):
         self.name = name
         self.rows = work.rows
         self.epochs_in_turn = epochs_in_turn
+        self.patience = patience
         self.turns: list[list[dict[str, float]]] = []
         epochs = turns * epochs_in_turn
         self.errors = tempfile.TemporaryFile("w+")
@@ -119,7 +144,7 @@ class Runner:
             "TF_FORCE_GPU_ALLOW_GROWTH": "true",
         }
         if device == "cpu":
-            environment["CUDA_VISIBLE_DEVICES"] = ""
+            environment |= {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.speed.worker", json.dumps(task)],
             cwd=ROOT,
@@ -130,37 +155,42 @@ class Runner:
             text=True,
         )
 
-    def start(self) -> str:
-        """Wait until it is built; why that failed, if it did."""
-        answer = self._answer()
-        if answer is None:
-            return self._failure()
-        self.start_answer = answer
-        return ""
+    def start(self) -> None:
+        """Wait until it is built.
 
-    def turn(self) -> str:
-        """Let it train the epochs of a turn; why that failed, if it did."""
+        Raises:
+            Failed: that failed.
+        """
+        self.start_answer = self._answer()
+
+    def turn(self) -> None:
+        """Let it train the epochs of a turn.
+
+        Raises:
+            Failed: that failed.
+        """
         answers = []
         for _ in range(self.epochs_in_turn):
-            try:
+            # What cannot be written to a process that has ended is missed with its answer.
+            with suppress(BrokenPipeError):
                 self.process.stdin.write("go\n")
                 self.process.stdin.flush()
-            except BrokenPipeError:
-                return self._failure()
-            answer = self._answer()
-            if answer is None:
-                return self._failure()
-            answers.append(answer)
+            answers.append(self._answer())
         self.turns.append(answers)
         speed = self.rows / answers[-1]["seconds"]
         loss = answers[-1]["loss"]
         print(f"  {self.name:40} {speed:10,.0f}/s  loss {loss:.2f}", file=sys.stderr)
-        return ""
 
     def finish(self) -> dict[str, Any]:
         """All that was measured."""
-        last = self._answer() or {"peak_memory": None, "peak_device_memory": None}
+        try:
+            last = self._answer()
+        except Failed as failure:  # its epochs were measured all the same
+            print(f"  {self.name}: its memory is unknown, {failure}", file=sys.stderr)
+            last = {"peak_memory": None, "peak_device_memory": None, "notes": []}
         self.process.wait()
+        for note in last["notes"]:
+            print(f"  {self.name}: {note}", file=sys.stderr)
         first = self.turns[0][0]
         warm = [turn[-1] for turn in self.turns[1:]]
         median = statistics.median(epoch["seconds"] for epoch in warm)
@@ -186,12 +216,32 @@ class Runner:
             with suppress(BrokenPipeError):
                 stream.close()
 
-    def _answer(self) -> dict[str, Any] | None:
-        line = self.process.stdout.readline()
-        return json.loads(line) if line else None
+    def _answer(self) -> dict[str, Any]:
+        late = threading.Event()
 
-    def _failure(self) -> str:
+        def give_up() -> None:
+            late.set()
+            self.process.kill()
+
+        timer = threading.Timer(self.patience, give_up)
+        timer.start()
+        try:
+            line = self.process.stdout.readline()
+        finally:
+            timer.cancel()
+        answer = json.loads(line) if line else {"failed": self._end()}
+        if "failed" in answer:
+            why = f"nothing for {self.patience:.0f} s" if late.is_set() else answer["failed"]
+            self._show_errors()
+            raise Failed(f"it failed: {why}")
+        return answer
+
+    def _end(self) -> str:
+        """How a process ended that says nothing more."""
+        return f"it ended with exit code {self.process.wait()}"
+
+    def _show_errors(self) -> None:
         self.process.wait()
         self.errors.seek(0)
-        lines = [line.strip() for line in self.errors if line.strip()]
-        return f"it failed: {lines[-1][:200] if lines else f'exit {self.process.returncode}'}"
+        for line in self.errors.readlines()[-SHOWN:]:
+            print(f"    {line.rstrip()}", file=sys.stderr)

@@ -1,12 +1,15 @@
 """One contestant in a process of its own: it says its loss, then trains when it is told to.
 
-Lines of JSON go out on standard output, one line for each epoch comes in on standard input.
+Lines of JSON go out on standard output, one line for each epoch comes in on standard input. Who
+fails says why.
 """
 
 import json
+import logging
 import os
 import sys
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
@@ -44,15 +47,28 @@ class PipeGate:
         )
 
 
-def main(name: str, device: str, work: common.Work, epochs: int, started: float) -> None:
+class Notes(logging.Handler):
+    """What kelbo logs: on JAX, whether the data stay on the device and why not."""
+
+    def __init__(self):
+        super().__init__(logging.INFO)
+        self.lines: list[str] = []
+        logger = logging.getLogger("kelbo")
+        logger.setLevel(logging.INFO)
+        logger.addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep it."""
+        self.lines.append(record.getMessage())
+
+
+def main(
+    name: str, device: str, work: common.Work, epochs: int, started: float, say: Callable[..., None]
+) -> None:
     """Take part."""
-    # Whatever a library prints goes to standard error.
-    out = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-
-    def say(**values: Any) -> None:
-        print(json.dumps(values), file=out, flush=True)
-
+    backend = ENTRIES[name].backend or "torch"
+    check_device(backend, device)
+    notes = Notes()
     images = common.images(work)
     weights = common.weights(work) if work.network == "conv" else {}
     contestant = ENTRIES[name].load()(work, weights, device)
@@ -61,10 +77,21 @@ def main(name: str, device: str, work: common.Work, epochs: int, started: float)
         # MNIST's first images, in whatever size, as many as there is noise for.
         first = images[np.arange(common.COMPARED) % len(images)]
         compared = contestant.loss(first, common.noise(work))
-    backend = ENTRIES[name].backend or "torch"
     say(loss=compared, versions=versions(), device=device_name(backend))
     contestant.train(images, PipeGate(epochs, say, started))
-    say(peak_memory=peak_memory(), peak_device_memory=peak_device_memory(backend))
+    peaks = {"peak_memory": peak_memory(), "peak_device_memory": peak_device_memory(backend)}
+    say(**peaks, notes=notes.lines)
+
+
+def check_device(backend: str, device: str) -> None:
+    """See that a library has the device that is asked for, and would not take the other in silence.
+
+    Raises:
+        RuntimeError: it has not.
+    """
+    found = device_name(backend)
+    if (found == "cpu") != (device == "cpu"):
+        raise RuntimeError(f"{backend} is asked for a {device.upper()} and computes on {found}")
 
 
 def versions() -> dict[str, str]:
@@ -75,6 +102,23 @@ def versions() -> dict[str, str]:
     return {name: getattr(m, "__version__", None) or version(name) for name, m in loaded.items()}
 
 
+def run(task: dict[str, Any]) -> None:
+    """Take part, and say so if that fails."""
+    # Whatever a library prints goes to standard error.
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+
+    def say(**values: Any) -> None:
+        print(json.dumps(values), file=out, flush=True)
+
+    work = common.Work(**task["work"])
+    try:
+        main(task["name"], task["device"], work, task["epochs"], task["started"], say)
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0]
+        say(failed=f"{type(error).__name__}: {reason[:300]}")
+        raise
+
+
 if __name__ == "__main__":
-    task = json.loads(sys.argv[1])
-    main(task["name"], task["device"], common.Work(**task["work"]), task["epochs"], task["started"])
+    run(json.loads(sys.argv[1]))

@@ -165,17 +165,19 @@ class Eager:
     def train(self, x: np.ndarray, gate: Gate) -> None:
         """Train."""
         data = flipped(x).to(self.device, memory_format=self.memory_format)
-        step = self.make_step(data[: self.work.batch_size])
+        step = None
         for _ in range(gate.epochs):
             gate.begin()
+            # Compiling is a part of the first epoch, when no other contestant is at work.
+            step = step or self.make_step(data)
             order = torch.randperm(len(data), device=self.device)
             total = torch.zeros((), device=self.device)
             for places in order.split(self.work.batch_size):
                 total += step(data[places]) * len(places)
             gate.end(float(total) / len(data))
 
-    def make_step(self, example: torch.Tensor) -> Any:
-        """A function from a batch to its loss, that takes a step."""
+    def make_step(self, data: torch.Tensor) -> Any:
+        """A function from a batch of the data to its loss, that takes a step."""
         return lambda x: self.take_step(self.mean_loss, x)
 
     def take_step(self, mean_loss: Any, x: torch.Tensor) -> torch.Tensor:
@@ -193,35 +195,30 @@ class Compiled(Eager):
     fused = True
     memory_format = torch.channels_last
 
-    def make_step(self, example: torch.Tensor) -> Any:
+    def make_step(self, data: torch.Tensor) -> Any:
         """The loss is compiled, its gradient with it."""
         mean_loss = torch.compile(self.mean_loss)
         return lambda x: self.take_step(mean_loss, x)
 
 
 class Graphed(Compiled):
-    """The whole compiled step as one CUDA graph: no work of the host's but one launch a batch."""
+    """The whole compiled step as a CUDA graph: no work of the host's but one launch a batch.
+
+    There is a graph for whole batches and one for a smaller last one.
+    """
 
     @property
     def capturable(self) -> bool:
         """It is captured."""
         return True
 
-    def make_step(self, example: torch.Tensor) -> Any:
-        """Capture the step for whole batches; a smaller last one goes the compiled way."""
-        mean_loss = torch.compile(self.mean_loss, mode="max-autotune-no-cudagraphs")
-        whole = torch.empty_like(example).copy_(example)
+    def make_step(self, data: torch.Tensor) -> Any:
+        """Replay the graph of the batch's size."""
+        mean_loss = torch.compile(self.mean_loss, mode="max-autotune-no-cudagraphs", dynamic=False)
         initial = [tensor.clone() for tensor in self.vae.state_dict().values()]
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(WARM_UP):
-                self.take_step(mean_loss, whole)
-        torch.cuda.current_stream().wait_stream(stream)
-        graph = torch.cuda.CUDAGraph()
-        self.optimizer.zero_grad(set_to_none=True)
-        with torch.cuda.graph(graph):
-            loss = self.take_step(mean_loss, whole)
+        size = min(self.work.batch_size, len(data))
+        sizes = {size, len(data) % size} - {0}
+        graphs = {size: self.capture(mean_loss, data[:size]) for size in sorted(sizes)}
         # The warm-up trained; begin again from the common weights.
         with torch.no_grad():
             for tensor, value in zip(self.vae.state_dict().values(), initial, strict=True):
@@ -231,10 +228,26 @@ class Graphed(Compiled):
                     value.zero_()
 
         def step(x: torch.Tensor) -> torch.Tensor:
-            if len(x) != len(whole):
-                return self.take_step(mean_loss, x)
-            whole.copy_(x)
+            graph, batch, loss = graphs[len(x)]
+            batch.copy_(x)
             graph.replay()
             return loss
 
         return step
+
+    def capture(
+        self, mean_loss: Any, example: torch.Tensor
+    ) -> tuple[torch.cuda.CUDAGraph, torch.Tensor, torch.Tensor]:
+        """The graph of a step, the batch that it reads, and the loss that it writes."""
+        batch = torch.empty_like(example).copy_(example)
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(WARM_UP):
+                self.take_step(mean_loss, batch)
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        self.optimizer.zero_grad(set_to_none=True)
+        with torch.cuda.graph(graph):
+            loss = self.take_step(mean_loss, batch)
+        return graph, batch, loss
