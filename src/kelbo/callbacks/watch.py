@@ -6,7 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from kelbo.diagnosis.diagnose import LEARNING_CHECKS, SETTLING_STEPS, check_array, examine
+from kelbo.diagnosis.data import check_array, of_x
+from kelbo.diagnosis.diagnose import LEARNING_CHECKS, SETTLING_STEPS, examine
 from kelbo.diagnosis.finding import Finding
 from kelbo.diagnosis.finite import check_finite
 from kelbo.diagnosis.log_var import check_log_var
@@ -63,8 +64,8 @@ class Watch(keras.callbacks.Callback):
 
     def _look(self) -> list[Finding]:
         likelihood = self.subject.only_likelihood
-        observation = observe(self.subject, self.x, self.x, likelihood)
-        not_finite = None if observation.is_finite else check_finite(self.subject, self.x)
+        observation = observe(self.subject, of_x(self.x), likelihood)
+        not_finite = None if observation.is_finite else check_finite(self.subject, of_x(self.x))
         if not_finite is not None:
             return [not_finite]
         settled = int(self.model.optimizer.iterations) >= self.settling_steps

@@ -4,11 +4,13 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import keras
 import numpy as np
 
 from kelbo.diagnosis.collapse import check_collapse
+from kelbo.diagnosis.data import Data
 from kelbo.diagnosis.finding import Diagnosis, Finding, gravest_first
 from kelbo.diagnosis.finite import check_finite, overflow
 from kelbo.diagnosis.floor import check_floor
@@ -43,7 +45,7 @@ _VALUES = 2**23
 
 def diagnose(
     model: keras.Model | Subject,
-    x: np.ndarray,
+    x: Any,
     y: np.ndarray | None = None,
     *,
     encoder: keras.Layer | None = None,
@@ -51,7 +53,7 @@ def diagnose(
     metrics: Mapping[str, Sequence[float]] | None = None,
     seed: int = 0,
 ) -> Diagnosis:
-    """Say what is wrong with a VAE: kelbo's, or any Keras 3 model with an encoder and a decoder.
+    """Say what is wrong with a VAE: kelbo's, or any Keras 3 model whose encoder gives mu and log_var.
 
     The model is left as it was, bit for bit: how much the KL counts is read off one training step,
     which is taken back (`kelbo.diagnosis.loss_weights`).
@@ -59,10 +61,13 @@ def diagnose(
     Args:
         model: a VAE or an autoencoder, compiled as for training; or what `kelbo.read_model` reads
             of a file.
-        x: data, (n, *data_shape), at least two; up to 1,000 are looked at.
-        y: the target, where the model is trained with one, as in fit(x, x).
-        encoder: a Keras model from x to mu and log_var, and perhaps z, where `model` has no
-            attribute and no layer named so.
+        x: data, (n, *data_shape), at least two; up to 1,000 are looked at. Of a conditional VAE
+            the list, tuple or dictionary of arrays that `fit` takes as x.
+        y: the target, where the model is trained with one, as in fit(x, x); or the condition, where
+            it is trained as fit(x, labels).
+        encoder: a Keras model from x to mu and log_var, and perhaps z, where it is not found: it is
+            the attribute or the layer of this name or one like it, or the part of a functional
+            model that leads to mu and log_var.
         decoder: a Keras model from z to x, likewise.
         metrics: columns of a metrics.csv, as `kelbo.runs.RunDirectory.read_metrics` gives them, to
             say since when.
@@ -76,39 +81,35 @@ def diagnose(
         DataError: x is no array of at least two data that fit the model, or y has another length.
     """
     subject = subject_of(model, encoder, decoder)
-    x, y = _rows(subject, x, y)
+    data = _rows(subject.data(x, y))
     kl_of_epochs = tuple((metrics or {}).get("kl", ()))
     with unchanged(subject):
-        return _diagnose(subject, x, y, kl_of_epochs, seed)
+        return _diagnose(subject, data, kl_of_epochs, seed)
 
 
 def _diagnose(
-    subject: Subject,
-    x: np.ndarray,
-    y: np.ndarray | None,
-    kl_of_epochs: tuple[float, ...],
-    seed: int,
+    subject: Subject, data: Data, kl_of_epochs: tuple[float, ...], seed: int
 ) -> Diagnosis:
-    shape = " x ".join(map(str, x.shape[1:]))
+    shape = " x ".join(map(str, data.x.shape[1:]))
     diagnosis = partial(
-        Diagnosis, f"{subject.name} on {len(x):,} data of {shape}", origin=subject.origin
+        Diagnosis, f"{subject.name} on {len(data):,} data of {shape}", origin=subject.origin
     )
     # What is not finite leaves nothing else to measure.
-    finding = check_support(x, "model", (-np.inf, np.inf)) or check_finite(subject, x)
+    finding = check_support(data.x, "model", (-np.inf, np.inf)) or check_finite(subject, data)
     if finding is not None:
         return diagnosis((finding,))
-    target = _as_decoded(subject, x, y)
+    data = _as_decoded(subject, data)
     weights, unmeasured = None, {}
     # Where every likelihood that the model may mean has one support, it is known before training.
     supports = set(subject.supports.values())
     if len(supports) == 1:
         owner = subject.only_likelihood or "decoder that ends in a sigmoid"
-        finding = check_support(target, owner, supports.pop())
+        finding = check_support(data.target, owner, supports.pop())
         if finding is not None:
             return diagnosis((finding,))
     if subject.prior is not None:
         try:
-            weights = measure_loss_weights(subject, x, y, target)
+            weights = measure_loss_weights(subject, data)
         except UnmeasuredError as reason:
             unmeasured["kl_weight"] = str(reason)
     likelihood = weights.likelihood if weights else subject.only_likelihood
@@ -116,10 +117,10 @@ def _diagnose(
         witness = "file" if subject.model is None else "loss"
         unmeasured["reconstruction"] = f"the {witness} does not show which p(x|z) it means"
     else:
-        finding = check_support(target, likelihood, subject.supports[likelihood])
+        finding = check_support(data.target, likelihood, subject.supports[likelihood])
         if finding is not None:
             return diagnosis((finding,), unmeasured=unmeasured)
-    observation = observe(subject, x, target, likelihood, weights, kl_of_epochs, seed)
+    observation = observe(subject, data, likelihood, weights, kl_of_epochs, seed)
     findings = examine(observation, OTHER_CHECKS)
     if observation.is_finite:
         learning = examine(observation, LEARNING_CHECKS)
@@ -146,40 +147,22 @@ def examine(observation: Observation, checks: Iterable[Check]) -> list[Finding]:
     return [found for check in checks if (found := check(observation)) is not None]
 
 
-def _rows(
-    subject: Subject, x: np.ndarray, y: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """As many data as are looked at, evenly spread over all of them, and their targets."""
-    given = [x] if y is None else [x, y]
-    for data in given:
-        check_array(data)
-    subject.check_shape(x)
-    if len(given[-1]) != len(x):
-        raise DataError(f"Expected a target for each of {len(x)} data, received {len(given[-1])}.")
-    count = max(2, min(len(x), _ROWS, _VALUES // max(data[0].size for data in given)))
-    places = np.linspace(0, len(x) - 1, count).astype(int)
-    return x[places], None if y is None else y[places]
+def _rows(data: Data) -> Data:
+    """As many data as are looked at, evenly spread over all of them."""
+    sizes = [array[0].size for array in (data.x, data.target, *data.conditions)]
+    count = max(2, min(len(data), _ROWS, _VALUES // max(sizes)))
+    return data.take(np.linspace(0, len(data) - 1, count).astype(int))
 
 
-def check_array(data: np.ndarray) -> None:
-    """Refuse what no diagnosis can look at.
-
-    Raises:
-        DataError: it is no array of at least two data.
-    """
-    if not isinstance(data, np.ndarray) or data.ndim < 2 or len(data) < 2:
-        found = f"shape {data.shape}" if isinstance(data, np.ndarray) else type(data).__name__
-        raise DataError(f"Expected an array of at least two data, received {found}.")
-
-
-def _as_decoded(subject: Subject, x: np.ndarray, y: np.ndarray | None) -> np.ndarray:
-    """The target in the shape that the decoder gives, which may be flat where x is not."""
-    target = x if y is None else y
-    mu, _ = subject.encode(x[:2])
-    shape = keras.tree.flatten(subject.decode(mu))[0].shape[1:]
+def _as_decoded(subject: Subject, data: Data) -> Data:
+    """With the target in the shape that the decoder gives, which may be flat where x is not."""
+    few = data.take(slice(2))
+    mu, _ = subject.encode(few.x, few.conditions)
+    shape = keras.tree.flatten(subject.decode(mu, few.conditions))[0].shape[1:]
+    target = data.target
     if math.prod(shape) != target[0].size:
         raise DataError(
             f"The decoder gives data of shape {shape}, but the target has {target.shape[1:]}. "
             "Pass as y what the model is trained to reconstruct."
         )
-    return target.reshape(len(target), *shape)
+    return replace(data, target=target.reshape(len(target), *shape))

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kelbo.diagnosis.data import Data
 from kelbo.diagnosis.finding import Finding
 from kelbo.diagnosis.observation import Observation
 from kelbo.diagnosis.subject import Subject
@@ -21,15 +22,15 @@ _LEARNING_RATE = (
 )
 
 
-def check_finite(subject: Subject, x: np.ndarray) -> Finding | None:
+def check_finite(subject: Subject, data: Data) -> Finding | None:
     """Find the first weight and the first layer that are not finite.
 
     Args:
         subject: the model.
-        x: finite data, (n, *data_shape).
+        data: finite data.
     """
     weight = next((w for w in subject.weights if not _is_finite(w)), None)
-    layer = _first_layer_not_finite(subject, x)
+    layer = _first_layer_not_finite(subject, data)
     if weight is not None:
         where = f" The first layer that computes with NaN or infinity is {layer}." if layer else ""
         return Finding(
@@ -38,7 +39,7 @@ def check_finite(subject: Subject, x: np.ndarray) -> Finding | None:
             title=f"The weight {weight.path} is not finite",
             meaning=f"A training step has overflowed, and the model is lost.{where}",
             cure=(
-                f"{_scale(x)}{_LEARNING_RATE}; the last finite weights are in an earlier "
+                f"{_scale(data.x)}{_LEARNING_RATE}; the last finite weights are in an earlier "
                 "checkpoint."
             ),
         )
@@ -49,7 +50,7 @@ def check_finite(subject: Subject, x: np.ndarray) -> Finding | None:
         severity="error",
         title=f"The layer {layer} is the first whose output is not finite",
         meaning="Data and weights are finite; what this layer makes of them is not.",
-        cure=f"{_scale(x)}Bound what enters it, as log_var by keras.ops.clip(log_var, -20, 10). "
+        cure=f"{_scale(data.x)}Bound what enters it, as log_var by keras.ops.clip(log_var, -20, 10). "
         f"{_LEARNING_RATE}.",
     )
 
@@ -80,13 +81,13 @@ def _is_finite(values: Any) -> bool:
     return all(np.isfinite(array).all() for array in arrays)
 
 
-def _first_layer_not_finite(subject: Subject, x: np.ndarray) -> str | None:
+def _first_layer_not_finite(subject: Subject, data: Data) -> str | None:
     """In the order of execution; z is mu, so that no draw hides what the encoder gives."""
     found: list[str] = []
     with _watched(subject.layers, found):
-        mu, log_var = subject.encode(x)
+        mu, log_var = subject.encode(data.x, data.conditions)
         # What a decoder makes of a z that is not finite is not its fault.
-        outputs = subject.decode(mu) if _is_finite(mu) else ()
+        outputs = subject.decode(mu, data.conditions) if _is_finite(mu) else ()
     if found:
         return found[0]
     # Steps that are no layers: plain operations.

@@ -9,6 +9,7 @@ whatever noise is drawn. And no KL arrives at the decoder: its gradient is the r
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kelbo.diagnosis.data import Data
 from kelbo.diagnosis.subject import Subject
 from kelbo.diagnosis.unchanged import in_float32, unchanged
 
@@ -63,16 +65,12 @@ class UnmeasuredError(Exception):
     """Why the weights could not be measured: a sentence without its full stop."""
 
 
-def measure_loss_weights(
-    subject: Subject, x: np.ndarray, y: np.ndarray | None, target: np.ndarray
-) -> LossWeights:
+def measure_loss_weights(subject: Subject, data: Data) -> LossWeights:
     """Take one training step, in float32, read the gradient off it, and put everything back.
 
     Args:
         subject: a VAE.
-        x: (n, *data_shape); the first 64 are trained on.
-        y: what `fit` gets as y, or None.
-        target: what is reconstructed, in the shape that the decoder gives.
+        data: the first 64 are trained on; their target in the shape that the decoder gives.
 
     Raises:
         UnmeasuredError: the model cannot be trained, or its parts are not of the kind that tells.
@@ -84,11 +82,11 @@ def measure_loss_weights(
         )
     if not subject.model.compiled:
         raise UnmeasuredError("the model is not compiled; compile it as for training")
-    x, y, target = x[:_ROWS], None if y is None else y[:_ROWS], target[:_ROWS]
+    data = data.take(slice(_ROWS))
     with unchanged(subject), in_float32(subject):
-        bias, level = _find_log_var_bias(subject, x)
+        head = _find_log_var_bias(subject, data)
         weights = [weight for part in subject.parts for weight in part.trainable_weights]
-        before, gradient = _gradient(subject.model, [bias, *weights], x, y)
+        before, gradient = _gradient(subject.model, [head.bias, *weights], data)
         for weight, value in zip(weights, before[1:], strict=True):
             weight.assign(value)
         of_decoder = {id(weight) for weight in subject.decoder.trainable_weights}
@@ -100,42 +98,64 @@ def measure_loss_weights(
         ]
         if not slopes:
             raise UnmeasuredError("no gradient arrives at the decoder")
-        likelihood, reconstruction = _fit_reconstruction(subject, slopes, x, target)
+        likelihood, reconstruction = _fit_reconstruction(subject, slopes, data)
     # What is left of the noise in z, and with it of the reconstruction's own gradient there.
-    noise = 2.0 * math.exp(0.5 * level)
-    kl = -2.0 * float(np.mean(gradient[0]))
+    noise = 2.0 * math.exp(0.5 * head.level)
+    kl = -2.0 * float(np.mean(gradient[0][head.places])) / head.slope
     return LossWeights(likelihood, reconstruction, kl, max(_ROUNDING, noise))
 
 
-def _find_log_var_bias(subject: Subject, x: np.ndarray) -> tuple[keras.Variable, float]:
-    """The bias of log_var, known by its effect, lowered until z equals mu; and log_var there.
+@dataclass(frozen=True)
+class _Head:
+    """The bias of log_var, lowered until z equals mu.
 
-    log_var moves by what is added to it, and mu does not move.
+    Attributes:
+        bias: the variable.
+        places: those of its values that are added to log_var, where another half is mu's.
+        slope: how much log_var moves with it: 1, or 2 of a log sigma.
+        level: log_var there.
     """
-    mu, log_var = subject.encode(x, training=True)
+
+    bias: keras.Variable
+    places: slice
+    slope: float
+    level: float
+
+
+def _find_log_var_bias(subject: Subject, data: Data) -> _Head:
+    """The bias of log_var, known by its effect: log_var moves with it, and mu does not move."""
+    mu, log_var = subject.encode(data.x, data.conditions, training=True)
     if log_var is None:
         raise UnmeasuredError("an autoencoder has no KL")
-    for bias in subject.weights:
-        if tuple(bias.shape) != mu.shape[1:]:
-            continue
-        value = np.array(ops.convert_to_numpy(bias), copy=True)
-        for level in _LEVELS:
-            shift = level - float(log_var.max())
-            bias.assign(value + shift)
-            mu_there, log_var_there = subject.encode(x, training=True)
-            moves = log_var_there is not None and np.allclose(
-                log_var_there, log_var + shift, atol=0.01
-            )
-            if moves and np.allclose(mu_there, mu, rtol=1e-4, atol=1e-4):
-                return bias, level
-        bias.assign(value)
+    for head in _heads(subject, mu.shape[1]):
+        value = np.array(ops.convert_to_numpy(head.bias), copy=True)
+        shift = head.level - float(log_var.max())
+        lowered = value.copy()
+        lowered[head.places] += shift / head.slope
+        head.bias.assign(lowered)
+        mu_there, log_var_there = subject.encode(data.x, data.conditions, training=True)
+        moves = log_var_there is not None and np.allclose(log_var_there, log_var + shift, atol=0.01)
+        if moves and np.allclose(mu_there, mu, rtol=1e-4, atol=1e-4):
+            return head
+        head.bias.assign(value)
     raise UnmeasuredError(
         "log_var does not follow the bias of any layer; a Dense layer without activation does"
     )
 
 
+def _heads(subject: Subject, latent_dim: int) -> Iterator[_Head]:
+    """What may be the bias of log_var, or of log sigma; of both mu and it, in one of the halves."""
+    halves = (slice(latent_dim, None), slice(latent_dim))
+    for bias in subject.weights:
+        places = {(latent_dim,): (slice(None),), (2 * latent_dim,): halves}
+        for where in places.get(tuple(bias.shape), ()):
+            for slope in (1.0, 2.0):
+                for level in _LEVELS:
+                    yield _Head(bias, where, slope, level)
+
+
 def _gradient(
-    model: keras.Model, weights: list[keras.Variable], x: np.ndarray, y: np.ndarray | None
+    model: keras.Model, weights: list[keras.Variable], data: Data
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """The weights before a training step of the model, and the gradient that it took."""
     before = [np.array(ops.convert_to_numpy(weight), copy=True) for weight in weights]
@@ -145,10 +165,10 @@ def _gradient(
     try:
         # Not train_on_batch, which hands data to a train_step in another form. Not the model's own
         # fit either, which may do more than train.
-        keras.Model.fit(model, x, y, batch_size=len(x), shuffle=False, verbose=0)
+        keras.Model.fit(model, data.given, data.y, batch_size=len(data), shuffle=False, verbose=0)
     except Exception as error:  # whatever a model of the user's may raise
         reason = " ".join(str(error).split())[:200]
-        cure = "" if y is not None else "; if it is trained as fit(x, x), pass y=x"
+        cure = "" if data.y is not None else "; if it is trained as fit(x, x), pass y=x"
         raise UnmeasuredError(
             f"its training step fails with {type(error).__name__}: {reason}{cure}"
         ) from error
@@ -163,9 +183,7 @@ def _halves(weight: keras.Variable, gradient: np.ndarray) -> list[Slope]:
     return [(weight, half) for half in halves if np.any(half)]
 
 
-def _fit_reconstruction(
-    subject: Subject, slopes: list[Slope], x: np.ndarray, target: np.ndarray
-) -> tuple[str, float]:
+def _fit_reconstruction(subject: Subject, slopes: list[Slope], data: Data) -> tuple[str, float]:
     """The likelihood that explains the decoder's gradient, and the weight of its logarithm.
 
     Along a part of its own gradient the loss rises by the length of that part. Of the right
@@ -176,8 +194,8 @@ def _fit_reconstruction(
     # A model whose call does not pass `training` on trains its layers as in inference. This comes
     # first: the other way moves the means of a batch normalisation.
     for training in (False, True):
-        z, _ = subject.encode(x, training)
-        derivatives = [_derivatives(subject, slope, z, target, training) for slope in slopes]
+        z, _ = subject.encode(data.x, data.conditions, training)
+        derivatives = [_derivatives(subject, slope, z, data, training) for slope in slopes]
         for name in subject.likelihoods:
             derivative = np.array([along_slope[name] for along_slope in derivatives])
             if not np.isfinite(derivative).all() or not derivative.any():
@@ -195,7 +213,7 @@ def _fit_reconstruction(
 
 
 def _derivatives(
-    subject: Subject, slope: Slope, z: np.ndarray, target: np.ndarray, training: bool
+    subject: Subject, slope: Slope, z: np.ndarray, data: Data, training: bool
 ) -> dict[str, float]:
     """The derivative of -log p(x|z) along a slope, for each likelihood."""
     weight, gradient = slope
@@ -205,10 +223,10 @@ def _derivatives(
     sides = []
     for sign in (1.0, -1.0):
         weight.assign((value + sign * step * direction).astype(value.dtype))
-        outputs = subject.decode(z, training)
+        outputs = subject.decode(z, data.conditions, training)
         sides.append(
             {
-                name: -float(np.mean(log_prob(make(outputs), target)))
+                name: -float(np.mean(log_prob(make(outputs), data.target)))
                 for name, make in subject.likelihoods.items()
             }
         )

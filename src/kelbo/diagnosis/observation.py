@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from kelbo.beta import explain_beta
+from kelbo.diagnosis.data import Data
 from kelbo.diagnosis.loss_weights import LossWeights, log_prob
 from kelbo.diagnosis.subject import Subject
 from kelbo.distributions import Normal, has_closed_form, kl_per_dimension
@@ -133,8 +134,7 @@ class Observation:
 
 def observe(
     subject: Subject,
-    x: np.ndarray,
-    target: np.ndarray,
+    data: Data,
     likelihood: str | None,
     loss_weights: LossWeights | None = None,
     kl_of_epochs: tuple[float, ...] = (),
@@ -144,14 +144,13 @@ def observe(
 
     Args:
         subject: the model.
-        x: (n, *data_shape), at least two, in one batch.
-        target: what to reconstruct, of the shape that the decoder gives; mostly x itself.
+        data: at least two, in one batch; their target in the shape that the decoder gives.
         likelihood: name of p(x|z) in `subject.likelihoods`, or None.
         loss_weights: as measured, or None.
         kl_of_epochs: the KL of each epoch of the training, where it is known.
         seed: of the draws of z.
     """
-    mu, log_var = subject.encode(x)
+    mu, log_var = subject.encode(data.x, data.conditions)
     z, kl = mu, None
     if log_var is not None:
         epsilon = np.random.default_rng(seed).standard_normal(mu.shape, "float32")
@@ -166,10 +165,13 @@ def observe(
     p = log_px_z = log_px_other_z = None
     if likelihood is not None:
         make = subject.likelihoods[likelihood]
-        p, of_others = make(subject.decode(z)), make(subject.decode(np.roll(z, 1, axis=0)))
-        log_px_z, log_px_other_z = log_prob(p, target), log_prob(of_others, target)
+        # With its own condition, which is no part of what z tells.
+        p, of_others = (
+            make(subject.decode(code, data.conditions)) for code in (z, np.roll(z, 1, axis=0))
+        )
+        log_px_z, log_px_other_z = log_prob(p, data.target), log_prob(of_others, data.target)
     return Observation(
-        x=target,
+        x=data.target,
         mu=mu,
         log_var=log_var,
         kl=kl,

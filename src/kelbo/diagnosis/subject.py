@@ -5,12 +5,16 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
 from keras import ops
 
+from kelbo.anatomy.memory import LiveNetwork, attributes, networks_in
+from kelbo.anatomy.names import is_named_as_sigma, named_mu_and_log_var
+from kelbo.anatomy.roles import RoleError, Roles, find_decoder, find_encoder
+from kelbo.diagnosis.data import Data, check_array
 from kelbo.distributions import Bernoulli, Normal
 from kelbo.distributions.distribution import Distribution, Tensor
 from kelbo.errors import DataError, UsageError
@@ -22,14 +26,15 @@ from kelbo.posteriors import DeterministicPosterior, Posterior
 # Keras's own clip of the probabilities in a cross-entropy.
 _SMALLEST_PROBABILITY = 1e-7
 
-_LOG_VAR = re.compile(r"log_?var|logvar", re.IGNORECASE)
-_MU = re.compile(r"(^|_)(mu|mean)($|_|\d)", re.IGNORECASE)
-# Names of sigma, its logarithm and its square, and of functions that give what is above 0.
-_SIGMA = re.compile(r"sigma|std|scale|variance|^(softplus|exp|exponential)$", re.IGNORECASE)
 SIGMA_WAY_OUT = (
     "Pass an encoder that gives log_var, as encoder=keras.Model(x, [mu, 2 * log_sigma]), or call "
     "the output log_var if it is."
 )
+# How people call the networks that they keep as attributes, beside encoder and decoder.
+_NAMES = {
+    "encoder": re.compile(r"^(enc\w*|\w*encoder\w*|inference\w*|recognition\w*)$", re.IGNORECASE),
+    "decoder": re.compile(r"^(dec\w*|\w*decoder\w*|generat\w*)$", re.IGNORECASE),
+}
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,9 @@ class Subject:
         likelihoods: name -> the decoder's outputs to p(x|z). Of a model that is not kelbo's these
             are those that it may mean; `loss_weights` measures which.
         prior: p(z), or None for an autoencoder.
+        encoder_inputs: what the encoder takes, in its order: 0 is x, n the n-th condition.
+        decoder_inputs: likewise, 0 is z.
+        conditions: the shapes of the conditions, labels mostly, without the batch.
         heads: layers between the encoder's outputs and mu and log_var.
         supports: name of the likelihood -> the smallest and the largest value that x may have.
         declared_beta: the effective beta that the model itself states, or None.
@@ -64,6 +72,9 @@ class Subject:
     likelihoods: dict[str, Callable[[Any], Distribution]]
     prior: Distribution | None
     supports: dict[str, tuple[float, float]]
+    encoder_inputs: tuple[int, ...] = (0,)
+    decoder_inputs: tuple[int, ...] = (0,)
+    conditions: tuple[tuple[int | None, ...], ...] = ()
     heads: tuple[keras.Layer, ...] = ()
     declared_beta: float | None = None
     kl_can_warm_up: bool = True
@@ -94,7 +105,31 @@ class Subject:
     def input_shape(self) -> tuple[int | None, ...] | None:
         """The shape of a batch of x, as far as the encoder says it."""
         expected = getattr(self.encoder, "input_shape", None)
+        if isinstance(expected, list):
+            expected = expected[self.encoder_inputs.index(0)]
         return expected if isinstance(expected, tuple) and len(expected) > 1 else None
+
+    def __str__(self) -> str:
+        rows = [self.name, *(f"  {part + ':':<10} {what}" for part, what in self._described())]
+        return "\n".join(rows)
+
+    __repr__ = __str__
+
+    def _described(self) -> Iterator[tuple[str, str]]:
+        """Each part: what was taken for it, its shapes, and how many weights it has."""
+        for part, layer in (("encoder", self.encoder), ("decoder", self.decoder)):
+            given, made = (getattr(layer, f"{end}_shape", None) for end in ("input", "output"))
+            weights = sum(math.prod(weight.shape) for weight in layer.weights)
+            taken = f"{self.origin[part]}, " if part in self.origin else ""
+            shapes = f"{given} -> {made}, " if given else ""
+            yield part, f"{taken}{shapes}{weights:,} weights"
+        yield "p(x|z)", self.origin.get("p(x|z)", " or ".join(self.likelihoods))
+        if self.conditions:
+            yield "given", ", ".join(f"a condition of shape {shape}" for shape in self.conditions)
+        if "left out" in self.origin:
+            yield "left out", self.origin["left out"]
+        if self.training_steps is not None:
+            yield "trained", f"{self.training_steps:,} steps"
 
     def shaped(self, images: np.ndarray) -> np.ndarray:
         """Images in the shape of x, where that is flat or has no axis for a single channel."""
@@ -110,22 +145,65 @@ class Subject:
             DataError: they have another shape.
         """
         expected = self.input_shape
-        if expected is None:
-            return
-        fits = len(expected) == x.ndim and all(
-            size in (None, found) for size, found in zip(expected[1:], x.shape[1:], strict=True)
-        )
-        if not fits:
+        if expected is not None and not _fits(expected[1:], x):
             raise DataError(f"The encoder takes data of shape {expected}, received {x.shape}.")
 
-    def encode(self, x: np.ndarray, training: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
+    def data(self, x: Any, y: np.ndarray | None = None) -> Data:
+        """What `fit` takes, as data for the encoder and the decoder.
+
+        Args:
+            x: an array; or, with conditions, a list, a tuple or a dictionary of arrays.
+            y: the target; or, where x is a single array, the only condition.
+
+        Raises:
+            DataError: they are not arrays of one length, or do not fit the model.
+        """
+        arrays = keras.tree.flatten(x)
+        is_condition = y is not None and len(arrays) == len(self.conditions) == 1
+        arrays += [y] if is_condition else []
+        for array in arrays if y is None else [*arrays, y]:
+            check_array(array, axes=1)
+        if len(arrays) != 1 + len(self.conditions):
+            shapes = f" of shape {', '.join(map(str, self.conditions))}" if self.conditions else ""
+            raise DataError(
+                f"Expected x and {len(self.conditions)} condition(s){shapes}, received "
+                f"{len(arrays)} array(s). Pass them as to fit: kelbo.diagnose(model, [x, labels])."
+            )
+        shape, given = self.input_shape, list(arrays)
+        place = next((n for n, one in enumerate(given) if shape and _fits(shape[1:], one)), 0)
+        data = given.pop(place)
+        check_array(data)
+        self.check_shape(data)
+        conditions = []
+        for shape in self.conditions:
+            fitting = [n for n, one in enumerate(given) if _fits(shape, one)]
+            if not fitting:
+                found = ", ".join(str(one.shape) for one in given)
+                raise DataError(f"Expected a condition of shape {shape}, received {found}.")
+            conditions.append(given.pop(fitting[0]))
+        target = data if y is None or is_condition else y
+        for array in (*conditions, target):
+            if len(array) != len(data):
+                what = "target" if array is target else "condition"
+                raise DataError(
+                    f"Expected a {what} for each of {len(data)} data, received {len(array)}."
+                )
+        return Data(data, tuple(conditions), target, x, y)
+
+    def encode(
+        self, x: np.ndarray, conditions: Sequence[np.ndarray] = (), training: bool = False
+    ) -> tuple[np.ndarray, np.ndarray | None]:
         """Mu and log_var, each (n, latent_dim); log_var is None for an autoencoder."""
-        mu, log_var = self.posterior(_call(self.encoder, x, training))
+        given = [[x, *conditions][n] for n in self.encoder_inputs]
+        mu, log_var = self.posterior(_call(self.encoder, given, training))
         return ops.convert_to_numpy(mu), None if log_var is None else ops.convert_to_numpy(log_var)
 
-    def decode(self, z: np.ndarray, training: bool = False) -> Any:
+    def decode(
+        self, z: np.ndarray, conditions: Sequence[np.ndarray] = (), training: bool = False
+    ) -> Any:
         """The decoder's outputs as arrays, in the structure that `likelihoods` take."""
-        outputs = _call(self.decoder, z, training)
+        given = [[z, *conditions][n] for n in self.decoder_inputs]
+        outputs = _call(self.decoder, given, training)
         return keras.tree.map_structure(ops.convert_to_numpy, outputs)
 
 
@@ -155,7 +233,7 @@ def subject_of(
     posterior, likelihood = getattr(model, "posterior", None), getattr(model, "likelihood", None)
     if isinstance(posterior, Posterior) and isinstance(likelihood, Likelihood):
         return _of_kelbo(model, posterior, likelihood)
-    return _of_keras(model, _part(model, "encoder", encoder), _part(model, "decoder", decoder))
+    return _of_keras(model, encoder, decoder)
 
 
 def _of_kelbo(model: Any, posterior: Posterior, likelihood: Likelihood) -> Subject:
@@ -186,24 +264,90 @@ def _of_kelbo(model: Any, posterior: Posterior, likelihood: Likelihood) -> Subje
     )
 
 
-def _of_keras(model: keras.Model, encoder: keras.Layer, decoder: keras.Layer) -> Subject:
+def _of_keras(
+    model: keras.Model, encoder: keras.Layer | None, decoder: keras.Layer | None
+) -> Subject:
+    encoder, decoder = encoder or _part(model, "encoder"), decoder or _part(model, "decoder")
+    posterior, origin = None, {}
+    if encoder is None or decoder is None:
+        found = _by_structure(model)
+        posterior, origin = (found[2], found[3]) if encoder is None else (None, {})
+        encoder, decoder = encoder or found[0], decoder or found[1]
     return Subject(
         name=_in_words(model),
         model=model,
         encoder=encoder,
         decoder=decoder,
-        posterior=lambda outputs: _mu_and_log_var(encoder, outputs),
+        posterior=posterior or (lambda outputs: _mu_and_log_var(encoder, decoder, outputs)),
         likelihoods=_LIKELIHOODS,
         prior=Normal(0.0, 0.0),
         supports=_supports(decoder),
         training_steps=_training_steps(model),
+        origin=origin,
+        **_matched(encoder, decoder),
     )
+
+
+def _by_structure(
+    model: keras.Model,
+) -> tuple[keras.Model, keras.Model, Callable[[Any], tuple[Tensor, Tensor]], dict[str, str]]:
+    """Encoder and decoder as parts of the model's networks; they share its layers."""
+    networks = list(networks_in(model))
+    try:
+        from_x = next(find_encoder(networks, Roles()))
+        encoder = cast(LiveNetwork, from_x.network).part(from_x.inputs, from_x.wanted)
+        from_z = find_decoder(networks, from_x, from_x.latent_dim(encoder), Roles())
+    except RoleError as error:
+        raise UsageError(
+            f"The model {model.name!r} has no attribute and no layer named encoder, or none named "
+            f"decoder, that is a Keras model, and its networks do not show them. {error} Pass them: "
+            "kelbo.diagnose(model, x, encoder=keras.Model(images, [mu, log_var]), "
+            "decoder=keras.Model(z, decoded)); of a functional model "
+            'model.get_layer("NAME").output is such a tensor.'
+        ) from error
+    decoder = cast(LiveNetwork, from_z.network).part([from_z.z, *from_z.conditions], [from_z.x])
+    return encoder, decoder, from_x.parameters, {"encoder": str(from_x), "decoder": str(from_z)}
+
+
+def _matched(encoder: keras.Layer, decoder: keras.Layer) -> dict[str, Any]:
+    """Which input of the two networks is x, z and which condition; by shapes, else by order."""
+    of_encoder, of_decoder = _input_shapes(encoder), _input_shapes(decoder)
+    if len(of_encoder) == len(of_decoder) == 1:
+        return {}
+    made = getattr(decoder, "output_shape", None)
+    size = math.prod(made[1:]) if isinstance(made, tuple) and None not in made[1:] else None
+    sizes = [None if None in shape else math.prod(shape) for shape in of_encoder]
+    x = sizes.index(size) if size in sizes else 0
+    conditions = [shape for n, shape in enumerate(of_encoder) if n != x]
+    codes = {tuple(tensor.shape[1:]) for tensor in encoder.outputs}
+    z = next((n for n, shape in enumerate(of_decoder) if shape in codes), 0)
+    unused = dict(enumerate(conditions, 1))
+    decoder_inputs = []
+    for n, shape in enumerate(of_decoder):
+        number = 0 if n == z else next((one for one in unused if unused[one] == shape), None)
+        if number is None:
+            conditions.append(shape)
+            number = len(conditions)
+        unused.pop(number, None)
+        decoder_inputs.append(number)
+    numbers = iter(range(1, len(of_encoder)))
+    return {
+        "encoder_inputs": tuple(0 if n == x else next(numbers) for n in range(len(of_encoder))),
+        "decoder_inputs": tuple(decoder_inputs),
+        "conditions": tuple(conditions),
+    }
+
+
+def _input_shapes(network: keras.Layer) -> list[tuple[int | None, ...]]:
+    """Of a network that knows them, without the batch; of another one input of no known shape."""
+    return [tuple(one.shape[1:]) for one in getattr(network, "inputs", None) or ()] or [()]
 
 
 def subject_of_networks(
     name: str,
     encoder: keras.Model,
     decoder: keras.Model,
+    posterior: Callable[[Any], tuple[Tensor, Tensor]],
     likelihood: str | None,
     training_steps: int | None,
     origin: Mapping[str, str],
@@ -212,8 +356,9 @@ def subject_of_networks(
 
     Args:
         name: what it is, in a few words.
-        encoder: x -> [mu, log_var].
-        decoder: z -> x.
+        encoder: x, and perhaps conditions, to what `posterior` makes mu and log_var of.
+        decoder: z, and perhaps conditions, to x.
+        posterior: as in `Subject`.
         likelihood: what the decoder's output means: PROBABILITIES, LOGITS, GAUSSIAN, or None where
             nothing says it.
         training_steps: as in `Subject`.
@@ -226,10 +371,11 @@ def subject_of_networks(
         model=None,
         encoder=encoder,
         decoder=decoder,
-        posterior=tuple,
+        posterior=posterior,
         likelihoods=meant,
         prior=Normal(0.0, 0.0),
         supports={name: supports[name] for name in meant},
+        **_matched(encoder, decoder),
         training_steps=training_steps,
         origin=origin,
     )
@@ -269,35 +415,12 @@ _LIKELIHOODS: dict[str, Callable[[Any], Distribution]] = {
 }
 
 
-def _part(model: keras.Model, name: str, given: keras.Layer | None) -> keras.Layer:
-    part = given if given is not None else getattr(model, name, None)
-    if part is None:
-        part = next((layer for layer in model.layers if layer.name == name), None)
-    if not isinstance(part, keras.Layer):
-        raise UsageError(
-            f"The model {model.name!r} has no {name}: neither an attribute nor a layer of that "
-            f"name is a Keras model. Pass it: kelbo.diagnose(model, x, encoder=..., decoder=...)."
-        )
-    return part
-
-
-def named_mu_and_log_var(names: Sequence[str]) -> tuple[int, int] | None:
-    """The places of mu and log_var among names, where each is there once."""
-    log_var = [i for i, name in enumerate(names) if _LOG_VAR.search(name)]
-    mu = [i for i, name in enumerate(names) if _MU.search(name) and i not in log_var]
-    return (mu[0], log_var[0]) if len(mu) == len(log_var) == 1 else None
-
-
-def is_named_as_parameter(name: str) -> bool:
-    """Whether it is a name of mu or of log_var."""
-    return bool(_MU.search(name) or _LOG_VAR.search(name))
-
-
-def is_named_as_sigma(*names: str) -> bool:
-    """Whether one of the names of an output, or of the function that gives it, is that of sigma,
-    log sigma or a variance, which are easily taken for log_var where order alone tells.
-    """
-    return any(_SIGMA.search(name) and not _LOG_VAR.search(name) for name in names)
+def _part(model: keras.Model, name: str) -> keras.Layer | None:
+    """The attribute or the layer of this name, else the only attribute of such a name, or None."""
+    parts = [getattr(model, name, None), *(one for one in model.layers if one.name == name)]
+    found = [part for part in parts if isinstance(part, keras.Layer)]
+    alike = [part for other, part in attributes(model) if _NAMES[name].match(other)]
+    return found[0] if found else alike[0] if len(alike) == 1 else None
 
 
 def _sigma_in(encoder: keras.Layer) -> str | None:
@@ -311,7 +434,9 @@ def _sigma_in(encoder: keras.Layer) -> str | None:
     return None
 
 
-def _mu_and_log_var(encoder: keras.Layer, outputs: Any) -> tuple[Tensor, Tensor]:
+def _mu_and_log_var(
+    encoder: keras.Layer, decoder: keras.Layer, outputs: Any
+) -> tuple[Tensor, Tensor]:
     """The two outputs by their names, else the first two of several, as the books order them."""
     if isinstance(outputs, dict):
         names, tensors = list(outputs), list(outputs.values())
@@ -330,6 +455,8 @@ def _mu_and_log_var(encoder: keras.Layer, outputs: Any) -> tuple[Tensor, Tensor]
                 f"{SIGMA_WAY_OUT}"
             )
         chosen = tensors[0], tensors[1]
+    elif len(tensors) == 1 and _input_shapes(decoder)[0] == (tensors[0].shape[-1] / 2,):
+        chosen = ops.split(tensors[0], 2, axis=-1)
     else:
         raise UsageError(
             f"Expected an encoder that returns mu, log_var and perhaps z, or a dict with these "
@@ -345,11 +472,18 @@ def _mu_and_log_var(encoder: keras.Layer, outputs: Any) -> tuple[Tensor, Tensor]
     return chosen
 
 
-def _call(layer: keras.Layer, inputs: Any, training: bool) -> Any:
-    inputs = ops.convert_to_tensor(inputs)
+def _call(layer: keras.Layer, inputs: Sequence[Any], training: bool) -> Any:
+    tensors = [ops.convert_to_tensor(one) for one in inputs]
+    given = tensors if len(tensors) > 1 else tensors[0]
     if "training" in inspect.signature(layer.call).parameters:
-        return layer(inputs, training=training)
-    return layer(inputs)
+        return layer(given, training=training)
+    return layer(given)
+
+
+def _fits(shape: Sequence[int | None], data: np.ndarray) -> bool:
+    return len(shape) == data.ndim - 1 and all(
+        size in (None, found) for size, found in zip(shape, data.shape[1:], strict=True)
+    )
 
 
 def _layers(network: keras.Layer) -> Iterator[keras.Layer]:

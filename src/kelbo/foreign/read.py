@@ -2,12 +2,22 @@
 
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import h5py
 import keras
 
+from kelbo.anatomy.graph import Network, Output
+from kelbo.anatomy.roles import (
+    Decoder,
+    Encoder,
+    RoleError,
+    Roles,
+    find_decoder,
+    find_encoder,
+)
 from kelbo.diagnosis.subject import (
     GAUSSIAN,
     LOGITS,
@@ -16,10 +26,10 @@ from kelbo.diagnosis.subject import (
     subject_of,
     subject_of_networks,
 )
-from kelbo.errors import RunError
-from kelbo.foreign.graph import Network, find_networks
-from kelbo.foreign.rebuild import CodeNeededError, rebuild
-from kelbo.foreign.roles import Decoder, Encoder, decoder_of, encoders_in
+from kelbo.errors import RunError, UsageError
+from kelbo.foreign.code import CodeNeededError
+from kelbo.foreign.configuration import FileNetwork, find_networks
+from kelbo.foreign.rebuild import rebuild
 from kelbo.foreign.weights import load_weights, read_training_steps
 from kelbo.likelihoods.logits import ends_in_sigmoid
 from kelbo.loading import load_model, read_config
@@ -30,6 +40,11 @@ _LARGEST_EXPANSION = 100
 _WAY_OUT = (
     "In the program that has the model's code: kelbo.diagnose(model, x), or "
     "kelbo.diagnose(model, x, encoder=..., decoder=...)."
+)
+_SAY = (
+    "Name the layers: kelbo.read_model(path, mu=..., log_var=..., decoder=...), or --role "
+    f"mu=NAME --role log_var=NAME of kelbo doctor; log_sigma, sigma or var in the place of log_var "
+    f"where it is that, and encoder or z where that is not clear. {_WAY_OUT}"
 )
 # What a configuration or an archive gives that is not as Keras writes it.
 _DAMAGE = (
@@ -50,7 +65,7 @@ _CROSS_ENTROPY = ("binarycrossentropy", "bce")
 _SQUARED_ERROR = ("meansquarederror", "mse")
 
 
-def read_model(path: str | Path) -> Subject:
+def read_model(path: str | Path, **roles: str) -> Subject:
     """Read what can be diagnosed of a .keras file: kelbo's, or any VAE's without its code.
 
     Of a VAE that is not kelbo's these are the networks from x to mu and log_var and from z to x,
@@ -58,19 +73,32 @@ def read_model(path: str | Path) -> Subject:
     a layer of another class may only stand behind mu and log_var, as a Sampling layer does. Nothing
     in the file is run, and no module that it names is imported.
 
+    Args:
+        path: of the file.
+        **roles: where names and structure do not tell, the names of layers: `mu` and one of
+            `log_var` (log sigma^2), `log_sigma`, `sigma` and `var` (sigma^2); `encoder` and
+            `decoder`, networks; `z`, what draws it in a network that holds both. As in
+            read_model("vae.keras", mu="dense_3", log_sigma="dense_4").
+
     Returns:
         What `kelbo.diagnose` takes in the place of a model; its `origin` says what was taken for
         encoder and decoder, what was left out, and what the decoder's output was taken for.
 
     Raises:
         RunError: there is no such file, it is damaged, or it does not say enough.
+        UsageError: there is no such role, or the model is kelbo's and has its own.
     """
     path = Path(path)
+    told = Roles.of(roles)
     config = read_config(path)
     if str(config.get("registered_name")).startswith("kelbo>"):
+        if roles:
+            raise UsageError(f"{path} is a model of kelbo's, which knows its roles: name none.")
         return subject_of(load_model(path))
     try:
-        return _read(path, config)
+        return _read(path, config, told)
+    except RoleError as error:
+        raise RunError(f"{path}: {error} {_SAY}") from error
     except CodeNeededError as error:
         raise RunError(f"{path}: {error}. {_WAY_OUT}") from error
     except RunError as error:
@@ -82,22 +110,22 @@ def read_model(path: str | Path) -> Subject:
         ) from error
 
 
-def _read(path: Path, config: dict[str, Any]) -> Subject:
+def _read(path: Path, config: dict[str, Any], told: Roles) -> Subject:
     networks = list(find_networks(config))
     with zipfile.ZipFile(path) as archive:
         # A weight has at least one byte.
         most_weights = _bytes_of_weights(archive)
-    from_x, encoder = _encoder(networks, most_weights)
-    latent_dim = encoder.outputs[0].shape[-1]
-    from_z = decoder_of(networks, from_x, latent_dim)
-    decoder = rebuild(from_z.network, from_z.z, (latent_dim,), [from_z.x], most_weights)
+    from_x, encoder = _encoder(networks, told, most_weights)
+    latent_dim = from_x.latent_dim(encoder)
+    from_z = find_decoder(networks, from_x, latent_dim, told)
+    decoder = _rebuild(from_z.network, [from_z.z, *from_z.conditions], [from_z.x], most_weights)
     with (
         zipfile.ZipFile(path) as archive,
         archive.open(_WEIGHTS) as content,
         h5py.File(content) as weights,
     ):
-        load_weights(encoder, from_x.network.name, weights)
-        load_weights(decoder, from_z.network.name, weights)
+        load_weights(encoder, from_x.network, weights)
+        load_weights(decoder, from_z.network, weights)
         training_steps = read_training_steps(weights)
     likelihood, reason = _likelihood(config, decoder)
     origin = {
@@ -110,6 +138,7 @@ def _read(path: Path, config: dict[str, Any]) -> Subject:
         name=f"{config['class_name']} of {path.name}, read without its code,",
         encoder=encoder,
         decoder=decoder,
+        posterior=from_x.parameters,
         likelihood=likelihood,
         training_steps=training_steps,
         origin={part: what for part, what in origin.items() if what},
@@ -126,48 +155,23 @@ def _bytes_of_weights(archive: zipfile.ZipFile) -> int:
     return weights.file_size
 
 
-def _encoder(networks: list[Network], most_weights: int) -> tuple[Encoder, keras.Model]:
-    """The encoder: the network that is called so, or the only one that gives mu and log_var."""
-    found, refused = [], []
-    for network in networks:
-        for place in encoders_in(network):
-            try:
-                found.append((place, _to_parameters(place, most_weights)))
-                break
-            except CodeNeededError as error:
-                refused.append(error)
-    called = [one for one in found if one[0].network.is_called("encoder")]
-    found = called or found
-    if refused and not found:
-        raise refused[0]
-    if len(found) != 1:
-        raise RunError(
-            "Expected one encoder, a network that gives mu and log_var or has layers of these "
-            f"names (z_mean and z_log_var will do), found {len(found)} in {len(networks)} "
-            "network(s). A network that a class makes for itself is in the file only where its "
-            "get_config gives it."
-        )
-    return found[0]
+def _encoder(
+    networks: Sequence[FileNetwork], told: Roles, most_weights: int
+) -> tuple[Encoder, keras.Model]:
+    """The first place of mu and log_var that can be made of what the file holds."""
+    refused = None
+    for place in find_encoder(networks, told):
+        try:
+            return place, _rebuild(place.network, place.inputs, place.wanted, most_weights)
+        except CodeNeededError as error:
+            refused = refused or error
+    raise refused or RoleError("There is no encoder.")
 
 
-def _to_parameters(place: Encoder, most_weights: int) -> keras.Model:
-    wanted = [place.mu, place.log_var]
-    given = set().union(*(place.network.starts(output, stops=()) for output in wanted))
-    if len(given) != 1:
-        raise RunError(
-            f"Expected an encoder that takes x alone, received {place.network.name!r}, which "
-            f"takes {len(given)} tensors."
-        )
-    x = given.pop()
-    shape = place.network.shape(x)[1:]
-    encoder = rebuild(place.network, x, shape, wanted, most_weights)
-    shapes = [tensor.shape for tensor in encoder.outputs]
-    if shapes[0] != shapes[1] or len(shapes[0]) != 2:
-        raise RunError(
-            f"Expected mu and log_var of one shape (n, latent_dim), received {shapes[0]} and "
-            f"{shapes[1]} from {place.network.name!r}."
-        )
-    return encoder
+def _rebuild(
+    network: Network, given: Sequence[Output], wanted: Sequence[Output], most_weights: int
+) -> keras.Model:
+    return rebuild(cast(FileNetwork, network), given, wanted, most_weights)
 
 
 def _likelihood(config: dict[str, Any], decoder: keras.Model) -> tuple[str | None, str]:
@@ -191,13 +195,12 @@ def _likelihood(config: dict[str, Any], decoder: keras.Model) -> tuple[str | Non
     return likelihood, f"the loss is {said}"
 
 
-def _left_out(networks: list[Network], from_x: Encoder, from_z: Decoder) -> list[str]:
+def _left_out(networks: Sequence[FileNetwork], from_x: Encoder, from_z: Decoder) -> list[str]:
     """The layers of the encoder's and the decoder's networks, and of those around, that are in
     neither.
     """
     used = {
-        (from_x.network.path, output.layer)
-        for output in from_x.network.calls_before([from_x.mu, from_x.log_var], given=())
+        (from_x.network.path, output.layer) for output in from_x.network.calls_before(from_x.wanted)
     } | {
         (from_z.network.path, output.layer)
         for output in from_z.network.calls_before([from_z.x], given=[from_z.z])

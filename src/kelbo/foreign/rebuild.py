@@ -8,18 +8,15 @@ from typing import Any
 
 import keras
 
-from kelbo.foreign.graph import Network, Output, tensor_of
-from kelbo.loading import find_code, reason_of
-
-
-class CodeNeededError(Exception):
-    """A layer cannot be made of what the file holds: which one, and what is missing."""
+from kelbo.anatomy.graph import Output
+from kelbo.foreign.code import CodeNeededError, in_words, needed_code
+from kelbo.foreign.configuration import FileNetwork, tensor_of
+from kelbo.loading import reason_of
 
 
 def rebuild(
-    network: Network,
-    given: Output,
-    shape: Sequence[int | None],
+    network: FileNetwork,
+    given: Sequence[Output],
     wanted: Sequence[Output],
     most_weights: int,
 ) -> keras.Model:
@@ -27,8 +24,7 @@ def rebuild(
 
     Args:
         network: the network.
-        given: the tensor where the part begins.
-        shape: of that tensor, without the batch.
+        given: the tensors where the part begins, each with its shape in `network.shapes`.
         wanted: the tensors where it ends.
         most_weights: how many weights there can be for it; one of more is never made.
 
@@ -39,7 +35,7 @@ def rebuild(
     """
 
     def make() -> keras.Model:
-        return _make(network, given, shape, wanted)
+        return _make(network, given, wanted)
 
     count = _count_weights(make)
     if count > most_weights:
@@ -63,19 +59,21 @@ def _count_weights(make: Callable[[], keras.Model]) -> int:
         return thread.submit(count).result()
 
 
-def _make(
-    network: Network, given: Output, shape: Sequence[int | None], wanted: Sequence[Output]
-) -> keras.Model:
-    inputs = keras.Input(shape)
-    tensors = {given: inputs}
+def _make(network: FileNetwork, given: Sequence[Output], wanted: Sequence[Output]) -> keras.Model:
+    inputs = [keras.Input(network.shapes[output][1:]) for output in given]
+    tensors: dict[Output, Any] = dict(zip(given, inputs, strict=True))
     layers: dict[str, Any] = {}
-    for output in network.calls_before(wanted, [given]):
+    for output in network.calls_before(wanted, given):
         if output.layer not in layers:
             layers[output.layer] = make_layer(network.layers[output.layer])
         outputs = _call(layers[output.layer], network.call(output), tensors)
         tensors |= {output._replace(number=index): found for index, found in enumerate(outputs)}
     found = [tensors[output] for output in wanted]
-    return keras.Model(inputs, found if len(found) > 1 else found[0], name=network.name)
+    return keras.Model(
+        inputs if len(inputs) > 1 else inputs[0],
+        found if len(found) > 1 else found[0],
+        name=network.name,
+    )
 
 
 def _call(layer: Any, call: Mapping[str, Any], tensors: Mapping[Output, Any]) -> list[Any]:
@@ -101,41 +99,8 @@ def make_layer(entry: Mapping[str, Any]) -> Any:
         return keras.saving.deserialize_keras_object(copy.deepcopy(described), safe_mode=True)
     except Exception as error:  # whatever its configuration makes Keras stumble over
         raise CodeNeededError(
-            f"{_named(entry)} cannot be made: {reason_of(error)[:300]}"
+            f"{in_words(entry)} cannot be made: {reason_of(error)[:300]}"
         ) from error
-
-
-def needed_code(entry: Mapping[str, Any]) -> str | None:
-    """Why a layer cannot be made without more code, or None."""
-    needed = find_code(entry) or _find_class(entry)
-    return None if needed is None else f"{_named(entry)} needs {needed}"
-
-
-def _named(entry: Mapping[str, Any]) -> str:
-    return f"the layer {entry['name']!r} ({entry['class_name']})"
-
-
-def _find_class(config: Any) -> str | None:
-    """The first class or function in a configuration that is not one of Keras's or of kelbo's.
-
-    Whether this process knows the class does not count, so that a file is read alike everywhere.
-    """
-    if isinstance(config, list):
-        return next((code for value in config if (code := _find_class(value))), None)
-    if not isinstance(config, dict):
-        return None
-    name, registered = config.get("class_name"), str(config.get("registered_name"))
-    if name == "function":
-        # Keras looks up a function by its name, whatever it is registered as.
-        name = registered = str(config.get("config"))
-    # Keras would import some modules by their names in the file, and take what anybody registers.
-    package = str(config.get("module")).partition(".")[0]
-    of_keras = package in ("None", "builtins", "keras") and ">" not in registered
-    of_kelbo = registered.startswith("kelbo>") and keras.saving.get_registered_object(registered)
-    if of_keras or of_kelbo:
-        return _find_class(list(config.values()))
-    kind = "function" if config.get("class_name") == "function" else "class"
-    return f"the code of the {kind} {name}, which is not in the file"
 
 
 def _revive(value: Any, tensors: Mapping[Output, Any]) -> Any:

@@ -7,57 +7,113 @@ In model.weights.h5 every layer is a group, wherever the model had it, with its 
     encoder/layers/dense_1/vars/0       the kernel
 """
 
+import re
 import tempfile
 import warnings
+from collections import Counter
 from pathlib import Path
 
 import h5py
 import keras
 
 from kelbo.errors import RunError
+from kelbo.foreign.configuration import FileNetwork
 
 
-def load_weights(network: keras.Model, name: str, file: h5py.File) -> None:
-    """Load the weights of all layers of a network.
+def load_weights(part: keras.Model, network: FileNetwork, file: h5py.File) -> None:
+    """Load the weights of all layers of a part of a network.
 
     Each layer's group is put in the place where this Keras expects it, and Keras loads them.
 
     Args:
-        network: its layers have the names of those in the file.
-        name: of the network in the file that they belong to.
+        part: its layers have the names of those in the file.
+        network: the network in the file that it is a part of.
         file: the file's model.weights.h5.
 
     Raises:
         RunError: a layer has no weights there, or others than it takes.
     """
-    places = [group for group in _groups(file) if "layers" in _held(group) and _name(group) == name]
-    if len(places) != 1:
-        raise RunError(
-            f"Expected one place with the weights of the network {name!r}, found {len(places)}. "
-            "Files are read that Keras 3.6 or newer has saved, and in which no two networks have "
-            "one name."
-        )
-    layers = _held(places[0])["layers"]
-    saved = {_name(group): group for group in _held(layers).values()}
-    missing = [
-        layer.name for layer in network.layers if layer.variables and layer.name not in saved
-    ]
-    if missing:
-        raise RunError(f"There are no weights of the layer {missing[0]!r} of {name!r}.")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.weights.h5"
-        network.save_weights(path)
+        part.save_weights(path)
         with h5py.File(path, "r+") as expected:
-            for place, group in list(expected["layers"].items()):
-                layer = _name(group)
-                if layer is not None and layer in saved:
-                    _check(layer, saved[layer], group)
-                    del expected["layers"][place]
-                    file.copy(saved[layer], expected["layers"], name=place)
+            wanted = {_name(group): (place, group) for place, group in _layers(expected).items()}
+            wanted = {layer.name: wanted[layer.name] for layer in part.layers if layer.variables}
+            saved = _saved_layers(
+                {name: group for name, (_, group) in wanted.items()}, network, file
+            )
+            for layer, (place, group) in wanted.items():
+                if layer not in saved:
+                    raise RunError(
+                        f"There are no weights of the layer {layer!r} of {network.name!r}."
+                    )
+                _check(layer, saved[layer], group)
+                del expected["layers"][place]
+                file.copy(saved[layer], expected["layers"], name=place)
         with warnings.catch_warnings():
             # Keras would leave weights that the file lacks at their first random values.
             warnings.filterwarnings("error", message="Skipping nested container")
-            network.load_weights(path)
+            part.load_weights(path)
+
+
+def _saved_layers(
+    wanted: dict[str, h5py.Group], network: FileNetwork, file: h5py.File
+) -> dict[str | None, h5py.Group]:
+    """The groups of the layers of a network in a file, by the layers' names.
+
+    Before Keras 3.6 no names are written: a layer is known by its class and by how many of that
+    class come before it, and a network by its layers.
+    """
+    groups = _groups(file)
+    places = [group for group in groups if "layers" in _held(group)]
+    if any(_name(group) is not None for group in groups):
+        saved = [
+            {_name(group): group for group in _layers(place).values()}
+            for place in places
+            if _name(place) == network.name
+        ]
+    else:
+        names = _places_of_layers(network)
+        held = {place.name: _layers(place) for place in places}
+        by_name = {
+            place: {name: layers[at] for name, at in names.items() if at in layers}
+            for place, layers in held.items()
+        }
+        fitting = {place: one for place, one in by_name.items() if _fit(wanted, one)}
+        called = [place for place in fitting if network.is_called(place.rpartition("/")[2])]
+        saved = [fitting[place] for place in called or fitting]
+    if len(saved) != 1:
+        raise RunError(
+            f"Expected one place with the weights of the network {network.name!r}, found "
+            f"{len(saved)}. Files are read in which no two networks have one name or, where Keras "
+            "was older than 3.6, the same layers."
+        )
+    return saved[0]
+
+
+def _places_of_layers(network: FileNetwork) -> dict[str, str]:
+    """The name of each layer -> that of its group, as Keras makes it of the classes."""
+    places: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    for name, entry in network.layers.items():
+        kind = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", entry["class_name"]))
+        kind = re.sub(r"([a-z])([A-Z])", r"\1_\2", kind).lower()
+        places[name] = f"{kind}_{counts[kind]}" if counts[kind] else kind
+        counts[kind] += 1
+    return places
+
+
+def _fit(wanted: dict[str, h5py.Group], saved: dict[str, h5py.Group]) -> bool:
+    """Whether there is a group for each layer, with all the weights in their shapes."""
+    return all(
+        name in saved and _shapes(group).items() <= _shapes(saved[name]).items()
+        for name, group in wanted.items()
+    )
+
+
+def _layers(place: h5py.Group) -> dict[str, h5py.HLObject]:
+    """The groups of a network's layers."""
+    return _held(_held(place)["layers"])
 
 
 def read_training_steps(file: h5py.File) -> int | None:

@@ -1,0 +1,450 @@
+"""Which part of a model is q(z|x), and which is p(x|z)."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import keras
+from keras import ops
+
+from kelbo.anatomy.graph import Network, Output
+from kelbo.anatomy.names import is_named_as_parameter, is_named_as_sigma, named_mu_and_log_var
+from kelbo.errors import UsageError
+
+# What the second parameter of q(z|x) may be -> log_var of it.
+TO_LOG_VAR: dict[str, Callable[[Any], Any]] = {
+    "log_var": lambda log_var: log_var,
+    "log_sigma": lambda log_sigma: 2.0 * log_sigma,
+    "sigma": lambda sigma: 2.0 * ops.log(sigma),
+    "var": ops.log,
+}
+# Layers that are listed where nothing was found.
+_MOST_LISTED = 12
+
+
+class RoleError(Exception):
+    """Why a role cannot be told: a sentence, and what was found."""
+
+
+@dataclass(frozen=True)
+class Roles:
+    """What a person says of a model: names of layers, each for a role, or None.
+
+    Attributes:
+        encoder: the network that gives mu and log_var.
+        mu: the layer that gives the posterior's means.
+        log_var, log_sigma, sigma, var: the layer that gives log sigma^2, log sigma, sigma or
+            sigma^2; one of them at most.
+        decoder: the network from z to x.
+        z: the layer that draws z, in a network that holds both encoder and decoder.
+    """
+
+    encoder: str | None = None
+    mu: str | None = None
+    log_var: str | None = None
+    log_sigma: str | None = None
+    sigma: str | None = None
+    var: str | None = None
+    decoder: str | None = None
+    z: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse names that contradict each other.
+
+        Raises:
+            UsageError: there is more than one second parameter, or not both it and mu.
+        """
+        said = [kind for kind in TO_LOG_VAR if getattr(self, kind) is not None]
+        if len(said) > 1 or (len(said) == 1) != (self.mu is not None):
+            received = [*(["mu"] if self.mu is not None else []), *said]
+            raise UsageError(
+                f"Expected mu and one of {', '.join(TO_LOG_VAR)}, received {' and '.join(received)}."
+            )
+
+    @classmethod
+    def of(cls, said: Mapping[str, str]) -> "Roles":
+        """The roles that a person has named.
+
+        Raises:
+            UsageError: there is no such role, or they contradict each other.
+        """
+        known = [role.name for role in fields(cls)]
+        unknown = sorted(set(said) - set(known))
+        if unknown:
+            raise UsageError(f"There is no role {unknown[0]!r}; there are {', '.join(known)}.")
+        return cls(**said)
+
+    @property
+    def second(self) -> tuple[str, str] | None:
+        """What the second parameter is, and the name of its layer."""
+        said = ((kind, getattr(self, kind)) for kind in TO_LOG_VAR)
+        return next(((kind, name) for kind, name in said if name is not None), None)
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """The part of a network that leads to the parameters of q(z|x).
+
+    Attributes:
+        network: from x to them, and perhaps further.
+        mu: the tensor.
+        second: the tensor of the second parameter; mu's own where one tensor has both, in halves.
+        kind: what the second is, a key of `TO_LOG_VAR`.
+        known: how it is known which is which.
+    """
+
+    network: Network
+    mu: Output
+    second: Output
+    kind: str = "log_var"
+    known: str = ""
+
+    def __str__(self) -> str:
+        if self.mu == self.second:
+            ends = f"{self.mu.layer}, whose halves are mu and {self.kind}"
+        else:
+            ends = f"{self.mu.layer} and {self.second.layer}"
+        return f"{self.network.name!r} up to {ends}{self.known}"
+
+    @property
+    def wanted(self) -> list[Output]:
+        """The tensors, each once."""
+        return list(dict.fromkeys((self.mu, self.second)))
+
+    @property
+    def inputs(self) -> list[Output]:
+        """What of the network's inputs leads to them."""
+        starts = set().union(*(self.network.starts(output) for output in self.wanted))
+        return [given for given in self.network.inputs if given in starts]
+
+    def latent_dim(self, encoder: keras.Model) -> int:
+        """The number of latent dimensions, of the network that gives the tensors.
+
+        Raises:
+            RoleError: they are not of one shape (n, latent_dim).
+        """
+        shapes = [tuple(tensor.shape) for tensor in encoder.outputs]
+        if shapes[0] != shapes[-1] or len(shapes[0]) != 2:
+            raise RoleError(
+                f"Expected mu and log_var of one shape (n, latent_dim), received "
+                f"{' and '.join(map(str, shapes))} from {self.network.name!r}."
+            )
+        return shapes[0][1] // 2 if self.mu == self.second else shapes[0][1]
+
+    def parameters(self, outputs: Any) -> tuple[Any, Any]:
+        """Mu and log_var of the tensors."""
+        if self.mu == self.second:
+            whole = outputs[0] if isinstance(outputs, (list, tuple)) else outputs
+            mu, second = ops.split(whole, 2, axis=-1)
+        else:
+            mu, second = outputs
+        return mu, TO_LOG_VAR[self.kind](second)
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """The part of a network that leads from z to x.
+
+    Attributes:
+        network: the network; z may be in its midst.
+        z, x: the tensors.
+        conditions: what else leads to x.
+    """
+
+    network: Network
+    z: Output
+    x: Output
+    conditions: tuple[Output, ...] = ()
+
+    def __str__(self) -> str:
+        whole = self.z in self.network.inputs
+        way = "" if whole else f" from {self.z.layer} to {self.x.layer}"
+        return f"{self.network.name!r}{way}"
+
+
+def find_encoder(networks: Sequence[Network], told: Roles) -> Iterator[Encoder]:
+    """Where q(z|x) may be, the likelier first.
+
+    Raises:
+        RoleError: it is nowhere, in two places, or seems to give another parameter.
+    """
+    among = networks
+    if told.encoder is not None:
+        among = [network for network in networks if network.is_called(told.encoder)]
+        if not among:
+            raise RoleError(f"There is no network {told.encoder!r}.{_list(networks)}")
+    if told.second is not None:
+        yield _told_encoder(among, told.mu, *told.second)
+        return
+    found = [list(_named(network, told)) for network in among]
+    found = [places for places in found if places]
+    for search in (_drawn_from, _in_order, _halves):
+        if not found:
+            found = [places for one in among if (places := list(search(one, networks)))]
+    called = [places for places in found if places[0].network.is_called("encoder")]
+    found = called or found
+    if len(found) != 1:
+        what = "none was found" if not found else f"{len(found)} were found"
+        raise RoleError(
+            "Expected one encoder, a network that gives mu and log_var or has layers of these "
+            f"names (z_mean and z_log_var will do), but {what}.{_list(networks)}"
+        )
+    yield from found[0]
+
+
+def _told_encoder(networks: Sequence[Network], mu: str | None, kind: str, second: str) -> Encoder:
+    """The place that a person has named."""
+    found = [
+        Encoder(network, tensor, other, kind, f", which was said to be {kind}")
+        for network in networks
+        if (tensor := _tensor(network, mu)) and (other := _tensor(network, second))
+    ]
+    if len(found) != 1:
+        what = "No network has" if not found else "More than one network has"
+        raise RoleError(f"{what} both {mu!r} and {second!r}.{_list(networks)}")
+    return found[0]
+
+
+def _tensor(network: Network, name: str | None) -> Output | None:
+    """What a layer gives in its last call, or an output of this name."""
+    outputs = dict(network.outputs)
+    if name in network.steps:
+        return Output(name, max(len(network.steps[name].calls) - 1, 0), 0)
+    return None if name is None else outputs.get(name)
+
+
+def _named(network: Network, told: Roles) -> Iterator[Encoder]:
+    """By the names of outputs; by the order of an encoder's outputs; by what one layer gets."""
+    outputs = [output for _, output in network.outputs]
+    named = named_mu_and_log_var([name for name, _ in network.outputs])
+    pairs = set(_named_arguments(network))
+    if named is not None:
+        yield Encoder(network, outputs[named[0]], outputs[named[1]])
+    elif network.is_called(told.encoder or "encoder") and len(pairs) != 1:
+        yield from _in_order(network, ())
+    if len(pairs) == 1:
+        yield Encoder(network, *pairs.pop())
+
+
+def _named_arguments(network: Network) -> Iterator[tuple[Output, Output]]:
+    """Mu and log_var, wherever one layer gets both."""
+    for step in network.steps.values():
+        for sources in step.calls:
+            named = named_mu_and_log_var([_known_as(network, source) for source in sources])
+            if named is not None:
+                yield sources[named[0]], sources[named[1]]
+
+
+def _known_as(network: Network, output: Output) -> str:
+    """The name of a tensor's layer; of a layer with one source, as a clip, perhaps the source's."""
+    sources = network.sources(output)
+    names = [output.layer, *(source.layer for source in sources if len(sources) == 1)]
+    return next((name for name in names if is_named_as_parameter(name)), output.layer)
+
+
+def _drawn_from(network: Network, networks: Sequence[Network]) -> Iterator[Encoder]:
+    """The two that a layer of the author's gets, as a Sampling layer does, and no other two."""
+    pairs = {
+        sources
+        for step in network.steps.values()
+        if step.needed
+        for sources in step.calls
+        if len(sources) == 2 and _are_siblings(network, *sources)
+    }
+    if len(pairs) == 1:
+        yield from _by_order(network, *pairs.pop())
+
+
+def _in_order(network: Network, networks: Sequence[Network]) -> Iterator[Encoder]:
+    """The first two outputs of two or three, as the books order them."""
+    outputs = [output for _, output in network.outputs]
+    if not network.named and len(outputs) in (2, 3) and _are_siblings(network, *outputs[:2]):
+        yield from _by_order(network, *outputs[:2])
+
+
+def _are_siblings(network: Network, one: Output, other: Output) -> bool:
+    """Whether two tensors may be mu and log_var: of one shape, and neither made of the other."""
+    shapes = [network.shapes.get(output) for output in (one, other)]
+    return (
+        shapes[0] == shapes[1]
+        and (shapes[0] is None or len(shapes[0]) == 2)
+        and not network.depends(one, other)
+        and not network.depends(other, one)
+        and all(network.sources(output) for output in (one, other))
+    )
+
+
+def _by_order(network: Network, mu: Output, second: Output) -> Iterator[Encoder]:
+    sigma = next((one.layer for one in (mu, second) if _is_sigma(network, one)), None)
+    if sigma is not None:
+        raise RoleError(
+            f"Expected mu and log_var = log sigma^2 as the first two outputs of "
+            f"{network.name!r}; {sigma!r} seems to be sigma, log sigma or a variance."
+        )
+    yield Encoder(network, mu, second, known=", in this order")
+
+
+def _is_sigma(network: Network, output: Output) -> bool:
+    step = network.steps[output.layer]
+    return is_named_as_sigma(output.layer, step.kind, step.activation)
+
+
+def _halves(network: Network, networks: Sequence[Network]) -> Iterator[Encoder]:
+    """The only output of an encoder, where the decoder takes half as many values."""
+    if not network.is_called("encoder") or len(network.outputs) != 1:
+        return
+    output = network.outputs[0][1]
+    width = network.shapes.get(output, ())[-1:]
+    decoders = [one for one in networks if one.is_called("decoder") and len(one.inputs) == 1]
+    taken = [one.shapes.get(one.inputs[0], ())[-1:] for one in decoders]
+    if len(taken) == 1 and taken[0] and width and width == (2 * (taken[0][0] or 0),):
+        yield Encoder(network, output, output)
+
+
+def find_decoder(
+    networks: Sequence[Network], encoder: Encoder, latent_dim: int, told: Roles
+) -> Decoder:
+    """The decoder that belongs to an encoder.
+
+    It is the network that is called so; or all that comes after z in a network that holds the
+    encoder; or the only other network that takes (batch, latent_dim).
+
+    Raises:
+        RoleError: what comes after z needs code; there is no decoder, or more than one.
+    """
+    if told.z is not None:
+        return _after_layer(networks, told.z)
+    name = told.decoder or "decoder"
+    found = [_whole(one, latent_dim) for one in networks if one.is_called(name)][:1]
+    if told.decoder is not None and not found:
+        raise RoleError(f"There is no network {told.decoder!r}.{_list(networks)}")
+    if not found:
+        found = [after for one in networks for after in _after_z(one, encoder, latent_dim)]
+    if not found:
+        found = [_whole(one, latent_dim) for one in _beside(networks, encoder, latent_dim)]
+    if len(found) != 1:
+        raise RoleError(
+            f"Expected one decoder, a network from z of {latent_dim} dimensions to x, found "
+            f"{len(found)}; one that is named decoder is it.{_list(networks)}"
+        )
+    return found[0]
+
+
+def _whole(network: Network, latent_dim: int) -> Decoder:
+    """A network that is a decoder: from z, and perhaps a condition, to x."""
+    taken = [
+        given for given in network.inputs if network.shapes.get(given, ())[1:] == (latent_dim,)
+    ]
+    if not taken or len(network.outputs) != 1:
+        raise RoleError(
+            f"Expected a decoder from z of {latent_dim} dimensions to x alone, received {network}."
+        )
+    others = {given for given in network.inputs if given != taken[0]}
+    return Decoder(network, taken[0], network.outputs[0][1], _among_inputs(network, others))
+
+
+def _after_layer(networks: Sequence[Network], name: str) -> Decoder:
+    """What a network makes of the output of a layer."""
+    for network in networks:
+        z = _tensor(network, name)
+        ends = [output for _, output in network.outputs if z and network.depends(output, z)]
+        if z is not None and len(ends) == 1:
+            others = network.starts(ends[0], stops={z}) - {z}
+            return Decoder(network, z, ends[0], _among_inputs(network, others))
+    raise RoleError(f"No network leads from a layer {name!r} to one output.{_list(networks)}")
+
+
+def _after_z(network: Network, encoder: Encoder, latent_dim: int) -> list[Decoder]:
+    """What a network makes of the z that it draws from mu and log_var, in one place or in more."""
+    inner = network.layer_of(encoder.network)
+    if network is not encoder.network and inner is None:
+        return []
+    parameters, given = _within(network, encoder, inner)
+    found, bypassed = [], []
+    for _, output in network.outputs:
+        # A last layer of the author's own hands the reconstruction on and adds the loss.
+        is_code = network.steps[output.layer].needed is not None
+        for x in (output, *(network.sources(output) if is_code else ())):
+            z = _gate(network, x, parameters, inner, latent_dim)
+            others = set() if z is None else network.starts(x, stops={z}) - {z}
+            # A condition may come past z, and x may not.
+            if z is not None and not others.issuperset(given):
+                found.append(Decoder(network, z, x, _among_inputs(network, others)))
+                break
+            if network.passed(x).issuperset(parameters):
+                bypassed.append(x.layer)
+    if bypassed and not found:
+        raise RoleError(
+            f"What follows z cannot be told: {bypassed[0]!r} gets more of x than one z of "
+            f"{latent_dim} dimensions."
+        )
+    return found
+
+
+def _within(
+    network: Network, encoder: Encoder, inner: str | None
+) -> tuple[set[Output], set[Output]]:
+    """Mu and log_var, and what the encoder gets, as tensors of the network that has the encoder."""
+    if inner is None:
+        return set(encoder.wanted), set(encoder.inputs)
+    given = [output for _, output in encoder.network.outputs]
+    places = [given.index(one) for one in encoder.wanted if one in given]
+    # The last call: in memory the first is the encoder's own.
+    call = len(network.steps[inner].calls) - 1
+    parameters = {Output(inner, call, place) for place in places}
+    return parameters, network.starts(Output(inner, call, 0))
+
+
+def _gate(
+    network: Network, x: Output, parameters: set[Output], inner: str | None, latent_dim: int
+) -> Output | None:
+    """The first tensor that mu and log_var must pass on every way to x: z. None if there is none."""
+    order = {call: place for place, call in enumerate(network.calls_before([x]))}
+    passed = network.passed(x) - parameters - {x}
+    for output in sorted(passed, key=lambda one: (order[one._replace(number=0)], one.number)):
+        drawn = output.layer == inner or network.passed(output).issuperset(parameters)
+        shape = network.shapes.get(output)
+        fits = shape is None or shape[1:] == (latent_dim,)
+        if drawn and fits and network.passed(x, stops={output}).isdisjoint(parameters):
+            return output
+    return None
+
+
+def _among_inputs(network: Network, starts: set[Output]) -> tuple[Output, ...]:
+    return tuple(given for given in network.inputs if given in starts)
+
+
+def _beside(networks: Sequence[Network], encoder: Encoder, latent_dim: int) -> list[Network]:
+    """The networks that take z, and are neither in the encoder nor around it, nor in another."""
+    others = [
+        network
+        for network in networks
+        if network is not encoder.network
+        and not network.is_within(encoder.network)
+        and not encoder.network.is_within(network)
+    ]
+    return [
+        network
+        for network in others
+        if (latent_dim,) in [network.shapes.get(given, ())[1:] for given in network.inputs]
+        and len(network.outputs) == 1
+        and not any(network.is_within(other) for other in others)
+    ]
+
+
+def _list(networks: Sequence[Network]) -> str:
+    """What there is: the networks, and in a single one the layers that may give mu and log_var."""
+    if not networks:
+        return (
+            " There is no functional or sequential network. One that a class makes for itself is in "
+            "a file only where its get_config gives it."
+        )
+    if len(networks) > 1:
+        return f" There are: {'; '.join(map(str, networks))}."
+    network = networks[0]
+    flat = [
+        f"{output.layer} {shape}"
+        for output, shape in network.shapes.items()
+        if len(shape) == 2 and network.sources(output)
+    ]
+    return f" There is {network}, with {', '.join(flat[-_MOST_LISTED:])}."

@@ -1,0 +1,52 @@
+"""What a model is looked at with."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from keras import tree
+
+from kelbo.errors import DataError
+
+
+@dataclass(frozen=True)
+class Data:
+    """Data, with the conditions that a conditional VAE takes beside them.
+
+    Attributes:
+        x: what is encoded, (n, *data_shape).
+        conditions: labels mostly, each (n, *shape).
+        target: what is reconstructed, (n, *shape); mostly x itself.
+        given: all that `fit` takes as x, in its structure.
+        y: what `fit` takes as y, or None.
+    """
+
+    x: np.ndarray
+    conditions: tuple[np.ndarray, ...]
+    target: np.ndarray
+    given: Any
+    y: np.ndarray | None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def take(self, places: Any) -> "Data":
+        """Some of the data: those at these places, or in a slice."""
+        parts = [getattr(self, part.name) for part in fields(self)]
+        return Data(*(tree.map_structure(lambda array: array[places], part) for part in parts))
+
+
+def of_x(x: np.ndarray) -> Data:
+    """Data without conditions that are to be reconstructed."""
+    return Data(x, (), x, x, None)
+
+
+def check_array(data: Any, axes: int = 2) -> None:
+    """Refuse what no diagnosis can look at.
+
+    Raises:
+        DataError: it is no array of at least two data, or has fewer axes.
+    """
+    if not isinstance(data, np.ndarray) or data.ndim < axes or len(data) < 2:
+        found = f"shape {data.shape}" if isinstance(data, np.ndarray) else type(data).__name__
+        raise DataError(f"Expected an array of at least two data, received {found}.")
