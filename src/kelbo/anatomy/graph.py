@@ -75,7 +75,7 @@ class Network:
         return calls[output.call] if calls else ()
 
     def passed(self, wanted: Output, stops: Collection[Output] = ()) -> set[Output]:
-        """Every tensor on the ways that lead to one, itself included, back to the tensors to stop at."""
+        """Every tensor on the ways to one, itself included, back to the tensors to stop at."""
         seen, rest = set(), [wanted]
         while rest:
             output = rest.pop()

@@ -1,4 +1,4 @@
-"""The networks of a model in memory, as graphs, and parts of them as models that share its layers."""
+"""The networks of a model in memory, as graphs, and parts of them as models with its layers."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -87,7 +87,7 @@ def _network(layer: keras.Layer, path: tuple[str, ...]) -> LiveNetwork | None:
             calls=tuple(calls),
             needed=_needed_code(operation),
         )
-    outputs = keras.tree.flatten_with_path(layer.output)
+    outputs = keras.tree.flatten_with_path(inner.output)
     return LiveNetwork(
         path=path,
         name=layer.name,
@@ -97,7 +97,7 @@ def _network(layer: keras.Layer, path: tuple[str, ...]) -> LiveNetwork | None:
             (next((key for key in keys if isinstance(key, str)), _output(one).layer), _output(one))
             for keys, one in outputs
         ),
-        named=isinstance(layer.output, dict),
+        named=isinstance(inner.output, dict),
         shapes={output: tuple(tensor.shape) for output, tensor in tensors},
         model=layer,
         tensors=tuple(tensors),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import keras
 from keras import ops
@@ -20,6 +20,9 @@ TO_LOG_VAR: dict[str, Callable[[Any], Any]] = {
 }
 # Layers that are listed where nothing was found.
 _MOST_LISTED = 12
+
+
+Net = TypeVar("Net", bound=Network)
 
 
 class RoleError(Exception):
@@ -58,7 +61,8 @@ class Roles:
         if len(said) > 1 or (len(said) == 1) != (self.mu is not None):
             received = [*(["mu"] if self.mu is not None else []), *said]
             raise UsageError(
-                f"Expected mu and one of {', '.join(TO_LOG_VAR)}, received {' and '.join(received)}."
+                f"Expected mu and one of {', '.join(TO_LOG_VAR)}, received "
+                f"{' and '.join(received)}."
             )
 
     @classmethod
@@ -82,7 +86,7 @@ class Roles:
 
 
 @dataclass(frozen=True)
-class Encoder:
+class Encoder(Generic[Net]):
     """The part of a network that leads to the parameters of q(z|x).
 
     Attributes:
@@ -93,7 +97,7 @@ class Encoder:
         known: how it is known which is which.
     """
 
-    network: Network
+    network: Net
     mu: Output
     second: Output
     kind: str = "log_var"
@@ -142,7 +146,7 @@ class Encoder:
 
 
 @dataclass(frozen=True)
-class Decoder:
+class Decoder(Generic[Net]):
     """The part of a network that leads from z to x.
 
     Attributes:
@@ -151,7 +155,7 @@ class Decoder:
         conditions: what else leads to x.
     """
 
-    network: Network
+    network: Net
     z: Output
     x: Output
     conditions: tuple[Output, ...] = ()
@@ -162,7 +166,7 @@ class Decoder:
         return f"{self.network.name!r}{way}"
 
 
-def find_encoder(networks: Sequence[Network], told: Roles) -> Iterator[Encoder]:
+def find_encoder(networks: Sequence[Net], told: Roles) -> Iterator[Encoder[Net]]:
     """Where q(z|x) may be, the likelier first.
 
     Raises:
@@ -179,20 +183,18 @@ def find_encoder(networks: Sequence[Network], told: Roles) -> Iterator[Encoder]:
     found = [list(_named(network, told)) for network in among]
     found = [places for places in found if places]
     for search in (_drawn_from, _in_order, _halves):
-        if not found:
-            found = [places for one in among if (places := list(search(one, networks)))]
+        found = found or [places for one in among if (places := list(search(one)))]
     called = [places for places in found if places[0].network.is_called("encoder")]
     found = called or found
     if len(found) != 1:
-        what = "none was found" if not found else f"{len(found)} were found"
         raise RoleError(
             "Expected one encoder, a network that gives mu and log_var or has layers of these "
-            f"names (z_mean and z_log_var will do), but {what}.{_list(networks)}"
+            f"names (z_mean and z_log_var will do), but {_count(found)}.{_list(networks)}"
         )
     yield from found[0]
 
 
-def _told_encoder(networks: Sequence[Network], mu: str | None, kind: str, second: str) -> Encoder:
+def _told_encoder(networks: Sequence[Net], mu: str | None, kind: str, second: str) -> Encoder[Net]:
     """The place that a person has named."""
     found = [
         Encoder(network, tensor, other, kind, f", which was said to be {kind}")
@@ -208,12 +210,14 @@ def _told_encoder(networks: Sequence[Network], mu: str | None, kind: str, second
 def _tensor(network: Network, name: str | None) -> Output | None:
     """What a layer gives in its last call, or an output of this name."""
     outputs = dict(network.outputs)
+    if name is None:
+        return None
     if name in network.steps:
         return Output(name, max(len(network.steps[name].calls) - 1, 0), 0)
-    return None if name is None else outputs.get(name)
+    return outputs.get(name)
 
 
-def _named(network: Network, told: Roles) -> Iterator[Encoder]:
+def _named(network: Net, told: Roles) -> Iterator[Encoder[Net]]:
     """By the names of outputs; by the order of an encoder's outputs; by what one layer gets."""
     outputs = [output for _, output in network.outputs]
     named = named_mu_and_log_var([name for name, _ in network.outputs])
@@ -221,7 +225,7 @@ def _named(network: Network, told: Roles) -> Iterator[Encoder]:
     if named is not None:
         yield Encoder(network, outputs[named[0]], outputs[named[1]])
     elif network.is_called(told.encoder or "encoder") and len(pairs) != 1:
-        yield from _in_order(network, ())
+        yield from _in_order(network)
     if len(pairs) == 1:
         yield Encoder(network, *pairs.pop())
 
@@ -242,7 +246,7 @@ def _known_as(network: Network, output: Output) -> str:
     return next((name for name in names if is_named_as_parameter(name)), output.layer)
 
 
-def _drawn_from(network: Network, networks: Sequence[Network]) -> Iterator[Encoder]:
+def _drawn_from(network: Net) -> Iterator[Encoder[Net]]:
     """The two that a layer of the author's gets, as a Sampling layer does, and no other two."""
     pairs = {
         sources
@@ -255,7 +259,7 @@ def _drawn_from(network: Network, networks: Sequence[Network]) -> Iterator[Encod
         yield from _by_order(network, *pairs.pop())
 
 
-def _in_order(network: Network, networks: Sequence[Network]) -> Iterator[Encoder]:
+def _in_order(network: Net) -> Iterator[Encoder[Net]]:
     """The first two outputs of two or three, as the books order them."""
     outputs = [output for _, output in network.outputs]
     if not network.named and len(outputs) in (2, 3) and _are_siblings(network, *outputs[:2]):
@@ -264,17 +268,17 @@ def _in_order(network: Network, networks: Sequence[Network]) -> Iterator[Encoder
 
 def _are_siblings(network: Network, one: Output, other: Output) -> bool:
     """Whether two tensors may be mu and log_var: of one shape, and neither made of the other."""
-    shapes = [network.shapes.get(output) for output in (one, other)]
+    # What only leaves the network has no shape in a file.
+    shapes = [shape for output in (one, other) if (shape := network.shapes.get(output))]
     return (
-        shapes[0] == shapes[1]
-        and (shapes[0] is None or len(shapes[0]) == 2)
+        all(len(shape) == 2 and shape == shapes[0] for shape in shapes)
         and not network.depends(one, other)
         and not network.depends(other, one)
         and all(network.sources(output) for output in (one, other))
     )
 
 
-def _by_order(network: Network, mu: Output, second: Output) -> Iterator[Encoder]:
+def _by_order(network: Net, mu: Output, second: Output) -> Iterator[Encoder[Net]]:
     sigma = next((one.layer for one in (mu, second) if _is_sigma(network, one)), None)
     if sigma is not None:
         raise RoleError(
@@ -289,28 +293,22 @@ def _is_sigma(network: Network, output: Output) -> bool:
     return is_named_as_sigma(output.layer, step.kind, step.activation)
 
 
-def _halves(network: Network, networks: Sequence[Network]) -> Iterator[Encoder]:
-    """The only output of an encoder, where the decoder takes half as many values."""
-    if not network.is_called("encoder") or len(network.outputs) != 1:
-        return
-    output = network.outputs[0][1]
-    width = network.shapes.get(output, ())[-1:]
-    decoders = [one for one in networks if one.is_called("decoder") and len(one.inputs) == 1]
-    taken = [one.shapes.get(one.inputs[0], ())[-1:] for one in decoders]
-    if len(taken) == 1 and taken[0] and width and width == (2 * (taken[0][0] or 0),):
-        yield Encoder(network, output, output)
+def _halves(network: Net) -> Iterator[Encoder[Net]]:
+    """The only output of an encoder, of which a decoder then takes half as many values."""
+    if network.is_called("encoder") and len(network.outputs) == 1:
+        yield Encoder(network, network.outputs[0][1], network.outputs[0][1])
 
 
 def find_decoder(
-    networks: Sequence[Network], encoder: Encoder, latent_dim: int, told: Roles
-) -> Decoder:
+    networks: Sequence[Net], encoder: Encoder[Net], latent_dim: int, told: Roles
+) -> Decoder[Net]:
     """The decoder that belongs to an encoder.
 
     It is the network that is called so; or all that comes after z in a network that holds the
     encoder; or the only other network that takes (batch, latent_dim).
 
     Raises:
-        RoleError: what comes after z needs code; there is no decoder, or more than one.
+        RoleError: there is no decoder, or more than one.
     """
     if told.z is not None:
         return _after_layer(networks, told.z)
@@ -324,13 +322,14 @@ def find_decoder(
         found = [_whole(one, latent_dim) for one in _beside(networks, encoder, latent_dim)]
     if len(found) != 1:
         raise RoleError(
-            f"Expected one decoder, a network from z of {latent_dim} dimensions to x, found "
-            f"{len(found)}; one that is named decoder is it.{_list(networks)}"
+            f"Expected one decoder, a network from z of {latent_dim} dimensions to x and from "
+            f"nothing else of x, but {_count(found)}; one that is named decoder is it."
+            f"{_list(networks)}"
         )
     return found[0]
 
 
-def _whole(network: Network, latent_dim: int) -> Decoder:
+def _whole(network: Net, latent_dim: int) -> Decoder[Net]:
     """A network that is a decoder: from z, and perhaps a condition, to x."""
     taken = [
         given for given in network.inputs if network.shapes.get(given, ())[1:] == (latent_dim,)
@@ -343,7 +342,7 @@ def _whole(network: Network, latent_dim: int) -> Decoder:
     return Decoder(network, taken[0], network.outputs[0][1], _among_inputs(network, others))
 
 
-def _after_layer(networks: Sequence[Network], name: str) -> Decoder:
+def _after_layer(networks: Sequence[Net], name: str) -> Decoder[Net]:
     """What a network makes of the output of a layer."""
     for network in networks:
         z = _tensor(network, name)
@@ -354,13 +353,13 @@ def _after_layer(networks: Sequence[Network], name: str) -> Decoder:
     raise RoleError(f"No network leads from a layer {name!r} to one output.{_list(networks)}")
 
 
-def _after_z(network: Network, encoder: Encoder, latent_dim: int) -> list[Decoder]:
+def _after_z(network: Net, encoder: Encoder[Net], latent_dim: int) -> list[Decoder[Net]]:
     """What a network makes of the z that it draws from mu and log_var, in one place or in more."""
     inner = network.layer_of(encoder.network)
     if network is not encoder.network and inner is None:
         return []
     parameters, given = _within(network, encoder, inner)
-    found, bypassed = [], []
+    found = []
     for _, output in network.outputs:
         # A last layer of the author's own hands the reconstruction on and adds the loss.
         is_code = network.steps[output.layer].needed is not None
@@ -371,18 +370,11 @@ def _after_z(network: Network, encoder: Encoder, latent_dim: int) -> list[Decode
             if z is not None and not others.issuperset(given):
                 found.append(Decoder(network, z, x, _among_inputs(network, others)))
                 break
-            if network.passed(x).issuperset(parameters):
-                bypassed.append(x.layer)
-    if bypassed and not found:
-        raise RoleError(
-            f"What follows z cannot be told: {bypassed[0]!r} gets more of x than one z of "
-            f"{latent_dim} dimensions."
-        )
     return found
 
 
 def _within(
-    network: Network, encoder: Encoder, inner: str | None
+    network: Network, encoder: Encoder[Any], inner: str | None
 ) -> tuple[set[Output], set[Output]]:
     """Mu and log_var, and what the encoder gets, as tensors of the network that has the encoder."""
     if inner is None:
@@ -398,7 +390,7 @@ def _within(
 def _gate(
     network: Network, x: Output, parameters: set[Output], inner: str | None, latent_dim: int
 ) -> Output | None:
-    """The first tensor that mu and log_var must pass on every way to x: z. None if there is none."""
+    """Z: the first tensor that mu and log_var must pass on every way to x; None without one."""
     order = {call: place for place, call in enumerate(network.calls_before([x]))}
     passed = network.passed(x) - parameters - {x}
     for output in sorted(passed, key=lambda one: (order[one._replace(number=0)], one.number)):
@@ -414,7 +406,7 @@ def _among_inputs(network: Network, starts: set[Output]) -> tuple[Output, ...]:
     return tuple(given for given in network.inputs if given in starts)
 
 
-def _beside(networks: Sequence[Network], encoder: Encoder, latent_dim: int) -> list[Network]:
+def _beside(networks: Sequence[Net], encoder: Encoder[Net], latent_dim: int) -> list[Net]:
     """The networks that take z, and are neither in the encoder nor around it, nor in another."""
     others = [
         network
@@ -432,12 +424,16 @@ def _beside(networks: Sequence[Network], encoder: Encoder, latent_dim: int) -> l
     ]
 
 
+def _count(found: Sequence[Any]) -> str:
+    return f"{len(found)} were found" if found else "none was found"
+
+
 def _list(networks: Sequence[Network]) -> str:
     """What there is: the networks, and in a single one the layers that may give mu and log_var."""
     if not networks:
         return (
-            " There is no functional or sequential network. One that a class makes for itself is in "
-            "a file only where its get_config gives it."
+            " There is no functional or sequential network. One that a class makes for itself is "
+            "in a file only where its get_config gives it."
         )
     if len(networks) > 1:
         return f" There are: {'; '.join(map(str, networks))}."

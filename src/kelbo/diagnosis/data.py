@@ -32,8 +32,11 @@ class Data:
 
     def take(self, places: Any) -> "Data":
         """Some of the data: those at these places, or in a slice."""
-        parts = [getattr(self, part.name) for part in fields(self)]
-        return Data(*(tree.map_structure(lambda array: array[places], part) for part in parts))
+
+        def of(part: Any) -> Any:
+            return tree.map_structure(lambda array: array if array is None else array[places], part)
+
+        return Data(*(of(getattr(self, part.name)) for part in fields(self)))
 
 
 def of_x(x: np.ndarray) -> Data:

@@ -53,7 +53,7 @@ def diagnose(
     metrics: Mapping[str, Sequence[float]] | None = None,
     seed: int = 0,
 ) -> Diagnosis:
-    """Say what is wrong with a VAE: kelbo's, or any Keras 3 model whose encoder gives mu and log_var.
+    """Say what is wrong with a VAE: kelbo's, or any Keras 3 model that has mu and log_var.
 
     The model is left as it was, bit for bit: how much the KL counts is read off one training step,
     which is taken back (`kelbo.diagnosis.loss_weights`).

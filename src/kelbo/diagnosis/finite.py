@@ -50,8 +50,10 @@ def check_finite(subject: Subject, data: Data) -> Finding | None:
         severity="error",
         title=f"The layer {layer} is the first whose output is not finite",
         meaning="Data and weights are finite; what this layer makes of them is not.",
-        cure=f"{_scale(data.x)}Bound what enters it, as log_var by keras.ops.clip(log_var, -20, 10). "
-        f"{_LEARNING_RATE}.",
+        cure=(
+            f"{_scale(data.x)}Bound what enters it, as log_var by "
+            f"keras.ops.clip(log_var, -20, 10). {_LEARNING_RATE}."
+        ),
     )
 
 

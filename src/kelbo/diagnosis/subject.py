@@ -5,13 +5,13 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from kelbo.anatomy.memory import LiveNetwork, attributes, networks_in
+from kelbo.anatomy.memory import attributes, networks_in
 from kelbo.anatomy.names import is_named_as_sigma, named_mu_and_log_var
 from kelbo.anatomy.roles import RoleError, Roles, find_decoder, find_encoder
 from kelbo.diagnosis.data import Data, check_array
@@ -295,17 +295,17 @@ def _by_structure(
     networks = list(networks_in(model))
     try:
         from_x = next(find_encoder(networks, Roles()))
-        encoder = cast(LiveNetwork, from_x.network).part(from_x.inputs, from_x.wanted)
+        encoder = from_x.network.part(from_x.inputs, from_x.wanted)
         from_z = find_decoder(networks, from_x, from_x.latent_dim(encoder), Roles())
     except RoleError as error:
         raise UsageError(
-            f"The model {model.name!r} has no attribute and no layer named encoder, or none named "
-            f"decoder, that is a Keras model, and its networks do not show them. {error} Pass them: "
+            f"The model {model.name!r} has no encoder or no decoder: neither an attribute nor a "
+            f"layer of that name is one, and its networks do not show them. {error} Pass them: "
             "kelbo.diagnose(model, x, encoder=keras.Model(images, [mu, log_var]), "
             "decoder=keras.Model(z, decoded)); of a functional model "
             'model.get_layer("NAME").output is such a tensor.'
         ) from error
-    decoder = cast(LiveNetwork, from_z.network).part([from_z.z, *from_z.conditions], [from_z.x])
+    decoder = from_z.network.part([from_z.z, *from_z.conditions], [from_z.x])
     return encoder, decoder, from_x.parameters, {"encoder": str(from_x), "decoder": str(from_z)}
 
 
@@ -315,9 +315,9 @@ def _matched(encoder: keras.Layer, decoder: keras.Layer) -> dict[str, Any]:
     if len(of_encoder) == len(of_decoder) == 1:
         return {}
     made = getattr(decoder, "output_shape", None)
-    size = math.prod(made[1:]) if isinstance(made, tuple) and None not in made[1:] else None
-    sizes = [None if None in shape else math.prod(shape) for shape in of_encoder]
-    x = sizes.index(size) if size in sizes else 0
+    size = _size(made[1:]) if isinstance(made, tuple) else None
+    sizes = [_size(shape) for shape in of_encoder]
+    x = sizes.index(size) if size is not None and size in sizes else 0
     conditions = [shape for n, shape in enumerate(of_encoder) if n != x]
     codes = {tuple(tensor.shape[1:]) for tensor in encoder.outputs}
     z = next((n for n, shape in enumerate(of_decoder) if shape in codes), 0)
@@ -336,6 +336,11 @@ def _matched(encoder: keras.Layer, decoder: keras.Layer) -> dict[str, Any]:
         "decoder_inputs": tuple(decoder_inputs),
         "conditions": tuple(conditions),
     }
+
+
+def _size(shape: Sequence[int | None]) -> int | None:
+    known = [size for size in shape if size is not None]
+    return math.prod(known) if len(known) == len(shape) else None
 
 
 def _input_shapes(network: keras.Layer) -> list[tuple[int | None, ...]]:

@@ -48,7 +48,8 @@ def tensor_of(value: Any) -> Output | None:
 
 def _network(layers: dict[str, Any], **described: Any) -> FileNetwork:
     """The network of these layers, with all that their configuration says of its tensors."""
-    steps, shapes = {}, {}
+    steps: dict[str, Step] = {}
+    shapes: dict[Output, tuple[int | None, ...]] = {}
     for name, entry in layers.items():
         config = entry["config"]
         calls = []

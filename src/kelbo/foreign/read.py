@@ -4,12 +4,11 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import h5py
 import keras
 
-from kelbo.anatomy.graph import Network, Output
 from kelbo.anatomy.roles import (
     Decoder,
     Encoder,
@@ -118,7 +117,7 @@ def _read(path: Path, config: dict[str, Any], told: Roles) -> Subject:
     from_x, encoder = _encoder(networks, told, most_weights)
     latent_dim = from_x.latent_dim(encoder)
     from_z = find_decoder(networks, from_x, latent_dim, told)
-    decoder = _rebuild(from_z.network, [from_z.z, *from_z.conditions], [from_z.x], most_weights)
+    decoder = rebuild(from_z.network, [from_z.z, *from_z.conditions], [from_z.x], most_weights)
     with (
         zipfile.ZipFile(path) as archive,
         archive.open(_WEIGHTS) as content,
@@ -157,21 +156,15 @@ def _bytes_of_weights(archive: zipfile.ZipFile) -> int:
 
 def _encoder(
     networks: Sequence[FileNetwork], told: Roles, most_weights: int
-) -> tuple[Encoder, keras.Model]:
+) -> tuple[Encoder[FileNetwork], keras.Model]:
     """The first place of mu and log_var that can be made of what the file holds."""
     refused = None
     for place in find_encoder(networks, told):
         try:
-            return place, _rebuild(place.network, place.inputs, place.wanted, most_weights)
+            return place, rebuild(place.network, place.inputs, place.wanted, most_weights)
         except CodeNeededError as error:
             refused = refused or error
     raise refused or RoleError("There is no encoder.")
-
-
-def _rebuild(
-    network: Network, given: Sequence[Output], wanted: Sequence[Output], most_weights: int
-) -> keras.Model:
-    return rebuild(cast(FileNetwork, network), given, wanted, most_weights)
 
 
 def _likelihood(config: dict[str, Any], decoder: keras.Model) -> tuple[str | None, str]:
@@ -195,7 +188,9 @@ def _likelihood(config: dict[str, Any], decoder: keras.Model) -> tuple[str | Non
     return likelihood, f"the loss is {said}"
 
 
-def _left_out(networks: Sequence[FileNetwork], from_x: Encoder, from_z: Decoder) -> list[str]:
+def _left_out(
+    networks: Sequence[FileNetwork], from_x: Encoder[FileNetwork], from_z: Decoder[FileNetwork]
+) -> list[str]:
     """The layers of the encoder's and the decoder's networks, and of those around, that are in
     neither.
     """

@@ -37,19 +37,18 @@ def load_weights(part: keras.Model, network: FileNetwork, file: h5py.File) -> No
         path = Path(folder) / "network.weights.h5"
         part.save_weights(path)
         with h5py.File(path, "r+") as expected:
-            wanted = {_name(group): (place, group) for place, group in _layers(expected).items()}
-            wanted = {layer.name: wanted[layer.name] for layer in part.layers if layer.variables}
-            saved = _saved_layers(
-                {name: group for name, (_, group) in wanted.items()}, network, file
-            )
-            for layer, (place, group) in wanted.items():
-                if layer not in saved:
+            places = {_name(group): place for place, group in _layers(expected).items()}
+            with_weights = [layer.name for layer in part.layers if layer.variables]
+            wanted = {name: expected["layers"][places[name]] for name in with_weights}
+            saved = _saved_layers(wanted, network, file)
+            for name, group in wanted.items():
+                if name not in saved:
                     raise RunError(
-                        f"There are no weights of the layer {layer!r} of {network.name!r}."
+                        f"There are no weights of the layer {name!r} of {network.name!r}."
                     )
-                _check(layer, saved[layer], group)
-                del expected["layers"][place]
-                file.copy(saved[layer], expected["layers"], name=place)
+                _check(name, saved[name], group)
+                del expected["layers"][places[name]]
+                file.copy(saved[name], expected["layers"], name=places[name])
         with warnings.catch_warnings():
             # Keras would leave weights that the file lacks at their first random values.
             warnings.filterwarnings("error", message="Skipping nested container")
@@ -58,7 +57,7 @@ def load_weights(part: keras.Model, network: FileNetwork, file: h5py.File) -> No
 
 def _saved_layers(
     wanted: dict[str, h5py.Group], network: FileNetwork, file: h5py.File
-) -> dict[str | None, h5py.Group]:
+) -> dict[str, h5py.Group]:
     """The groups of the layers of a network in a file, by the layers' names.
 
     Before Keras 3.6 no names are written: a layer is known by its class and by how many of that
@@ -68,18 +67,18 @@ def _saved_layers(
     places = [group for group in groups if "layers" in _held(group)]
     if any(_name(group) is not None for group in groups):
         saved = [
-            {_name(group): group for group in _layers(place).values()}
+            {name: group for group in _layers(place).values() if (name := _name(group))}
             for place in places
             if _name(place) == network.name
         ]
     else:
         names = _places_of_layers(network)
-        held = {place.name: _layers(place) for place in places}
-        by_name = {
-            place: {name: layers[at] for name, at in names.items() if at in layers}
-            for place, layers in held.items()
-        }
-        fitting = {place: one for place, one in by_name.items() if _fit(wanted, one)}
+        fitting = {}
+        for place in places:
+            layers = _layers(place)
+            known = {name: layers[at] for name, at in names.items() if at in layers}
+            if _fit(wanted, known):
+                fitting[place.name] = known
         called = [place for place in fitting if network.is_called(place.rpartition("/")[2])]
         saved = [fitting[place] for place in called or fitting]
     if len(saved) != 1:
