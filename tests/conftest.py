@@ -45,6 +45,7 @@ ONCE = (
     "test_beta.py",
     "test_errors.py",
     "test_init.py",
+    "test_main.py",
     "test_places.py",
     "test_runs.py",
     "training/test_configuration.py",

@@ -2,6 +2,9 @@
 
 import math
 
+# What else to try, at the end of a sentence, where another beta is the reason.
+OR_BETA_OF_1 = ", or with an effective beta of 1"
+
 
 def beta_from_mean_weights(weight: float, data_dim: int, latent_dim: int) -> float:
     """The beta of a loss that averages where the ELBO sums.

@@ -1,7 +1,8 @@
 """`kelbo doctor --model FILE.keras --data DATA`: what is wrong with a model."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
@@ -19,16 +20,20 @@ _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold"}
 
 
 def diagnose_model(
-    model: Path, data: str, as_json: bool = False, backend: str | None = None
+    model: Path,
+    data: str,
+    roles: Mapping[str, str] | None = None,
+    as_json: bool = False,
+    backend: str | None = None,
 ) -> None:
     """Print the diagnosis of a model file, or of a run's model, on the test images of a data set.
 
     Of a VAE that is not kelbo's the networks are read, without its code. A metrics.csv beside the
-    file, as in a run directory, tells since when.
+    file, as in a run directory, tells since when. A conditional VAE gets the labels of the data.
 
     Raises:
         RunError: the file is damaged, or has not all that is needed of a VAE.
-        UsageError: there is no such data set.
+        UsageError: there is no such data set, or no such role.
         DataError: the data have not the shape of the model's.
         typer.Exit: with 1, when the diagnosis has an error.
     """
@@ -40,13 +45,16 @@ def diagnose_model(
     from kelbo.foreign import read_model
 
     model = model / MODEL if model.is_dir() else model
-    subject = read_model(model)
-    images, _ = load(data).head("test", _IMAGES)
+    subject = read_model(model, **(roles or {}))
+    images, labels = load(data).head("test", _IMAGES)
+    x: Any = subject.shaped(images)
     run = RunDirectory(model.parent)
     # Beside a file of another's it would be anybody's.
     is_run = subject.model is not None and run.file(METRICS).is_file()
     metrics = run.read_metrics() if is_run else None
-    diagnosis = diagnose(subject, subject.shaped(images), metrics=metrics)
+    if subject.conditions:
+        x = [x, *subject.conditions_of(labels)]
+    diagnosis = diagnose(subject, x, metrics=metrics)
     if as_json:
         print_json(diagnosis.to_dict())
     else:

@@ -78,6 +78,16 @@ DataOption = Annotated[
         rich_help_panel=_A_MODEL,
     ),
 ]
+RoleOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ROLE=LAYER",
+        help="Which layer is mu, log_var (or log_sigma, sigma, var), encoder, decoder or z, where "
+        "the file does not show it; one option for each.",
+        show_default=False,
+        rich_help_panel=_A_MODEL,
+    ),
+]
 
 
 def doctor(
@@ -89,6 +99,7 @@ def doctor(
     json: JsonOption = False,
     model: ModelOption = None,
     data: DataOption = None,
+    role: RoleOption = None,
     backend: BackendOption = None,
 ) -> None:
     """Read VAE scripts and say what is wrong with them; nothing of them is run.
@@ -104,7 +115,7 @@ def doctor(
     [bold]kelbo doctor --explain KLB101[/bold], or
     [bold]kelbo doctor --model runs/first/model.keras --data mnist[/bold]
     """
-    if model is not None or data is not None:
+    if model is not None or data is not None or role:
         if model is None or data is None or paths or explain or select or ignore:
             raise UsageError(
                 "A model is looked at with --model and --data together, and without scripts and "
@@ -112,7 +123,8 @@ def doctor(
             )
         from kelbo.cli.diagnose import diagnose_model
 
-        diagnose_model(model, data, as_json=json or format is Format.JSON, backend=backend)
+        as_json = json or format is Format.JSON
+        diagnose_model(model, data, _roles(role), as_json=as_json, backend=backend)
         return
     from kelbo import doctor as reader
 
@@ -245,6 +257,14 @@ def _without_collector() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+def _roles(given: list[str] | None) -> dict[str, str]:
+    """Roles and the layers that have them."""
+    for text in given or ():
+        if "=" not in text:
+            raise UsageError(f"Expected a role and a layer, as --role mu=dense_3, received {text}.")
+    return dict(text.split("=", 1) for text in given or ())
 
 
 def _codes(given: list[str] | None) -> list[str]:

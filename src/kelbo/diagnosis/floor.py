@@ -3,6 +3,7 @@
 import numpy as np
 from keras import ops
 
+from kelbo.beta import OR_BETA_OF_1
 from kelbo.diagnosis.finding import Finding
 from kelbo.diagnosis.loss_weights import log_prob
 from kelbo.diagnosis.observation import Observation
@@ -24,7 +25,7 @@ def check_floor(observation: Observation) -> Finding | None:
     reconstruction = float(observation.log_px_z.mean())
     if -reconstruction <= floor + _ROUNDING:
         return None
-    other_beta = ", or with an effective beta of 1" if observation.beta_is_above_1 else ""
+    other_beta = OR_BETA_OF_1 if observation.beta_is_above_1 else ""
     return Finding(
         name="below-independent-pixels",
         severity="warning",
@@ -44,8 +45,8 @@ def check_floor(observation: Observation) -> Finding | None:
 def independent_pixels(observation: Observation) -> float | None:
     """Negative log-likelihood in nats with the mean image in place of the decoder's.
 
-    A Gaussian keeps the variance that the model has. `kelbo.evaluation.floors` has the same of a
-    data set.
+    A Gaussian keeps the variance that the model has. `kelbo.evaluation.floors` has the same of the
+    test images under the means of the training images.
     """
     p = observation.p
     if p is None:
@@ -54,12 +55,19 @@ def independent_pixels(observation: Observation) -> float | None:
     return -float(log_prob(_without_latents(p, x), observation.x).mean())
 
 
+def mean_image(total: np.ndarray, count: int) -> np.ndarray:
+    """The mean of each pixel, of the sum over `count` images.
+
+    Laplace's rule keeps a pixel that was never on from being impossible.
+    """
+    return (total + 1.0) / (count + 2.0)
+
+
 def _without_latents(p: Distribution, x: np.ndarray) -> Distribution:
     if isinstance(p, Normal):
         mean = np.broadcast_to(x.mean(axis=0), x.shape)
         return Normal(mean, ops.broadcast_to(p.log_var, x.shape), p.event_rank)
-    # Laplace's rule keeps a pixel that was never on from being impossible.
-    mean = (x.sum(axis=0) + 1.0) / (len(x) + 2.0)
+    mean = mean_image(x.sum(axis=0), len(x))
     logits = np.broadcast_to(np.log(mean) - np.log1p(-mean), x.shape)
     kind = ContinuousBernoulli if isinstance(p, ContinuousBernoulli) else Bernoulli
     return kind(logits, p.event_rank)

@@ -148,6 +148,29 @@ class Subject:
         if expected is not None and not _fits(expected[1:], x):
             raise DataError(f"The encoder takes data of shape {expected}, received {x.shape}.")
 
+    def conditions_of(self, labels: np.ndarray | None) -> list[np.ndarray]:
+        """Labels as the model takes them: as they are, or one-hot, where it takes more values.
+
+        Raises:
+            DataError: there are none, the model takes something else, or there are more classes.
+        """
+        shapes = ", ".join(map(str, self.conditions))
+        if labels is None or len(self.conditions) != 1 or len(self.conditions[0]) > 1:
+            what = "these data have none" if labels is None else "these are labels"
+            raise DataError(
+                f"The model takes conditions of shape {shapes} beside x, and {what}. Pass them in "
+                "Python: kelbo.diagnose(kelbo.read_model(path), [x, conditions])."
+            )
+        (classes,) = self.conditions[0] or (1,)
+        if classes in (None, 1):
+            return [labels.reshape(len(labels), *self.conditions[0])]
+        if labels.min() < 0 or labels.max() >= classes:
+            raise DataError(
+                f"The model takes a condition of {classes} classes, received labels from "
+                f"{labels.min()} to {labels.max()}."
+            )
+        return [np.eye(classes, dtype="float32")[labels]]
+
     def data(self, x: Any, y: np.ndarray | None = None) -> Data:
         """What `fit` takes, as data for the encoder and the decoder.
 

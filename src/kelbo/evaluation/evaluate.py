@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from kelbo.beta import OR_BETA_OF_1
 from kelbo.bounds import statistics
 from kelbo.data import Dataset
 from kelbo.diagnosis.observation import ACTIVE_ABOVE
@@ -138,9 +139,7 @@ def _context(
     notes = []
     if -figures.get("elbo", figures["reconstruction"]) > floors["independent_pixels"]:
         beta = figures.get("effective_beta")
-        other_beta = (
-            ", or with an effective beta of 1" if beta is not None and explain_beta(beta) else ""
-        )
+        other_beta = OR_BETA_OF_1 if beta is not None and explain_beta(beta) else ""
         notes.append(
             "The model is worse than one that knows each pixel's mean and nothing else: train it "
             f"longer or on more images{other_beta}."

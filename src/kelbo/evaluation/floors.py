@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from kelbo.data import Dataset
+from kelbo.diagnosis.floor import mean_image
 
 # Streamed images are read from disk; this many say enough about the mean of each pixel.
 _STREAMED_IMAGES = 10_000
@@ -22,8 +23,7 @@ def independent_pixels(data: Dataset, batch_size: int = 1000) -> float:
     total = np.zeros(data.data_shape)
     for start in range(0, used, batch_size):
         total += data.read("train", indices[start : start + batch_size]).sum(0, dtype="float64")
-    # Laplace's rule keeps a pixel that was never on from being impossible.
-    mean = (total + 1.0) / (used + 2.0)
+    mean = mean_image(total, used)
     log_on, log_off = np.log(mean), np.log1p(-mean)
     return _mean_over_test(data, batch_size, lambda x: -(x * log_on + (1.0 - x) * log_off))
 
