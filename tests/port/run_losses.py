@@ -56,7 +56,7 @@ def loss_after_loading(model, x, y):
         path = Path(folder) / "model.keras"
         model.save(path)
         loaded = keras.saving.load_model(path)
-    if hasattr(model, "vae_loss"):  # a function of the script, which no file holds
+    if hasattr(model, "vae_loss"):  # a method of the script, which no file holds
         loaded.compile(loss=model.vae_loss, metrics=getattr(model, "vae_metrics", None))
     x = keras.ops.convert_to_tensor(x)
     y = None if y is None else keras.ops.convert_to_tensor(y)

@@ -59,6 +59,9 @@ _COMPUTES = (ast.BinOp, ast.Call)
 # The methods that Keras calls in a training step, and what it passes.
 _STEPS = ("call", "train_step", "test_step", "compute_loss", "compute_metrics")
 
+# The first arguments of a functional model.
+_ENDS_OF_A_MODEL = ["inputs", "outputs"]
+
 # What may be asked of a symbolic tensor anywhere: it is known when the model is built.
 _STATIC = ("shape", "dtype", "name", "ndim", "rank", "get_shape", "_keras_shape", "set_shape")
 _STATIC_CALLS = {"keras.backend.int_shape", "keras.backend.ndim", "keras.backend.dtype"}
@@ -546,11 +549,20 @@ class _Interpreter:
             self.bind(generator.target, element)
             for condition in generator.ifs:
                 self.evaluate(condition)
-        for name in ("elt", "key", "value"):
-            if hasattr(node, name):
-                self.evaluate(getattr(node, name))
+        result: Value = UNKNOWN
+        if isinstance(node, ast.ListComp) and isinstance(items, Items) and _is_plain(node):
+            result = Items(tuple(self.element(node, item) for item in items.items))
+        else:
+            for name in ("elt", "key", "value"):
+                if hasattr(node, name):
+                    self.evaluate(getattr(node, name))
         self.frame = outer
-        return UNKNOWN
+        return result
+
+    def element(self, node: ast.ListComp, item: Value) -> Value:
+        """What a comprehension makes of one element."""
+        self.bind(node.generators[0].target, item)
+        return self.evaluate(node.elt)
 
     evaluate_ListComp = comprehension
     evaluate_SetComp = comprehension
@@ -603,6 +615,8 @@ class _Interpreter:
 
     def call(self, function: Value, arguments: Arguments, node: ast.Call) -> Value:
         if isinstance(function, Function):
+            if function.name == "compile":
+                self.keep_loss(function.owner, arguments)
             return self.follow(function, arguments, self.step)
         if isinstance(function, Class):
             return self.instantiate(function, arguments, node)
@@ -673,7 +687,8 @@ class _Interpreter:
         start = made.find("__init__")
         if isinstance(start, Function):
             self.follow(self.bound(start, instance), arguments, self.step)
-        elif made.is_model and len(arguments.positional) + len(arguments.keywords) >= 2:
+        hands_on = not isinstance(start, Function) or start.parameters[1:3] == _ENDS_OF_A_MODEL
+        if made.is_model and hands_on and len([*arguments]) >= 2:
             self.connect(instance, arguments)
         return instance
 
@@ -804,6 +819,13 @@ class _Interpreter:
                 target = self.tensors.fresh(known.shape)
                 output = self.tensors.outputs_of(known, symbolic=False)
                 self.run_step(kind, function, Arguments((target, output)), node)
+        self.keep_loss(model, arguments)
+
+    def keep_loss(self, model: Value | None, arguments: Arguments) -> None:
+        """Give a model the attribute in which Keras keeps the loss that compile is given."""
+        loss = arguments.get(1, "loss")
+        if isinstance(model, Instance) and model.is_model and loss is not None:
+            model.attributes["loss"] = loss
 
     def call_library(self, function: Known, arguments: Arguments, node: ast.Call) -> Value:
         name = function.name
@@ -817,7 +839,10 @@ class _Interpreter:
             if not name.endswith("Sequential"):
                 self.connect(model, arguments)
             return model
-        if is_layer_name(name) or (name.startswith("keras.losses.") and name[13:14].isupper()):
+        if is_layer_name(name):
+            # Keras 2 had its layers in inner modules, too: keras.layers.core.Lambda.
+            return Instance(replace(function, name=library.layer(name)), node, arguments)
+        if name.startswith("keras.losses.") and name[13:14].isupper():
             return Instance(function, node, arguments)
         if (kind := library.noise(name)) is not None:
             return Tensor(expressions.of(Noise(node, kind)))
@@ -849,6 +874,12 @@ def _fold(sign: type[ast.operator], left: object, right: object) -> Value:
     except ArithmeticError:
         return UNKNOWN
     return Constant(result) if isinstance(result, int | float) else UNKNOWN
+
+
+def _is_plain(node: ast.ListComp) -> bool:
+    """Whether a comprehension goes once over a list, and nothing in it does."""
+    (first, *others), inner = node.generators, (ast.ListComp, ast.DictComp, ast.GeneratorExp)
+    return not (others or first.ifs or any(isinstance(n, inner) for n in ast.walk(node.elt)))
 
 
 def _is_tf_function(function: Function) -> bool:

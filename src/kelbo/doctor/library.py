@@ -78,7 +78,6 @@ _CASTS = {
     "array",
     "float32",
 }
-_FLATTENS = {"keras.backend.flatten"}
 _NOISE = {
     "keras.backend.random_normal": "normal",
     "keras.random.normal": "normal",
@@ -182,6 +181,12 @@ def canonical(spelled: str) -> str:
     return spelled
 
 
+def layer(name: str) -> str:
+    """A layer by its public name: `keras.layers.core.Dense` is `keras.layers.Dense`."""
+    inner = name.startswith("keras.layers.")
+    return f"keras.layers.{name.rpartition('.')[2]}" if inner else name
+
+
 def home(name: str) -> str:
     """The module of Keras that has a class: "layers" where it is none that is known better."""
     return next((module for module, names in _HOMES.items() if name in names), "layers")
@@ -228,9 +233,12 @@ def joins(name: str) -> bool:
     return name in ("numpy.concatenate", "numpy.vstack")
 
 
-def flattens_the_batch(name: str) -> bool:
+def flattens_the_batch(name: str, arguments: Arguments) -> bool:
     """Whether a function makes one axis of all axes, the batch included."""
-    return name in _FLATTENS
+    if name == "keras.backend.flatten":
+        return True
+    reshapes = name in ("keras.ops.reshape", "tensorflow.reshape")
+    return reshapes and sizes(arguments.get(1, "newshape", "shape")) == (-1,)
 
 
 def noise(name: str) -> str | None:

@@ -134,7 +134,7 @@ class Tensors:
         if tensor is not None and (operation := library.elementwise(name)) is not None:
             made = expressions.operate(operation, tensor.expression)
             return Tensor(made or self.opaque(), tensor.shape, tensor.symbolic)
-        if tensor is not None and library.flattens_the_batch(name):
+        if tensor is not None and library.flattens_the_batch(name, arguments):
             shape = (tensor.shape,) if tensor.shape is not None else None
             return Tensor(tensor.expression, shape, tensor.symbolic)
         return self.fresh(None, symbolic=True) if is_symbolic(arguments.all) else UNKNOWN

@@ -244,7 +244,9 @@ class Sampling(keras.layers.Layer):
 
     def call(self, inputs):
         mu, log_var = inputs
-        noise = keras.random.normal(ops.shape(mu), seed=self.seed_generator)
+        noise = keras.random.normal(
+            ops.shape(mu), dtype=self.compute_dtype, seed=self.seed_generator
+        )
         return mu + ops.exp(0.5 * log_var) * noise
 
 z = Sampling()([mu, log_var])""",
@@ -418,7 +420,9 @@ epsilon = keras.random.normal(ops.shape(mu))""",
 # in __init__
 self.seed_generator = keras.random.SeedGenerator()
 # in call
-epsilon = keras.random.normal(ops.shape(mu), seed=self.seed_generator)""",
+epsilon = keras.random.normal(
+    ops.shape(mu), dtype=self.compute_dtype, seed=self.seed_generator
+)""",
         recipe="8-compute-loss",
     ),
     Explanation(

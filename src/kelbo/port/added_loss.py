@@ -82,8 +82,8 @@ def _compiled_loss(script: Script, model: Model) -> Code | None:
             elif isinstance(option, Known) and library.loss_kind(option.name):
                 found[option.name] = _loss_code(script, model, option.name)
             elif isinstance(option, Function):
-                model.stored = "reconstruction_loss"
-                found[option.name] = _loss_code(script, model, "self.reconstruction_loss")
+                code = model.compile_with(option, node, "reconstruction_loss")
+                found[option.name] = _loss_code(script, model, code)
             elif isinstance(option, Instance) and isinstance(node, ast.Call):
                 made = getattr(option.of, "name", "")
                 rest = script.code(node).partition("(")[2]
@@ -92,7 +92,7 @@ def _compiled_loss(script: Script, model: Model) -> Code | None:
                 raise Unportable(call.node, "what compile is given as its loss is not known.")
     if len(found) > 1:
         raise Unportable(model.made, "the model is compiled with several losses.")
-    if not model.stored:
+    if not model.keeps_loss:
         model.compile_without_loss()
     return next(iter(found.values()), None)
 

@@ -64,11 +64,11 @@ def _port_closure(script: Script, call: Call) -> None:
     reads = [read for read in script.program.symbolic_reads if read.step.node is call.node]
     names, functions = pass_on(script, model, reads)
     metrics = measure(script, model, names, functions)
-    model.stored = "vae_loss"
+    code = model.compile_with(function, loss, "vae_loss")
     given = "".join(f", {name}={name}" for name in names if function.node in functions)
     lines = [
         lambda: (
-            f"return {script.ops}.mean(self.vae_loss(y, {model.name}{given})){model.regularized}"
+            f"return {script.ops}.mean({code}(y, {model.name}{given})){model.regularized}"
         )
     ]
     model.write([*metrics, *lines], script.statement(model.made), False)

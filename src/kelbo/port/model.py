@@ -9,12 +9,12 @@ import libcst as cst
 from kelbo.beta import explain_beta, format_beta
 from kelbo.doctor.objective import balances
 from kelbo.doctor.program import Call
-from kelbo.doctor.values import Constant, Instance, Items, Known, Tensor, Value
+from kelbo.doctor.values import Constant, Function, Instance, Items, Known, Tensor, Value
 from kelbo.doctor.words import dotted, in_words
 from kelbo.port.edits import Code, Unportable, argument_node, code_of, indented, without
 from kelbo.port.formula import formula
-from kelbo.port.sampling import REGISTERED
-from kelbo.port.script import Script, argument, model_of, same
+from kelbo.port.registered import REGISTERED, register
+from kelbo.port.script import Script, argument, function_of, model_of, same
 
 # The arguments of compute_loss.
 RESERVED = {"self", "x", "y", "y_pred", "sample_weight", "kwargs"}
@@ -56,9 +56,12 @@ class Model:
         self.others: dict[str, str] = {}
         self.handed: dict[str, Value] = {}
         self.trackers: list[tuple[str, str]] = []
+        self.keeps_loss = False
         self.stored = ""
         self.measured: list[str] = []
+        self.measured_in_file = True
         self.methods: list[Code] = []
+        self._register_metrics()
 
     @property
     def compilations(self) -> list[Call]:
@@ -68,6 +71,15 @@ class Model:
             for call in self.script.calls_in(self.script.source.tree)
             if call.method == "compile" and self.instance in call.owners
         ]
+
+    def _register_metrics(self) -> None:
+        """Register the functions of metrics=, which a saved model names, too."""
+        for call in self.compilations:
+            listed = argument(call.node, 2, "metrics")
+            for given in listed.elts if isinstance(listed, ast.List | ast.Tuple) else ():
+                function = function_of(self.script.program.value(given))
+                if function is not None and not register(self.script, function, given):
+                    self.measured_in_file = False
 
     def sort(self) -> None:
         """What is handed over, in the order in which the script names it first."""
@@ -233,18 +245,12 @@ class Model:
                 + indented("super().__init__(inputs, outputs, name=name, **kwargs)\n")
                 + indented("".join(made))
             )
-        kept = {"loss": self.stored, "metrics": "vae_metrics" if self.measured else ""}
-        kept = {word: attribute for word, attribute in kept.items() if attribute}
-        if kept:
-            words = "".join(f"{word}=None, " for word in kept)
-            parts.append(
-                f'def compile(self, optimizer="rmsprop", {words}**kwargs):\n'
-                + indented("super().compile(optimizer=optimizer, **kwargs)\n")
-                + indented("".join(f"self.{name} = {word}\n" for word, name in kept.items()))
-            )
+        parts += self._compile
         parts += [method().strip("\n") + "\n" for method in self.methods]
         first = [f"# {line}\n" for line in _weight_in_words(self.script)]
-        first += [f"{', '.join([self.name, *self.others])} = y_pred\n"]
+        first += ["# In 32 bits, whatever precision the layers compute in.\n"]
+        cast = f'[{self.script.ops}.cast(output, "float32") for output in y_pred]'
+        first += [f"{', '.join([self.name, *self.others])} = {cast}\n"]
         first = [f"{alias} = x\n" for alias in self.inputs if alias != "x"] + first
         body = "".join(first) + "".join(line().strip("\n") + "\n" for line in lines)
         parts.append(
@@ -265,10 +271,40 @@ class Model:
         return f"{REGISTERED}class {name}(keras.Model):\n" + indented("\n".join(parts))
 
     @property
+    def _compile(self) -> list[str]:
+        """The methods by which it keeps what Keras would call without mu and log_var."""
+        metrics = "metrics=None, " if self.measured else ""
+        if not self.stored and not metrics:
+            return []
+        loss = "" if self.stored else "loss=loss, "
+        lines = [f"super().compile(optimizer=optimizer, {loss}**kwargs)\n"]
+        lines += [f"self.{self.stored} = loss\n"] * bool(self.stored)
+        lines += ["self.vae_metrics = metrics\n"] * bool(metrics)
+        made = [
+            f'def compile(self, optimizer="rmsprop", loss=None, {metrics}**kwargs):\n'
+            + indented("".join(lines))
+        ]
+        return made if self.stored or not self.measured_in_file else [*made, _COMPILED]
+
+    @property
     def _has_metrics(self) -> bool:
         return not self.measured and any(
             call.arguments.get(2, "metrics") is not None for call in self.compilations
         )
+
+    def compile_with(self, function: Function, given: ast.expr, stored: str) -> str:
+        """How compute_loss calls a function that compile is given as the loss.
+
+        Args:
+            function: the function.
+            given: the expression by which compile gets it.
+            stored: the attribute that keeps what no file can name.
+        """
+        self.keeps_loss = True
+        if register(self.script, function, given):
+            return "self.loss"
+        self.stored = stored
+        return f"self.{stored}"
 
     def compile_without_loss(self) -> None:
         """The loss is no longer compile's."""
@@ -287,6 +323,17 @@ class Model:
                 if of_layer and self.script.program.value(word.value) != Constant(None):
                     return " + sum(self.losses)"
         return ""
+
+
+_COMPILED = """\
+def get_compile_config(self):
+    metrics = keras.saving.serialize_keras_object(self.vae_metrics)
+    return {**super().get_compile_config(), "metrics": metrics}
+
+def compile_from_config(self, config):
+    self.compile(**keras.saving.deserialize_keras_object(config))
+    self.optimizer.build(self.trainable_variables)
+"""
 
 
 def alone(value: Value | None) -> Value | None:

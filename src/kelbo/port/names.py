@@ -77,8 +77,16 @@ _SHORT = {
     "mse": "mean_squared_error",
     "msle": "mean_squared_logarithmic_error",
 }
-# What these modules call no more by its short name.
+# What these modules call no more by its old or its short name.
 _MEMBERS = {
+    "keras.layers": {
+        "AtrousConvolution2D": "Conv2D",
+        "Convolution1D": "Conv1D",
+        "Convolution2D": "Conv2D",
+        "Convolution3D": "Conv3D",
+        "Deconvolution2D": "Conv2DTranspose",
+        "SeparableConvolution2D": "SeparableConv2D",
+    },
     "keras.losses": _SHORT,
     "keras.metrics": _SHORT,
     "keras.optimizers": {name.lower(): name for name in library.OPTIMIZERS},

@@ -7,19 +7,11 @@ import libcst as cst
 from kelbo.doctor.program import Call
 from kelbo.doctor.values import Instance, is_model_name, is_symbolic, options
 from kelbo.port.edits import code_of, renamed, without
+from kelbo.port.keras_1 import respell_keras_1
+from kelbo.port.names import place
 from kelbo.port.script import Script, argument
 
-# What these call their options, in Keras 1 or in Keras 2.
-_NAMES = {
-    "keras.layers.Dense": {
-        "W_regularizer": "kernel_regularizer",
-        "b_regularizer": "bias_regularizer",
-        "bias": "use_bias",
-        "init": "kernel_initializer",
-        "output_dim": "units",
-    },
-    "keras.layers.LeakyReLU": {"alpha": "negative_slope"},
-}
+_NAMES = {"keras.layers.LeakyReLU": {"alpha": "negative_slope"}}
 _OF_MODELS = {"input": "inputs", "output": "outputs"}
 _INTEGERS = {"numpy.prod", "numpy.product"}
 
@@ -32,9 +24,12 @@ def respell_options(script: Script) -> None:
                 _rename(script, call, _OF_MODELS)
                 if getattr(call.function, "spelled", name) != name:
                     script.edits.change(call.node, _without_lists_of_one)
-            elif name in _NAMES:
-                _rename(script, call, _NAMES[name])
-            if name == "keras.layers.Dense":
+            elif (layer := place(name)) in _NAMES:
+                _rename(script, call, _NAMES[layer])
+            else:
+                with script.attempt(call.node):
+                    respell_keras_1(script, call, name)
+            if place(name) == "keras.layers.Dense":
                 _count_units(script, call)
             if name.endswith(".Input") and argument(call.node, None, "tensor"):
                 script.leave(call.node, "an Input of Keras 3 holds no numbers.")

@@ -20,9 +20,9 @@ from kelbo.port.edits import (
     with_argument,
     without,
 )
-from kelbo.port.script import Script, function_of
+from kelbo.port.registered import REGISTERED
+from kelbo.port.script import Script, argument, function_of
 
-REGISTERED = '@keras.saving.register_keras_serializable(package="vae")\n'
 _NAMES = ("Sampling", "SamplingLayer")
 
 
@@ -82,10 +82,14 @@ def _draw_from_generator(script: Script, call: Call) -> str:
     (name,) = call.names
     seed = next((script.code(k.value) for k in call.node.keywords if k.arg == "seed"), "")
     seed = "" if seed == "None" else seed
+    has_dtype = argument(call.node, 3, "dtype") is not None
 
     def change(node: cst.BaseExpression) -> cst.BaseExpression:
         drawn = without(cst.ensure_type(node, cst.Call), 4, "seed", "name")
-        return with_argument(renamed(drawn, {"std": "stddev"}), "seed=self.seed_generator")
+        drawn = renamed(drawn, {"std": "stddev"})
+        # Where layers compute in 16 bits, Keras hands this one its inputs in 16 bits.
+        drawn = drawn if has_dtype else with_argument(drawn, "dtype=self.compute_dtype")
+        return with_argument(drawn, "seed=self.seed_generator")
 
     if not name.startswith("keras.random.") or not any(
         k.arg == "seed" and script.code(k.value).startswith("self.") for k in call.node.keywords

@@ -44,7 +44,8 @@ class Script:
         self.parents = {
             child: node for node in ast.walk(source.tree) for child in ast.iter_child_nodes(node)
         }
-        self.bound = assigned_names(source.tree) | imported_names(source.tree)
+        self.assigned = assigned_names(source.tree)
+        self.bound = self.assigned | imported_names(source.tree)
         self.ops = "keras.ops" if self._is_other("ops", "keras.ops") else "ops"
 
     def _is_other(self, name: str, library: str) -> bool:

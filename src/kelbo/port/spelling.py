@@ -70,7 +70,9 @@ def _respell_place(script: Script, node: ast.Name | ast.Attribute, name: str) ->
     if there is None:
         script.leave(node, f"Keras 3 has no {script.code(node)}.")
     elif isinstance(node, ast.Name):
-        return
+        before, after = name.rpartition(".")[2], there.rpartition(".")[2]
+        if node.id == before != after and after[0].isupper() and after not in script.assigned:
+            script.edits.respell(node, after)
     elif there.rpartition(".")[0] == name.rpartition(".")[0]:
         script.edits.change(node, _with_attribute(there.rpartition(".")[2]))
     else:
@@ -176,9 +178,13 @@ class _Imports(cst.CSTTransformer):
             name = f"{keras}.{code_of(alias.name)}"
             name = library.canonical(name)
             there = place(name) if name.startswith("keras") else f"{module}.{code_of(alias.name)}"
+            target, _, last = (there or name).rpartition(".")
+            if alias.asname is None and _bound_by(alias) not in self.used and last in self.used:
+                alias = alias.with_changes(name=cst.Name(last))  # it is respelled where it is used
             if not self._is_gone(_bound_by(alias), module if there else ""):
-                target, _, last = (there or name).rpartition(".")
-                found.setdefault(target, []).append(_of_name(alias, last))
+                made = found.setdefault(target, [])
+                if _bound_by(alias) not in map(_bound_by, made):
+                    made.append(_of_name(alias, last))
         if "keras" in found and "ops" in self.missing:
             self.missing.discard("ops")
             comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
