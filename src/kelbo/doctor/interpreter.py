@@ -718,7 +718,8 @@ class _Interpreter:
                 outputs = self.returns_of(instance)
                 if instance.outputs is not None or is_symbolic(outputs):
                     outputs = self.tensors.outputs_of(outputs, symbolic=False)
-                named = [("x", self.tensors.fresh(None, symbolic=False)), ("y_pred", outputs)]
+                shape = getattr(instance.inputs, "shape", None)
+                named = [("x", self.tensors.fresh(shape, symbolic=False)), ("y_pred", outputs)]
                 known = tuple(one for one in named if one[1] is not UNKNOWN)
                 arguments = Arguments(keywords=known if hook.name == "compute_loss" else ())
                 self.run_step(hook.name, self.bound(hook, instance), arguments, None)

@@ -5,7 +5,7 @@ import ast
 import libcst as cst
 
 from kelbo.doctor.program import Call
-from kelbo.port.edits import code_of, renamed, with_argument, with_arguments, without
+from kelbo.port.edits import Unportable, code_of, renamed, with_argument, with_arguments, without
 from kelbo.port.script import Script, argument
 
 _RENAMED = {
@@ -65,6 +65,8 @@ TAKEN = {
     }.items()
     for name in names.split()
 }
+# What Keras 1 called the places of the channels.
+ORDERINGS = {"tf": "channels_last", "th": "channels_first"}
 _REDUCTIONS = {"all", "any", "logsumexp", "max", "mean", "min", "prod", "std", "sum", "var"}
 # The axis where none is given, which is another one today; its position is 1 but for a gather.
 _AXES = {
@@ -149,6 +151,31 @@ def flatten(script: Script, call: Call) -> None:
     script.edits.change(
         call.node, lambda node: with_argument(cst.ensure_type(node, cst.Call), shape)
     )
+
+
+def batch_flatten(script: Script, call: Call) -> None:
+    """All axes but the first become one."""
+    given = argument(call.node, 0, "x")
+    if not isinstance(given, ast.Name | ast.Attribute):
+        raise Unportable(call.node, f"Keras 3 has no {script.code(call.node.func)}.")
+    script.edits.respell(call.node.func, f"{script.ops}.reshape")
+    rows = f"({script.ops}.shape({script.code(given)})[0], -1)"
+    shape = f"newshape={rows}" if call.node.keywords else rows
+    script.edits.change(
+        call.node, lambda node: with_argument(cst.ensure_type(node, cst.Call), shape)
+    )
+
+
+def image_ordering(script: Script, call: Call) -> None:
+    """`K.image_dim_ordering() == "th"` of Keras 1 asks for the format of the data."""
+    comparison = script.parents[call.node]
+    others = comparison.comparators if isinstance(comparison, ast.Compare) else []
+    (other,) = others if len(others) == 1 else (None,)
+    ordering = other.value if isinstance(other, ast.Constant) else None
+    if other is None or ordering not in ORDERINGS:
+        raise Unportable(call.node, f"Keras 3 has no {script.code(call.node.func)}.")
+    script.edits.respell(call.node.func, "keras.config.image_data_format")
+    script.edits.respell(other, f'"{ORDERINGS[ordering]}"')
 
 
 def cross_entropy(script: Script, call: Call) -> None:

@@ -14,6 +14,7 @@ from kelbo.doctor.program import Call
 from kelbo.doctor.values import Constant, Items, Known, options
 from kelbo.doctor.words import in_words
 from kelbo.port.edits import Unportable, code_of, renamed, with_arguments, without
+from kelbo.port.functions import ORDERINGS
 from kelbo.port.names import place
 from kelbo.port.script import Script, argument
 
@@ -73,7 +74,6 @@ _KERNELS = {
     "Conv3D": ("kernel_dim1", "kernel_dim2", "kernel_dim3"),
 }
 _EQUAL = cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))
-_ORDERINGS = {"tf": "channels_last", "th": "channels_first"}
 # What changes no number: how a recurrent layer computes, and what is the default of today.
 _IDLE = {
     "consume_less": ("cpu", "gpu", "mem"),
@@ -115,7 +115,7 @@ def respell_keras_1(script: Script, call: Call, name: str) -> None:
     if gone := sorted(words.intersection(_GONE.get(layer, ("weights",)))):
         raise Unportable(node, f"{layer} takes no {in_words(gone)} in Keras 3.")
     ordering = library.text(script.program.value(argument(node, None, "dim_ordering")))
-    if "dim_ordering" in words and ordering not in _ORDERINGS:
+    if "dim_ordering" in words and ordering not in ORDERINGS:
         raise Unportable(node, "what its dim_ordering is cannot be told.")
     lengths = _lengths(script, call, layer)
     if not lengths and not idle and not words & {*_WORDS[layer]}:
@@ -124,7 +124,7 @@ def respell_keras_1(script: Script, call: Call, name: str) -> None:
     def change(layer_call: cst.BaseExpression) -> cst.BaseExpression:
         made = without(cst.ensure_type(layer_call, cst.Call), None, *idle)
         made = _with_kernel(made, lengths) if lengths else made
-        made = _with_value(made, "dim_ordering", repr(_ORDERINGS.get(ordering or "")))
+        made = _with_value(made, "dim_ordering", repr(ORDERINGS.get(ordering or "")))
         return renamed(made, _WORDS[layer])
 
     script.edits.change(node, change)

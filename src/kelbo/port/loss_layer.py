@@ -39,8 +39,13 @@ def _port_loss_layer(
     call_method = written.body.get("call")
     if not isinstance(call_method, Function) or not isinstance(call_method.node, ast.FunctionDef):
         raise Unportable(written.node, "the layer has no call.")
-    if "__init__" in written.body or "build" in written.body:
-        raise Unportable(written.node, "the layer that adds the loss has an __init__ or a build.")
+    start = written.body.get("__init__")
+    idle = isinstance(start, Function) and all(map(_starts_nothing, start.node.body))
+    if "build" in written.body or start is not None and not idle:
+        raise Unportable(
+            written.node,
+            "the layer that adds the loss has a build, or an __init__ that does more than Keras's.",
+        )
     node = call_method.node
     uses = [
         call
@@ -83,7 +88,7 @@ def _port_loss_layer(
     lines = [*measure(script, model, names, functions), *_loss_lines(script, model, body, adds)]
     for other, value in written.body.items():
         if isinstance(value, Function) and value.node is not node:
-            if isinstance(value.node, ast.FunctionDef) and other != "get_config":
+            if isinstance(value.node, ast.FunctionDef) and other not in ("__init__", "get_config"):
                 model.methods.append(script.edits.move(value.node))
     script.edits.remove(written.node)
     model.compile_without_loss()
@@ -94,6 +99,15 @@ def _port_loss_layer(
         if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)
     } - _within(written.node)
     model.write([*prelude, *lines], script.statement(model.made), bool(inner & local))
+
+
+def _starts_nothing(statement: ast.stmt) -> bool:
+    """Whether a line of an __init__ is a docstring, Keras's own, or a word of Keras 2.0."""
+    if isinstance(statement, ast.Assign):
+        return dotted(statement.targets[0]) == "self.is_placeholder"
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    own = isinstance(value, ast.Call) and ast.unparse(value.func).startswith("super(")
+    return isinstance(value, ast.Constant) or own
 
 
 def _within(node: ast.AST) -> set[str]:

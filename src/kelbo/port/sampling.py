@@ -2,6 +2,7 @@
 
 import ast
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 import libcst as cst
@@ -106,12 +107,17 @@ def _lambda_becomes_layer(script: Script, call: Call, function: Function, number
             call.node,
             f"the Lambda takes {in_words(reads)} from outside; make it an input of a layer.",
         )
+    of_class = isinstance(script.parents[node], ast.ClassDef)
+    bound = int(function.owner is not None)
     optional = len(node.args.defaults)
     configured = call.arguments.get(None, "arguments") is not None
-    if len(function.parameters) - optional != 1 or optional and configured:
+    if len(function.parameters) - bound - optional != 1 or optional and configured:
         raise Unportable(call.node, "the Lambda's function has more than one argument.")
     name = script.free_name(*_NAMES) if not number else f"Sampling{number + 1}"
     seeds = [_draw_from_generator(script, noise) for noise in _noise(script, node)]
+    if of_class and isinstance(node, ast.FunctionDef):
+        _method_becomes_layer(script, call, function, name, seeds[0])
+        return name
     head = layer_head(name, seeds[0])
     if isinstance(node, ast.Lambda):
         body = {"code": ""}
@@ -140,30 +146,78 @@ def _lambda_becomes_layer(script: Script, call: Call, function: Function, number
     if users or calls:
         raise Unportable(call.node, f"{node.name} is used elsewhere than in the Lambda, too.")
 
-    def as_layer(code: str) -> str:
-        method = cst.ensure_type(statements(code)[0], cst.FunctionDef)
-        me = cst.Param(
-            cst.Name("self"), comma=cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
-        )
-        method = method.with_changes(
-            name=cst.Name("call"),
-            leading_lines=[],
-            decorators=[],
-            params=method.params.with_changes(params=[me, *method.params.params]),
-        )
-        return head + indented(code_of(method))
-
-    script.edits.replace(node, as_layer)
+    script.edits.replace(node, lambda code: head + indented(_as_call(code, bound=False)))
     return name
+
+
+def _as_call(code: str, bound: bool) -> str:
+    """A function as the method of a layer that Keras calls; `bound` where it has a self."""
+    method = cst.ensure_type(statements(code)[0], cst.FunctionDef)
+    comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+    me = [] if bound else [cst.Param(cst.Name("self"), comma=comma)]
+    method = method.with_changes(
+        name=cst.Name("call"),
+        leading_lines=[],
+        decorators=[],
+        params=method.params.with_changes(params=[*me, *method.params.params]),
+    )
+    return code_of(method)
+
+
+def _method_becomes_layer(
+    script: Script, call: Call, function: Function, name: str, seed: str
+) -> None:
+    """Make a layer of a method, which keeps what the method reads of its object."""
+    node = function.node
+    mentions = [
+        other
+        for other in ast.walk(script.source.tree)
+        if isinstance(other, ast.Attribute) and other.attr == function.name
+    ]
+    if len(mentions) != 1:
+        raise Unportable(call.node, f"{function.name} is used elsewhere than in the Lambda, too.")
+    options = attributes_of_self(script, node)
+
+    def layer() -> str:
+        method = _as_call(textwrap.dedent(code()), bound=function.owner is not None)
+        config = "".join(f', "{option}": self.{option}' for option in options)
+        kept = f"\ndef get_config(self):\n    return {{**super().get_config(){config}}}\n"
+        return layer_head(name, seed, options) + indented(method + kept * bool(options))
+
+    code = script.edits.move(node)
+    script.edits.insert(script.top(node), layer)
+
+
+def attributes_of_self(script: Script, node: ast.AST) -> list[str]:
+    """The attributes of its object that a method reads, in their order; it may call none."""
+    found: list[str] = []
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Name) and inner.id == "self":
+            outer = script.parents[inner]
+            if not isinstance(outer, ast.Attribute) or not isinstance(outer.ctx, ast.Load):
+                raise Unportable(inner, "the Lambda's function changes its object, or hands it on.")
+            called = getattr(script.parents[outer], "func", None) is outer
+            if called or function_of(script.program.value(outer)) is not None:
+                raise Unportable(inner, f"the Lambda's function calls {script.code(outer)}.")
+            found += [outer.attr] * (outer.attr not in found)
+    return found
 
 
 def _respell_call(script: Script, call: Call, name: str) -> None:
     """`Lambda(f, output_shape=..., name="z")` becomes `Sampling(name="z")`."""
+    function = function_of(call.arguments.get(0, "function") or Known("", ""))
+    owned = function is not None and function.owner is not None
+    options = attributes_of_self(script, function.node) if function is not None and owned else []
+    given = argument(call.node, 0, "function")
+    owner = script.code(given.value) if isinstance(given, ast.Attribute) else ""
 
     def change(node: cst.BaseExpression) -> cst.BaseExpression:
         made = cst.ensure_type(node, cst.Call).with_changes(func=cst.Name(name))
         made = without(made, 1, "output_shape", "mask", "arguments")
-        return without(made, 0, "function")
+        made = without(made, 0, "function")
+        for option in options:
+            made = with_argument(made, f"{option}={owner}.{option}")
+        return made
 
     script.edits.change(call.node, change)
 
@@ -212,11 +266,21 @@ def __init__(self, **kwargs):
 """
 
 
-def layer_head(name: str, seed: str) -> str:
-    """A sampling layer up to its call."""
+def layer_head(name: str, seed: str, options: Sequence[str] = ()) -> str:
+    """A sampling layer up to its call.
+
+    Args:
+        name: of the layer.
+        seed: of its random numbers; empty for none.
+        options: what it is made of and keeps.
+    """
+    start = _START.format(seed=seed)
+    start = start.replace("(self, **", f"(self, {''.join(f'{option}, ' for option in options)}**")
+    kept = "".join(f"    self.{option} = {option}\n" for option in options)
+    start = start.replace("    self.seed", f"{kept}    self.seed")
     return (
         f"{REGISTERED}class {name}(keras.layers.Layer):\n"
         '    """Draws one z for each datum; the state of its random numbers is its own."""\n\n'
-        + textwrap.indent(_START.format(seed=seed), "    ")
+        + textwrap.indent(start, "    ")
         + "\n"
     )

@@ -12,9 +12,25 @@ from kelbo.doctor.rules.backend_functions import STILL_THERE
 from kelbo.doctor.values import Known, is_symbolic, known_names
 from kelbo.doctor.words import in_words
 from kelbo.port.edits import code_of
-from kelbo.port.functions import adapt_arguments, cross_entropy, flatten, unknown_arguments
+from kelbo.port.functions import (
+    adapt_arguments,
+    batch_flatten,
+    cross_entropy,
+    flatten,
+    image_ordering,
+    unknown_arguments,
+)
 from kelbo.port.names import EAGER, place, today
 from kelbo.port.script import Script, assigned_names, imported_names
+
+
+# What becomes more than another name.
+_CALLS = {
+    "keras.backend.batch_flatten": batch_flatten,
+    "keras.backend.flatten": flatten,
+    "keras.backend.image_dim_ordering": image_ordering,
+    "tensorflow.nn.sigmoid_cross_entropy_with_logits": cross_entropy,
+}
 
 
 def respell(script: Script) -> None:
@@ -48,10 +64,9 @@ def respell(script: Script) -> None:
             script.edits.respell(node, name)
             for call in calls.get(node, ())[:1]:
                 adapt_arguments(script, call, value.name, name)
-        elif value.name == "keras.backend.flatten" and node in calls:
-            flatten(script, calls[node][0])
-        elif value.name == "tensorflow.nn.sigmoid_cross_entropy_with_logits" and node in calls:
-            cross_entropy(script, calls[node][0])
+        elif value.name in _CALLS and node in calls:
+            with script.attempt(node):
+                _CALLS[value.name](script, calls[node][0])
         elif of_backend and value.name.rpartition(".")[2] not in STILL_THERE:
             script.leave(node, f"Keras 3 has no {script.code(node)}.")
         elif inside and value.name.startswith("tensorflow."):
