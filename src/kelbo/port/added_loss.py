@@ -8,7 +8,7 @@ from kelbo.doctor.values import Function, Instance, Known, options
 from kelbo.port.edits import Code, Unportable
 from kelbo.port.lines import last_line, metric_of, one_number, track
 from kelbo.port.metrics import measure, metric_reads
-from kelbo.port.model import Model
+from kelbo.port.model import RESERVED, Model
 from kelbo.port.passing import pass_on
 from kelbo.port.script import Script, argument
 from kelbo.port.slice import Slice
@@ -55,6 +55,8 @@ def _port_added(script: Script, model: Model, calls: list[Call]) -> None:
     used.finish({*calls, *metrics})
     comments = [script.edits.remove(script.statement(call.node)) for call in calls]
     if compiled:
+        if model.name in RESERVED and not used.reads(model.value):
+            model.rename()
         if clash := used.names & {"y", model.name}:
             raise Unportable(
                 calls[0].node, f"{min(clash)} is something else where the loss is computed."
@@ -63,7 +65,9 @@ def _port_added(script: Script, model: Model, calls: list[Call]) -> None:
         parts.insert(0, lambda: "reconstruction_loss")
     lines.append(last_line(model, parts, comments))
     place = script.statement(model.made)
-    model.write([*measured, *used.lines, *lines], place, used.only_here)
+    target = bool(compiled or model.measured)
+    code = [*measured, *used.lines, *lines]
+    model.write(code, place, used.only_here, target, used.before)
 
 
 def _compiled_loss(script: Script, model: Model) -> Code | None:

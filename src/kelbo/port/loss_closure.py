@@ -59,11 +59,18 @@ def _port_closure(script: Script, call: Call) -> None:
         used.finish({call})
         model.compile_without_loss()
         lines = [lambda: f"return {script.ops}.mean({code()}(y, {model.name})){model.regularized}"]
-        model.write([*metrics, *used.lines, *lines], script.statement(model.made), used.only_here)
+        model.write(
+            [*metrics, *used.lines, *lines],
+            script.statement(model.made),
+            used.only_here,
+            target=True,
+            before=used.before,
+        )
         return
     reads = [read for read in script.program.symbolic_reads if read.step.node is call.node]
     names, functions = pass_on(script, model, reads)
     metrics = measure(script, model, names, functions)
+    model.rename()
     code = model.compile_with(function, loss, "vae_loss")
     given = "".join(f", {name}={name}" for name in names if function.node in functions)
     lines = [
@@ -71,7 +78,7 @@ def _port_closure(script: Script, call: Call) -> None:
             f"return {script.ops}.mean({code}(y, {model.name}{given})){model.regularized}"
         )
     ]
-    model.write([*metrics, *lines], script.statement(model.made), False)
+    model.write([*metrics, *lines], script.statement(model.made), False, target=True)
 
 
 def _first(node: cst.BaseExpression) -> cst.BaseExpression:

@@ -60,11 +60,14 @@ def _port_loss_layer(
     if not isinstance(given, ast.List | ast.Tuple):
         raise Unportable(use.node, "the inputs of the layer cannot be told.")
     model = _model_behind(script, use, given)
+    (entry, *others) = model.entries
+    if others:
+        raise Unportable(model.made, "it has more than one input.")
     parameter = call_method.parameters[1]
     handed = []
     for element in given.elts:
         value = script.program.value(element)
-        if same(value, model.input):
+        if same(value, entry):
             handed.append("x")
         elif element is model.output:
             handed.append("")
@@ -98,7 +101,8 @@ def _port_loss_layer(
         for n in ast.walk(written.node)
         if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)
     } - _within(written.node)
-    model.write([*prelude, *lines], script.statement(model.made), bool(inner & local))
+    place = script.statement(model.made)
+    model.write([*prelude, *lines], place, bool(inner & local), target=bool(model.measured))
 
 
 def _starts_nothing(statement: ast.stmt) -> bool:

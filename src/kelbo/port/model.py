@@ -18,6 +18,8 @@ from kelbo.port.script import Script, argument, function_of, model_of, same
 
 # The arguments of compute_loss.
 RESERVED = {"self", "x", "y", "y_pred", "sample_weight", "kwargs"}
+# None of them is read behind the first lines, but for these, and y where there is a target.
+_KEPT = {"self"}
 # What would give a list of tensors where it gave the reconstruction.
 _OUTPUTS = {"call", "output", "output_shape", "outputs", "predict_on_batch", "predict_step"}
 # Arguments of compile and fit that make some losses count more than others.
@@ -37,9 +39,10 @@ class Model:
         made = instance.node
         if not isinstance(made, ast.Call) or not isinstance(instance.of, Known):
             raise Unportable(made or script.source.tree.body[0], "its class is the script's own.")
-        self.input = alone(instance.inputs)
-        if not isinstance(self.input, Tensor):
-            raise Unportable(made, "it has more than one input.")
+        entries = instance.inputs.items if isinstance(instance.inputs, Items) else None
+        self.entries = entries or (instance.inputs,)
+        if not all(isinstance(entry, Tensor) for entry in self.entries):
+            raise Unportable(made, "its inputs cannot be told.")
         given = argument(made, 1, "outputs", "output")
         if isinstance(given, ast.List) and len(given.elts) == 1:
             output = output or given.elts[0]
@@ -52,7 +55,7 @@ class Model:
         self.script, self.instance, self.made = script, instance, made
         self.given, self.output, self.value = given, output, value
         self.name = output.id if isinstance(output, ast.Name) else ""
-        self.inputs: list[str] = []
+        self.inputs: dict[str, int] = {}
         self.others: dict[str, str] = {}
         self.handed: dict[str, Value] = {}
         self.trackers: list[tuple[str, str]] = []
@@ -85,9 +88,10 @@ class Model:
         """What is handed over, in the order in which the script names it first."""
         first: dict[str, tuple[int, int]] = {}
         for node in ast.walk(self.script.source.tree):
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
                 place = node.lineno, node.col_offset
-                first[node.id] = min(place, first.get(node.id, place))
+                name = node.id if isinstance(node, ast.Name) else node.attr
+                first[name] = min(place, first.get(name, place))
         last = (len(self.script.source.text), 0)
         self.others = dict(sorted(self.others.items(), key=lambda o: first.get(o[0], last)))
 
@@ -96,10 +100,10 @@ class Model:
         name = node.id if isinstance(node, ast.Name) else dotted(node).replace(".", "_")
         name = name.removeprefix("self_")
         value = alone(value) or value
-        if same(value, self.input):
-            if name not in self.inputs:
-                self.inputs.append(name)
-            return name
+        for place, entry in enumerate(self.entries):
+            if same(value, entry):
+                self.inputs.setdefault(name, place)
+                return name
         if same(value, self.value):
             self.name = self.name or name
             if name != self.name:
@@ -135,11 +139,17 @@ class Model:
             here = call.node.lineno <= self.made.lineno and self.script.function_around(
                 call.node
             ) is self.script.function_around(self.made)
-            if here and same(given, self.input):
+            if here and self.is_input(given):
                 for place, output in enumerate(encoder.outputs.items):
                     if same(output, value):
                         return f"{self.script.code(call.node)}[{place}]"
         return None
+
+    def is_input(self, value: Value | None) -> bool:
+        """Whether a value is what the model gets, in the same order."""
+        given = value.items if isinstance(value, Items) else (value,)
+        pairs = zip(given, self.entries, strict=False)
+        return len(given) == len(self.entries) and all(same(*pair) for pair in pairs)
 
     def _is_there(self, name: str) -> bool:
         scopes = {self.script.function_around(self.made), None}
@@ -158,19 +168,33 @@ class Model:
                 return True
         return False
 
+    def rename(self) -> None:
+        """Call the reconstruction by a name that no argument of compute_loss has."""
+        if self.name in RESERVED:
+            self.name = self.script.free_name("reconstruction", "reconstructed")
+
     def settle_name(self, name: str = "") -> None:
         """Call the reconstruction so; if that cannot be, what it is called or a name of our own."""
         if name and name not in RESERVED:
             self.name = name
         self.name = self.name or self.script.free_name("reconstruction", "reconstructed")
 
-    def write(self, lines: Sequence[Code], place: ast.stmt, only_here: bool) -> None:
+    def write(
+        self,
+        lines: Sequence[Code],
+        place: ast.stmt,
+        only_here: bool,
+        target: bool,
+        before: Sequence[str] = (),
+    ) -> None:
         """Plan the class and the call that makes the model.
 
         Args:
             lines: of compute_loss, behind its first ones.
             place: what the class stands before.
             only_here: whether the lines use names of the function around it.
+            target: whether the lines read y.
+            before: lines that stand above the class.
         """
         script = self.script
         self._is_free_to_change()
@@ -178,7 +202,8 @@ class Model:
         script.bound.add(name)
         self.settle_name()
         self.sort()
-        if clash := RESERVED & {self.name, *self.others}:
+        kept = _KEPT | {"y"} if target else _KEPT
+        if clash := kept & {self.name, *self.others, *self.inputs}:
             raise Unportable(
                 self.made, f"{min(clash)} has the name of an argument of compute_loss."
             )
@@ -197,7 +222,8 @@ class Model:
         handed = [self.handed[name] for name in self.others]
         script.formulas.append(formula(known[0], handed) if len(known) == 1 else None)
         where = place if only_here else script.top(place)
-        script.edits.insert(where, lambda: self._class(name, lines))
+        above = "".join(f"{line}\n" for line in before)
+        script.edits.insert(where, lambda: f"{above}{self._class(name, lines)}")
 
     def _is_free_to_change(self) -> None:
         """Make sure that the script uses nothing of the model that is another thing afterwards."""
@@ -251,7 +277,7 @@ class Model:
         first += ["# In 32 bits, whatever precision the layers compute in.\n"]
         cast = f'[{self.script.ops}.cast(output, "float32") for output in y_pred]'
         first += [f"{', '.join([self.name, *self.others])} = {cast}\n"]
-        first = [f"{alias} = x\n" for alias in self.inputs if alias != "x"] + first
+        first = self._unpacked + first
         body = "".join(first) + "".join(line().strip("\n") + "\n" for line in lines)
         parts.append(
             "def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **kwargs):\n"
@@ -269,6 +295,16 @@ class Model:
             + indented("return super().predict(*args, **kwargs)[0]\n")
         )
         return f"{REGISTERED}class {name}(keras.Model):\n" + indented("\n".join(parts))
+
+    @property
+    def _unpacked(self) -> list[str]:
+        """The lines that give the data the names of the model's inputs."""
+        if len(self.entries) == 1 or not self.inputs:
+            return [f"{alias} = x\n" for alias in self.inputs if alias != "x"]
+        names = {place: name for name, place in reversed(self.inputs.items())}
+        listed = ", ".join(names.get(place, "_") for place in range(len(self.entries)))
+        others = [f"{name} = {names[p]}\n" for name, p in self.inputs.items() if name != names[p]]
+        return [f"{listed} = x\n", *others]
 
     @property
     def _compile(self) -> list[str]:

@@ -45,7 +45,8 @@ class Script:
             child: node for node in ast.walk(source.tree) for child in ast.iter_child_nodes(node)
         }
         self.assigned = assigned_names(source.tree)
-        self.bound = self.assigned | imported_names(source.tree)
+        self.imported = imported_names(source.tree)
+        self.bound = self.assigned | self.imported
         self.ops = "keras.ops" if self._is_other("ops", "keras.ops") else "ops"
 
     def _is_other(self, name: str, library: str) -> bool:

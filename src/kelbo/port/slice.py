@@ -6,11 +6,11 @@ import libcst as cst
 
 from kelbo.doctor import library
 from kelbo.doctor.program import Call
-from kelbo.doctor.values import Class, Function, Instance, Tensor, is_symbolic, options
+from kelbo.doctor.values import Class, Function, Instance, Tensor, Value, is_symbolic, options
 from kelbo.doctor.words import dotted
 from kelbo.port.edits import Code, Unportable, code_of
-from kelbo.port.model import RESERVED, Model
-from kelbo.port.script import Script
+from kelbo.port.model import RESERVED, Model, alone
+from kelbo.port.script import Script, same
 
 
 class Slice:
@@ -26,6 +26,8 @@ class Slice:
         self.script, self.model, self.block = script, model, block
         self.moved: dict[ast.stmt, Code] = {}
         self.outside: set[str] = set()
+        self.own: dict[str, str] = {}
+        self.read: list[Value | None] = []
         self.codes: list[ast.expr] = []
 
     def need(self, expression: ast.AST) -> None:
@@ -40,11 +42,33 @@ class Slice:
                         self.moved[statement] = self.script.edits.move(statement)
                         self.need(statement)
             elif is_symbolic(value):
+                self.read.append(alone(value) or value)
                 known = self.model.hand_over(node, value)
                 if not isinstance(node, ast.Name):
                     self.script.edits.respell(node, known)
+            elif name == "self":
+                self._keep_own(node)
             elif name:
                 self.outside.add(name)
+
+    def reads(self, value: Value) -> bool:
+        """Whether the loss is computed from a tensor of the graph."""
+        return any(same(value, other) for other in self.read)
+
+    def _keep_own(self, node: ast.expr) -> None:
+        """Give what is read of the script's own object, which compute_loss does not see, a name."""
+        attribute = self.script.parents[node]
+        if not isinstance(attribute, ast.Attribute):
+            raise Unportable(node, "the loss is given the object that makes the model.")
+        taken = local_names(self.script, node) | {*RESERVED} | self.script.imported
+        name = attribute.attr if attribute.attr not in taken else f"own_{attribute.attr}"
+        self.own[name] = f"self.{attribute.attr}"
+        self.script.edits.respell(attribute, name)
+
+    @property
+    def before(self) -> list[str]:
+        """The lines that give a name to what is read of the script's own object."""
+        return [f"{name} = {code}" for name, code in self.own.items()]
 
     def computes(self, name: str) -> bool:
         """Whether a name stands for something computed from tensors of the graph."""
@@ -171,7 +195,7 @@ class Slice:
     @property
     def only_here(self) -> bool:
         """Whether it uses names that only the function around it knows."""
-        return bool(self.outside & local_names(self.script, self.block[0]))
+        return bool(self.own or self.outside & local_names(self.script, self.block[0]))
 
 
 def _is_number(statement: ast.Assign) -> bool:

@@ -74,7 +74,14 @@ def respell(script: Script) -> None:
     for call in program.calls:
         if call.names & EAGER:
             with script.attempt(call.node):
-                script.edits.remove(script.statement(call.node))
+                script.edits.remove(_whole(script, script.statement(call.node)))
+
+
+def _whole(script: Script, statement: ast.stmt) -> ast.stmt:
+    """A statement, or the condition that holds nothing else."""
+    outer = script.parents[statement]
+    alone = isinstance(outer, ast.If) and outer.body == [statement] and not outer.orelse
+    return outer if isinstance(outer, ast.If) and alone else statement
 
 
 def _respell_place(script: Script, node: ast.Name | ast.Attribute, name: str) -> None:

@@ -64,20 +64,30 @@ def main(job: str, results: str) -> None:
 
 def _losses(model: keras.Model, formula: Formula | None, train: Any) -> dict[str, Any]:
     """The loss of one batch by the model and by the formula, and those of a few steps."""
-    shape = model.input_shape[1:]
-    if None in shape:
-        return {"failure": f"the model declares no sizes for its input, but {shape}."}
+    several = isinstance(model.input_shape, list)
+    shapes = [tuple(shape) for shape in (model.input_shape if several else [model.input_shape])]
+    if any(None in shape[1:] for shape in shapes):
+        return {"failure": f"the model declares no sizes for its input, but {model.input_shape}."}
     random = np.random.default_rng(0)
-    size = model.input_shape[0] or _BATCH
-    data = random.random((size * _STEPS, *shape)).astype("float32")
-    batch = keras.ops.convert_to_tensor(data[:size])
+    size = shapes[0][0] or _BATCH
+
+    def made_up(shape: tuple[int | None, ...]) -> np.ndarray:
+        return random.random((size * _STEPS, *shape[1:])).astype("float32")
+
+    # What is reconstructed is one of several inputs, which its shape tells.
+    image = tuple(model.output_shape[0]) if several else shapes[0]
+    data = made_up(image)
+    inputs = [data if shape[1:] == image[1:] else made_up(shape) for shape in shapes]
+    batches = [keras.ops.convert_to_tensor(one[:size]) for one in inputs]
+    x, batch = (batches, inputs) if several else (batches[0], data)
     with _activity_penalties(model) as penalties:
-        outputs = model(batch, training=False)
-    loss = model.compute_loss(x=batch, y=batch, y_pred=outputs, training=False)
+        outputs = model(x, training=False)
+    target = keras.ops.convert_to_tensor(data[:size])
+    loss = model.compute_loss(x=x, y=target, y_pred=outputs, training=False)
     numbers = keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
     # The formula of the original knows no regularizers. All else that layers add is no part of it.
     penalties += [_number(v.regularizer(v)) for v in model.trainable_weights if v.regularizer]
-    losses = [train(model, data, data, batch_size=size, verbose=0).history["loss"][-1]]
+    losses = [train(model, batch, data, batch_size=size, verbose=0).history["loss"][-1]]
     if not np.all(np.isfinite(losses)):
         return {"failure": "the loss is no finite number after three steps."}
     return {
