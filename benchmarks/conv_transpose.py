@@ -1,10 +1,12 @@
 """Time the article's network with kelbo's transposed convolution against Keras's own, on JAX.
 
     KERAS_BACKEND=jax python -m benchmarks.conv_transpose
+    KERAS_BACKEND=jax python -m benchmarks.conv_transpose --precision bf16 --samples 60000  # GPU
 
 Two VAEs with the same weights and seed differ in the class of that layer alone. Training epochs,
 evaluations and sampling alternate between the two; the losses are printed beside the times and
-must agree. The result is stored in benchmarks/results/conv_transpose.json.
+must agree. The result is one entry for each device and precision in
+benchmarks/results/conv_transpose.json.
 
 Wall-clock time depends on what else the machine does, so processor time is measured beside it.
 """
@@ -20,8 +22,10 @@ import numpy as np
 from keras import layers
 
 import kelbo
+from benchmarks.device import device_name
 from kelbo import runs
 from kelbo.networks import Conv2DTranspose
+from kelbo.precision import PRECISIONS
 from kelbo.training.environment import describe_environment
 
 RESULTS = Path(__file__).parent / "results" / "conv_transpose.json"
@@ -43,11 +47,11 @@ def keras_s_own(vae: kelbo.VAE) -> kelbo.VAE:
     return other
 
 
-def measure(samples: int, batch_size: int, rounds: int) -> dict:
+def measure(samples: int, batch_size: int, rounds: int, precision: str) -> dict:
     """Images a second of both and processor milliseconds a batch, after one round to warm up."""
     (x, _), _ = kelbo.data.mnist()
     x = x[:samples]
-    vae = kelbo.presets.vae(x.shape[1:], seed=0)
+    vae = kelbo.presets.vae(x.shape[1:], seed=0, precision=precision)
     models = {"kelbo": vae, "keras": keras_s_own(vae)}
     for model in models.values():
         model.compile("adam")
@@ -97,11 +101,14 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=640)
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--precision", choices=list(PRECISIONS), default="float32")
     arguments = parser.parse_args()
     if keras.backend.backend() != "jax":
         parser.error("the two differ on JAX alone: set KERAS_BACKEND=jax")
-    result = measure(arguments.samples, arguments.batch_size, arguments.rounds)
-    runs.write_text(RESULTS, json.dumps(result, indent=2) + "\n")
+    result = measure(arguments.samples, arguments.batch_size, arguments.rounds, arguments.precision)
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results[f"{device_name('jax')}, {arguments.precision}"] = result
+    runs.write_text(RESULTS, json.dumps(results, indent=2) + "\n")
     print(json.dumps(result["tasks"], indent=2))
 
 

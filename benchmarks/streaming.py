@@ -8,7 +8,7 @@ epoch by epoch in turn; each epoch starts from the same weights and noise, so th
 the times must agree. How memory grows with a folder is measured in a new process for each size,
 because a process hardly gives memory back: loading the folder and reading every image of it once,
 batch by batch, without a model. The result is stored in benchmarks/results/streaming.json, one
-entry a backend, and docs/streaming.md is made of it.
+entry a backend and device, and docs/streaming.md is made of it.
 """
 
 import argparse
@@ -24,6 +24,7 @@ import numpy as np
 from PIL import Image
 
 import kelbo
+from benchmarks.device import device_name
 from kelbo import runs
 
 RESULTS = Path(__file__).parent / "results" / "streaming.json"
@@ -113,6 +114,7 @@ def time_places(folder: Path, cache: Path, rounds: int) -> dict:
         "batch_size": BATCH_SIZE,
         "rounds": rounds,
         "seconds_to_cache": seconds_to_cache,
+        "device": device_name(keras.backend.backend()),
         "places": {
             place: {
                 "samples_per_second": statistics.median(speeds[place]),
@@ -185,15 +187,15 @@ def page(results: dict[str, dict]) -> str:
         "decoding is not the limit: files are decoded on the cores that train, the cache decodes",
         "nothing.",
         "",
-        "| backend | place | samples/s | of memory's | by processor time | last loss |",
+        "| backend, device | place | samples/s | of memory's | by processor time | last loss |",
         "|---|---|---|---|---|---|",
     ]
-    for backend, result in sorted(results.items()):
+    for _, result in sorted(results.items()):
         on = result["environment"]
         for place in PLACES:
             at = result["places"][place]
             lines.append(
-                f"| {backend} {on['backend_version']} | {place} "
+                f"| {on['backend']} {on['backend_version']}, {result['device']} | {place} "
                 f"| {at['samples_per_second']:,.0f} "
                 f"| {at['ratio']:.2f} ({at['ratio_min']:.2f} to {at['ratio_max']:.2f}) "
                 f"| {at['processor_ratio']:.2f} | {at['losses'][-1]:.3f} |"
@@ -204,18 +206,18 @@ def page(results: dict[str, dict]) -> str:
         "model: what the process holds itself + pages of the mapped cache, which the system takes",
         "back when it needs them.",
         "",
-        f"| backend | images | {' | '.join(PLACES)} |",
+        f"| backend, device | images | {' | '.join(PLACES)} |",
         "|---|---|---|---|---|",
     ]
-    for backend, result in sorted(results.items()):
+    for entry, result in sorted(results.items()):
         for row in result["growth"]:
             cells = [f"{row[p]['own'] / 1e6:.0f} + {row[p]['mapped'] / 1e6:.0f}" for p in PLACES]
-            lines.append(f"| {backend} | {row['images']:,} | {' | '.join(cells)} |")
+            lines.append(f"| {entry} | {row['images']:,} | {' | '.join(cells)} |")
     lines.append("")
-    for backend, result in sorted(results.items()):
+    for entry, result in sorted(results.items()):
         on = result["environment"]
         lines.append(
-            f"- {backend}: {on['date'][:10]}, Keras {on['keras']}, {result['rounds']} epochs of "
+            f"- {entry}: {on['date'][:10]}, Keras {on['keras']}, {result['rounds']} epochs of "
             f"{result['samples']:,} images from each place, batch {result['batch_size']}, "
             f"{on['cpu_count']} cores of {on['processor']}; writing the cache took "
             f"{result['seconds_to_cache']:.1f} s."
@@ -238,11 +240,11 @@ def main() -> None:
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     if not arguments.page:
         result = measure(arguments.samples, arguments.rounds, arguments.sizes)
-        backend = result["environment"]["backend"]
-        results[backend] = result
+        entry = f"{result['environment']['backend']}, {result['device']}"
+        results[entry] = result
         runs.write_text(RESULTS, json.dumps(results, indent=2) + "\n")
         for place in PLACES[1:]:
-            print(f"{place} / memory on {backend}: {result['places'][place]['ratio']:.3f}")
+            print(f"{place} / memory on {entry}: {result['places'][place]['ratio']:.3f}")
     runs.write_text(PAGE, page(results))
 
 

@@ -705,4 +705,7 @@ class _ChunkCallbacks(keras.callbacks.CallbackList):
 
 def _of_every_step(logs: dict[str, list[Any]]) -> dict[str, np.ndarray]:
     """The logs of a chunk, (steps,) each; waits for the chunk to end."""
-    return {name: np.concatenate([np.asarray(p) for p in parts]) for name, parts in logs.items()}
+    import jax
+
+    # All at once: one by one each would be a wait of its own.
+    return {name: np.concatenate(parts) for name, parts in jax.device_get(logs).items()}

@@ -26,15 +26,16 @@ def test_the_page_has_a_row_for_each_place_and_size():
         "samples": 900,
         "batch_size": 128,
         "rounds": 3,
+        "device": "cpu",
         "seconds_to_cache": 0.5,
         "places": dict.fromkeys(streaming.PLACES, at),
         "growth": [{"images": 1000, **dict.fromkeys(streaming.PLACES, used)}],
         "environment": {
-            "backend_version": "1.2", "keras": "3.15", "date": "2026-11-24T00:00", "cpu_count": 2,
-            "processor": "a processor",
+            "backend": "jax", "backend_version": "1.2", "keras": "3.15",
+            "date": "2026-11-24T00:00", "cpu_count": 2, "processor": "a processor",
         },
     }  # fmt: skip
-    page = streaming.page({"jax": result})
+    page = streaming.page({"jax, cpu": result})
     for place in streaming.PLACES:
-        assert f"| jax 1.2 | {place} | 1,234 | 0.97 (0.90 to 1.10) | 0.98 | 1.500 |" in page
-    assert "| jax | 1,000 | 3 + 1 | 3 + 1 | 3 + 1 |" in page
+        assert f"| jax 1.2, cpu | {place} | 1,234 | 0.97 (0.90 to 1.10) | 0.98 | 1.500 |" in page
+    assert "| jax, cpu | 1,000 | 3 + 1 | 3 + 1 | 3 + 1 |" in page
