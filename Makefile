@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PYTHON3 ?= python3
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check benchmark recipes recipes-record docs clean
+.PHONY: demo test check benchmark benchmark-cpu benchmark-gpu recipes recipes-record docs clean
 
 # Train the article's VAE on all of MNIST, judge it and show it.
 demo: $(VENV)/.demo
@@ -23,20 +23,32 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Race kelbo against its peers: DEVICE=cpu or gpu. Then the bound against a plain loop, and images in
-# memory, in files and in the cache against one another, and bfloat16 against float32. `docs` makes the
-# pages from what is stored.
+# Race kelbo against its peers, on DEVICE=cpu or gpu. Then the bound against a plain loop, images in
+# memory, in files and in the cache against one another, and bfloat16 against float32; on a GPU also
+# what was chosen for epochs that stay there. `docs` makes the pages from what is stored.
 DEVICE ?= cpu
-benchmark: $(VENV)/.peers
-	$(BIN)/python -m benchmarks.speed --device $(DEVICE)
-	KERAS_BACKEND=tensorflow $(BIN)/python -m benchmarks.evaluation
-	KERAS_BACKEND=jax $(BIN)/python -m benchmarks.evaluation
-	KERAS_BACKEND=tensorflow $(BIN)/python -m benchmarks.streaming
-	KERAS_BACKEND=jax $(BIN)/python -m benchmarks.streaming
-	KERAS_BACKEND=torch $(BIN)/python -m benchmarks.streaming
-	KERAS_BACKEND=tensorflow $(BIN)/python -m benchmarks.precision
+benchmark: benchmark-$(DEVICE)
+
+ON_CPU := CUDA_VISIBLE_DEVICES= JAX_PLATFORMS=cpu
+benchmark-cpu: $(VENV)/.peers
+	$(BIN)/python -m benchmarks.speed
+	$(ON_CPU) KERAS_BACKEND=tensorflow $(BIN)/python -m benchmarks.evaluation
+	$(ON_CPU) KERAS_BACKEND=jax $(BIN)/python -m benchmarks.evaluation
+	$(ON_CPU) KERAS_BACKEND=tensorflow $(BIN)/python -m benchmarks.streaming
+	$(ON_CPU) KERAS_BACKEND=jax $(BIN)/python -m benchmarks.streaming
+	$(ON_CPU) KERAS_BACKEND=torch $(BIN)/python -m benchmarks.streaming
+	$(ON_CPU) KERAS_BACKEND=tensorflow $(BIN)/python -m benchmarks.precision
+	$(ON_CPU) KERAS_BACKEND=jax $(BIN)/python -m benchmarks.precision
+	$(ON_CPU) KERAS_BACKEND=torch $(BIN)/python -m benchmarks.precision
+
+MNIST := --images 10000 --samples 5000 --rounds 1
+benchmark-gpu: $(VENV)/.peers-gpu
+	$(BIN)/python -m benchmarks.speed --device gpu
+	KERAS_BACKEND=jax $(BIN)/python -m benchmarks.resident --profile
+	KERAS_BACKEND=jax $(BIN)/python -m benchmarks.evaluation $(MNIST)
+	KERAS_BACKEND=torch $(BIN)/python -m benchmarks.evaluation $(MNIST)
+	KERAS_BACKEND=jax $(BIN)/python -m benchmarks.streaming --samples 60000
 	KERAS_BACKEND=jax $(BIN)/python -m benchmarks.precision
-	KERAS_BACKEND=torch $(BIN)/python -m benchmarks.precision
 
 # Run every recipe in every environment of the lab; fail where a verdict is not the committed one.
 recipes: $(VENV)/.dev
@@ -73,6 +85,10 @@ $(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
 
 $(VENV)/.peers: $(VENV)/.dev
 	$(PIP) --editable '.[peers]'
+	@touch $@
+
+$(VENV)/.peers-gpu: $(VENV)/.peers
+	$(PIP) --editable '.[cuda,peers]'
 	@touch $@
 
 clean:

@@ -6,8 +6,8 @@
 That is `UNROLL` of `kelbo.resident_jax`, the steps that the compiled loop takes in one turn, and
 `CHUNK`, the steps between two looks of the host. `--profile` prints on which kernels the device
 spends an epoch. XLA's own choices can be tried with XLA_FLAGS, which is stored with the figures;
-without `--xla_gpu_enable_command_buffer=` (nothing) a profile may show many kernels as one. There is
-an entry for each device, precision and size of batch in benchmarks/results/resident.json.
+without `--xla_gpu_enable_command_buffer=` (nothing) a profile may show many kernels as one. The
+figures are in benchmarks/results/resident.json by device, precision and size of batch.
 """
 
 import argparse

@@ -32,7 +32,10 @@ def page(results: dict[str, Any]) -> str:
     for kind, heading in KINDS.items():
         parts.append(f"## {heading}\n")
         if kind not in results:
-            parts.append(f"Not measured yet: `python -m benchmarks.speed --device {kind}`.\n")
+            parts.append(
+                f"Not measured yet: `make benchmark DEVICE={kind}`, or with all packages at hand "
+                f"`python -m benchmarks.speed --device {kind}`.\n"
+            )
             continue
         heats, growth = results[kind]["heats"], results[kind]["growth"]
         parts.append(targets(kind, heats))
