@@ -27,8 +27,9 @@ logger = logging.getLogger("kelbo")
 
 # Steps in a chunk: callbacks, the progress bar and Ctrl-C get their turn after each.
 CHUNK = 128
-# Steps that the compiled loop takes in one turn; a small step is no longer than the turn itself. On a
-# GPU each then is a fifth fewer kernels; more than four spare hardly another (docs/architecture.md).
+# Steps that the compiled loop takes in one turn; a small step is no longer than the turn itself.
+# Unrolled, XLA makes a fifth fewer kernels of a step for a GPU; more than four gain hardly another
+# (docs/architecture.md).
 UNROLL = 4
 # Data are sent in pieces of so many values, so that 8-bit ones never fill the device as floats.
 PIECE = 2**24
