@@ -21,7 +21,7 @@ class Step:
     Attributes:
         kind: name of its class.
         activation: name of its activation, or "".
-        calls: what it gets in each call; none of an input.
+        calls: what it gets in each call, nothing in one of another network's; none of an input.
         needed: why it cannot be told what it does without the code of its author, or None.
     """
 
@@ -68,6 +68,11 @@ class Network:
     def layer_of(self, other: "Network") -> str | None:
         """The name of the layer that another network is in this one, or None."""
         return other.name if other.path[:-1] == (*self.path, "layers") else None
+
+    def last_call(self, layer: str) -> int:
+        """The number of the last call of a layer in this network; it may have others elsewhere."""
+        calls = self.steps[layer].calls
+        return max((number for number, sources in enumerate(calls) if sources), default=0)
 
     def sources(self, output: Output) -> tuple[Output, ...]:
         """The tensors that the layer of an output gets in that call."""

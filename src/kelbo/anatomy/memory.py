@@ -1,7 +1,7 @@
 """The networks of a model in memory, as graphs, and parts of them as models with its layers."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -14,17 +14,30 @@ class LiveNetwork(Network):
     """A functional or sequential network in memory.
 
     Attributes:
-        model: the network itself.
+        nodes: the calls of its layers, as Keras keeps them.
         tensors: its symbolic tensors.
     """
 
-    model: keras.Model | None = None
-    tensors: tuple[tuple[Output, Any], ...] = ()
+    nodes: Mapping[tuple[str, int], Any] = field(default_factory=dict)
+    tensors: Mapping[Output, Any] = field(default_factory=dict)
 
     def part(self, given: Sequence[Output], wanted: Sequence[Output]) -> keras.Model:
         """The part between some of its tensors. It shares the layers, and with them the weights."""
-        tensors = dict(self.tensors)
-        inputs, outputs = ([tensors[one] for one in ends] for ends in (given, wanted))
+        inputs = [self.tensors[output] for output in given]
+        if not set(given).issubset(self.inputs):
+            # Not Keras's own way to begin in the midst of a graph: where the part has an input of
+            # the model, too, that takes the input from the model, which cannot be saved any more.
+            ends = inputs
+            inputs = [keras.Input(batch_shape=end.shape, dtype=end.dtype) for end in ends]
+            tensors = {id(end): tensor for end, tensor in zip(ends, inputs, strict=True)}
+            for output in self.calls_before(wanted, given):
+                node = self.nodes[output.layer, output.call]
+                arguments, options = node.arguments.fill_in(tensors)
+                made = keras.tree.flatten(node.operation(*arguments, **options))
+                tensors |= {id(old): new for old, new in zip(node.outputs, made, strict=True)}
+            outputs = [tensors[id(self.tensors[output])] for output in wanted]
+        else:
+            outputs = [self.tensors[output] for output in wanted]
         return keras.Model(
             inputs if len(inputs) > 1 else inputs[0], outputs if len(outputs) > 1 else outputs[0]
         )
@@ -68,7 +81,7 @@ def _network(layer: keras.Layer, path: tuple[str, ...]) -> LiveNetwork | None:
     if not operations:
         return None
     own = {id(node) for nodes in inner._nodes_by_depth.values() for node in nodes}
-    steps, tensors = {}, []
+    steps, nodes, tensors = {}, {}, {}
     for operation in operations:
         calls = []
         for number, node in enumerate(operation._inbound_nodes):
@@ -76,10 +89,9 @@ def _network(layer: keras.Layer, path: tuple[str, ...]) -> LiveNetwork | None:
             is_own = id(node) in own
             calls.append(tuple(map(_output, node.input_tensors)) if is_own else ())
             if is_own:
-                tensors += [
-                    (Output(operation.name, number, index), tensor)
-                    for index, tensor in enumerate(node.output_tensors)
-                ]
+                nodes[operation.name, number] = node
+                for index, tensor in enumerate(node.outputs):
+                    tensors[Output(operation.name, number, index)] = tensor
         activation = getattr(getattr(operation, "activation", None), "__name__", "")
         steps[operation.name] = Step(
             kind=type(operation).__name__,
@@ -98,9 +110,9 @@ def _network(layer: keras.Layer, path: tuple[str, ...]) -> LiveNetwork | None:
             for keys, one in outputs
         ),
         named=isinstance(inner.output, dict),
-        shapes={output: tuple(tensor.shape) for output, tensor in tensors},
-        model=layer,
-        tensors=tuple(tensors),
+        shapes={output: tuple(tensor.shape) for output, tensor in tensors.items()},
+        nodes=nodes,
+        tensors=tensors,
     )
 
 

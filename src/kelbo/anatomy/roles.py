@@ -213,7 +213,7 @@ def _tensor(network: Network, name: str | None) -> Output | None:
     if name is None:
         return None
     if name in network.steps:
-        return Output(name, max(len(network.steps[name].calls) - 1, 0), 0)
+        return Output(name, network.last_call(name), 0)
     return outputs.get(name)
 
 
@@ -381,8 +381,7 @@ def _within(
         return set(encoder.wanted), set(encoder.inputs)
     given = [output for _, output in encoder.network.outputs]
     places = [given.index(one) for one in encoder.wanted if one in given]
-    # The last call: in memory the first is the encoder's own.
-    call = len(network.steps[inner].calls) - 1
+    call = network.last_call(inner)
     parameters = {Output(inner, call, place) for place in places}
     return parameters, network.starts(Output(inner, call, 0))
 

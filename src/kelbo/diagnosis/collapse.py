@@ -66,15 +66,16 @@ def _cure(observation: Observation) -> str:
         )
     if observation.beta_is_above_1:
         return (
-            "Lower the weight of the KL to an effective beta of 1. Then let it warm up from 0 "
-            "(--warmup-epochs 5, kelbo.LinearWarmup)."
+            "Lower the weight of the KL to an effective beta of 1. Then let it warm up from 0 over "
+            "the first epochs (in kelbo: --warmup-epochs 5, kelbo.LinearWarmup)."
         )
     first = (
-        "Let the weight of the KL warm up from 0 (--warmup-epochs 5, kelbo.LinearWarmup), train"
+        "Let the weight of the KL warm up from 0 over the first epochs (in kelbo: --warmup-epochs "
+        "5, kelbo.LinearWarmup), train"
         if observation.kl_can_warm_up
         else "Train"
     )
     return (
         f"{first} longer, give the encoder a lower learning rate or more units. With a Gaussian "
-        "likelihood learn its variance (gaussian-shared)."
+        "likelihood learn its variance (in kelbo: gaussian-shared)."
     )
