@@ -12,9 +12,9 @@ from kelbo.cli.diagnose import diagnose_model
 from kelbo.errors import DataError, RunError
 from kelbo.loading import load_model
 from kelbo.runs import METRICS, MODEL
-from tests.cli.program import kelbo
+from tests.cli.program import kelbo, refused
 from tests.diagnosis import models
-from tests.foreign.models import flat
+from tests.foreign.models import conditional, flat
 
 
 def test_a_broken_model_exits_1_and_says_where(run, capsys):
@@ -72,6 +72,24 @@ def test_a_model_that_is_not_kelbos(tmp_path, monkeypatch, capsys):
     assert "'vae' up to z_mean and clip" in text
     assert re.search(r"left out: add_kl\w* \(AddKL\), z \(Sampling\)", text)
     assert "kl_weight not measured: the code of the loss" in text
+
+
+def test_roles_are_named_one_by_one(tmp_path):
+    np.save(tmp_path / "images.npy", models.images().reshape(-1, *models.SHAPE[:2]))
+    flat()[0].save(tmp_path / "theirs.keras")
+    command = ["doctor", "--model", tmp_path / "theirs.keras", "--data", tmp_path / "images.npy"]
+    result = kelbo(*command, "--role", "mu=z_mean", "--role", "log_sigma=z_log_var", "--json")
+    assert "said to be log_sigma" in result.json["origin"]["encoder"]
+    assert "as --role mu=dense_3, received z_mean" in refused(*command, "--role", "z_mean", code=2)
+    assert "no role 'beta'" in refused(*command, "--role", "beta=z_mean", code=2)
+
+
+def test_a_conditional_vae_gets_the_labels(tmp_path, capsys):
+    x, labels = models.images().reshape(-1, *models.SHAPE[:2]), np.arange(120) % 2
+    np.savez(tmp_path / "data.npz", x_train=x, y_train=labels, x_test=x, y_test=labels)
+    conditional().save(tmp_path / "theirs.keras")
+    diagnose_model(tmp_path / "theirs.keras", str(tmp_path / "data.npz"))
+    assert "active_units" in capsys.readouterr().out
 
 
 def test_what_cannot_be_read_is_one_error(run, images):

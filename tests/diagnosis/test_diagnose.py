@@ -12,6 +12,7 @@ from kelbo.errors import DataError, UsageError
 from kelbo.objectives import ELBO
 from tests.diagnosis import models
 from tests.diagnosis.models import DIM, LATENT, SHAPE, foreign_vae, images, make_decoder
+from tests.foreign.models import conditional, halves, unnamed
 
 model = pytest.fixture(models.healthy_vae, name="model")
 
@@ -285,6 +286,57 @@ def test_parts_that_are_not_found_are_asked_for():
         kelbo.diagnose(whole, images(), encoder=one_output, decoder=decoder)
     diagnosis = kelbo.diagnose(whole, images(), encoder=encoder, decoder=decoder)
     assert set(diagnosis.unmeasured) == {"kl_weight", "reconstruction"}
+
+
+def test_a_functional_model_in_one_piece_needs_no_help():
+    model, encoder, decoder = unnamed()
+    x = images().reshape(-1, DIM)
+    diagnosis = kelbo.diagnose(model, x, x)
+    told = kelbo.diagnose(model, x, x, encoder=encoder, decoder=decoder)
+    assert dict(diagnosis.figures) == dict(told.figures)
+    assert encoder.output_names[0] in diagnosis.origin["encoder"]
+    # The sum over the data, in the loss of compile, of a mean over 16 pixels.
+    assert diagnosis.figures["effective_beta"] == pytest.approx(DIM / 64, rel=3e-3)
+
+
+@pytest.mark.parametrize(
+    "names", [("enc", "dec"), ("inference_net", "generative_net"), ("phi", "theta")]
+)
+def test_parts_are_found_whatever_their_attributes_are_called(names):
+    class Other(models.ForeignVAE):
+        def call(self, x):
+            mu, log_var, z = getattr(self, names[0])(x)
+            return getattr(self, names[1])(z), mu, log_var
+
+    encoder, decoder = models.make_encoder(), make_decoder()
+    model = Other(encoder=keras.layers.Identity(), decoder=keras.layers.Identity())
+    del model.encoder, model.decoder
+    setattr(model, names[0], keras.Model(encoder.input, encoder.output, name="first"))
+    setattr(model, names[1], keras.Model(decoder.input, decoder.output, name="second"))
+    model.compile("adam")
+    assert kelbo.diagnose(model, images()).figures["effective_beta"] == pytest.approx(1, rel=3e-3)
+
+
+def test_halves_of_one_output():
+    diagnosis = kelbo.diagnose(halves(), images())
+    assert diagnosis.figures["effective_beta"] == pytest.approx(1.0, rel=3e-3)
+    assert len(diagnosis.figures["kl_per_dimension"]) == LATENT
+
+
+def test_the_kl_of_a_log_sigma_is_measured():
+    x = keras.Input(SHAPE)
+    h = keras.layers.Flatten()(x)
+    q = [keras.layers.Dense(LATENT)(h), 2.0 * keras.layers.Dense(LATENT)(h)]
+    model = foreign_vae(encoder=keras.Model(x, [*q, models.Sampling()(q)]), weight=3.0)
+    assert kelbo.diagnose(model, images()).figures["effective_beta"] == pytest.approx(3, rel=3e-3)
+
+
+@pytest.mark.parametrize("as_given", [list, tuple])
+def test_a_condition_is_given_as_to_fit(as_given):
+    label = np.eye(2)[np.arange(120) % 2].astype("float32")
+    diagnosis = kelbo.diagnose(conditional(), as_given([images(), label]), images())
+    assert diagnosis.figures["effective_beta"] == pytest.approx(1.0, rel=3e-3)
+    assert "120 data of 4 x 4 x 1" in diagnosis.subject
 
 
 @pytest.mark.parametrize("order", [("a", "b"), ("z_log_var", "z_mean"), ("z_mean", "z_log_var")])

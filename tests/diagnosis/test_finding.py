@@ -20,6 +20,8 @@ def test_figures_have_their_units():
     assert lines["kl_per_dimension"].endswith("1.25, 1.25 nats")
     assert lines["active_units"].split() == ["active_units", "20"]
     assert lines["effective_beta"].split() == ["effective_beta", "0.5"]
+    none = Diagnosis("VAE", (), {"kl_weight": -0.0})
+    assert str(none).splitlines()[-1].split() == ["kl_weight", "0"]
     empty = Diagnosis("VAE", (), {"active_dimensions": []})
     assert str(empty).splitlines()[-1].split() == ["active_dimensions", "none"]
 

@@ -180,3 +180,52 @@ def loss_layer():
     model = keras.Model(encoder.inputs, decoded, name="vae")
     model.compile("adam")
     return model, encoder, decoder
+
+
+def unnamed():
+    """Functional and in one piece; nothing is called by its role."""
+    x = keras.Input((DIM,))
+    h = layers.Dense(12, "tanh")(x)
+    mu, log_var = layers.Dense(LATENT)(h), layers.Dense(LATENT)(h)
+    z = Sampling()(AddKL()([mu, log_var]))
+    decoded = layers.Dense(DIM, "sigmoid")(layers.Dense(12, "tanh")(z))
+    model = keras.Model(x, decoded)
+    model.compile("adam", keras.losses.BinaryCrossentropy(reduction="sum"))
+    return model, keras.Model(x, [mu, log_var]), keras.Model(z, decoded)
+
+
+def with_noise_as_input():
+    """No layer of its own: z is mu + exp(log_var / 2) epsilon, and epsilon is an input."""
+    x, epsilon = keras.Input((DIM,)), keras.Input((LATENT,), name="epsilon")
+    mu, log_var = layers.Dense(LATENT, name="mu")(x), layers.Dense(LATENT, name="log_var")(x)
+    both = layers.Concatenate()([mu, log_var])
+    z = mu + ops.exp(0.5 * log_var) * epsilon
+    decoded = layers.Dense(DIM, "sigmoid")(z)
+    model = keras.Model([x, epsilon], [decoded, both])
+    return model, keras.Model(x, [mu, log_var]), keras.Model(z, decoded)
+
+
+def conditional(labels=2):
+    """Functional and in one piece; encoder and decoder take a label, too."""
+    x, label = keras.Input(SHAPE), keras.Input((labels,), name="label")
+    h = layers.Concatenate()([label, layers.Flatten()(x)])
+    mu, log_var = layers.Dense(LATENT)(h), layers.Dense(LATENT)(h)
+    z = Sampling()(AddKL()([mu, log_var]))
+    decoded = layers.Dense(DIM, "sigmoid")(layers.Concatenate()([z, label]))
+    model = keras.Model([x, label], layers.Reshape(SHAPE)(decoded))
+    model.compile("adam", cross_entropy)
+    return model
+
+
+class Halves(VAE):
+    """The way of TensorFlow's tutorial: one output has both mu and log_var."""
+
+    def call(self, x):
+        mu, log_var = ops.split(self.encoder(x), 2, axis=-1)
+        noise = keras.random.normal(ops.shape(mu), seed=keras.random.SeedGenerator(1))
+        return self.decoder(mu + ops.exp(0.5 * log_var) * noise), mu, log_var
+
+
+def halves():
+    encoder = keras.Sequential([keras.Input(SHAPE), layers.Flatten(), layers.Dense(2 * LATENT)])
+    return subclassed(Halves, encoder)[0]

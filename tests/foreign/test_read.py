@@ -7,6 +7,7 @@ import json
 import sys
 import warnings
 import zipfile
+from pathlib import Path
 
 import h5py
 import hypothesis
@@ -18,7 +19,7 @@ from keras import layers
 from keras.src.saving.serialization_lib import SafeModeScope
 
 import kelbo
-from kelbo.errors import RunError
+from kelbo.errors import DataError, RunError, UsageError
 from kelbo.foreign import read_model
 from tests.diagnosis.models import DIM, LATENT, SHAPE, Sampling, healthy_vae, images, make_decoder
 from tests.foreign import models
@@ -66,6 +67,7 @@ def entry(config, name):
         (models.nested, "Bernoulli from probabilities, because the loss is BinaryC", "AddKL"),
         (models.flat_lambda, "Bernoulli from probabilities, because the loss is bin", "z (Lambda)"),
         (models.flat_logits, "Bernoulli from logits", "z (Sampling)"),
+        (models.unnamed, "Bernoulli from probabilities", "AddKL"),
         (models.flat_squared_error, "Gaussian of variance 1, because the loss is mse", "AddKL"),
         (models.loss_layer, "Bernoulli from probabilities", "(AddLoss)"),
     ],
@@ -121,12 +123,6 @@ def with_code_in_the_decoder():
     return models.flat(scale=True)[0]
 
 
-def without_names():
-    x = keras.Input((DIM,))
-    z = Sampling()([layers.Dense(LATENT)(x), layers.Dense(LATENT)(x)])
-    return keras.Model(x, layers.Dense(DIM)(z))
-
-
 def with_networks_of_its_own():
     class Own(models.VAE):
         def __init__(self, latent_dim=LATENT, **kwargs):
@@ -136,16 +132,6 @@ def with_networks_of_its_own():
             return {**keras.Model.get_config(self), "latent_dim": LATENT}
 
     return models.compiled(Own())
-
-
-def with_halves():
-    class Halves(models.VAE):
-        def call(self, x):
-            mu, log_var = keras.ops.split(self.encoder(x), 2, axis=-1)
-            return self.decoder(mu), mu, log_var
-
-    encoder = keras.Sequential([keras.Input(SHAPE), layers.Flatten(), layers.Dense(2 * LATENT)])
-    return models.subclassed(Halves, encoder)[0]
 
 
 def alone():
@@ -213,6 +199,108 @@ def test_what_is_not_in_a_file_is_said_and_the_way_out(make, message, path):
     with pytest.raises(RunError, match=f"theirs.keras: .*{message}.*kelbo.diagnose") as error:
         read_model(save(make(), path))
     assert "Full object config" not in str(error.value)
+
+
+def test_halves_of_one_output_are_mu_and_log_var(path):
+    model = models.halves()
+    x = images(5)
+    read = read_model(save(model, path))
+    expected = keras.ops.convert_to_numpy(model.encoder(x))
+    np.testing.assert_allclose(np.concatenate(read.encode(x), axis=1), expected, rtol=1e-5)
+    assert "whose halves are mu and log_var" in read.origin["encoder"]
+
+
+def test_an_autoencoder_is_not_read_as_halves(path):
+    class Autoencoder(models.VAE):
+        def call(self, x):
+            return self.decoder(self.encoder(x))
+
+    encoder = keras.Sequential([keras.Input(SHAPE), layers.Flatten(), layers.Dense(LATENT)])
+    with pytest.raises(RunError, match=r"a decoder from z of 1 dim.*'decoder' from \(None, 3\)"):
+        read_model(save(models.subclassed(Autoencoder, encoder)[0], path))
+
+
+def test_a_condition_is_read_with_the_data(path):
+    model = models.conditional()
+    x, label = images(60), np.eye(2)[np.arange(60) % 2].astype("float32")
+    of_model = kelbo.diagnose(model, [x, label], x).figures
+    read = read_model(save(model, path))
+    assert read.conditions == ((2,),)
+    of_file = kelbo.diagnose(read, [x, label])
+    for name in ("kl", "activity", "active_units"):
+        np.testing.assert_allclose(of_file.figures[name], of_model[name], rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(read.conditions_of(np.arange(60) % 2)[0], label)
+    assert "a condition of shape (2,)" in str(read)
+    with pytest.raises(DataError, match=r"x and 1 condition.*\(2,\), received 1 array"):
+        kelbo.diagnose(read, x)
+    with pytest.raises(DataError, match=r"a condition of shape \(2,\), received \(60, 3\)"):
+        kelbo.diagnose(read, [x, np.zeros((60, 3))])
+    with pytest.raises(DataError, match="2 classes, received labels from 0 to 59"):
+        read.conditions_of(np.arange(60))
+    with pytest.raises(DataError, match="these data have none"):
+        read.conditions_of(None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "scale"),
+    [("log_var", lambda v: v), ("log_sigma", lambda v: 2 * v), ("var", np.log)],
+)
+def test_what_is_said_of_the_second_parameter_is_taken(kind, scale, path):
+    x = keras.Input(SHAPE)
+    h = layers.Flatten()(x)
+    q = [layers.Dense(LATENT, name="a")(h), layers.Dense(LATENT, "softplus", name="b")(h)]
+    model = models.subclassed(encoder=keras.Model(x, [*q, Sampling()(q)], name="encoder"))[0]
+    read = read_model(save(model, path), mu="a", **{kind: "b"})
+    x = images(5)
+    expected = scale(keras.ops.convert_to_numpy(model.encoder(x)[1]))
+    np.testing.assert_allclose(read.encode(x)[1], expected, rtol=1e-4, atol=1e-5)
+    assert f"which was said to be {kind}" in read.origin["encoder"]
+
+
+def test_a_model_of_kelbos_knows_its_roles(path):
+    with pytest.raises(UsageError, match="knows its roles"):
+        read_model(save(healthy_vae(), path), z="z")
+
+
+def test_a_file_of_keras_3_0_has_its_numbers():
+    """The numbers are those that Keras 3.0.5 printed when it saved the file."""
+    read = read_model(Path(__file__).parent / "keras-3.0.5.keras")
+    x = ((np.arange(32) * 7 % 16) / 15).reshape(2, 4, 4, 1).astype("float32")
+    mu, log_var = read.encode(x)
+    expected = [[-0.00899, -0.11420, -0.04987], [0.11627, -0.13833, 0.01617]]
+    np.testing.assert_allclose([mu[0], log_var[0]], expected, atol=1e-5)
+    row = read.decode(mu)[0, 0, :, 0]
+    np.testing.assert_allclose(row, [0.50397, 0.49641, 0.50169, 0.49994], atol=1e-5)
+
+
+def test_two_networks_of_the_same_layers_without_names_are_told_apart_or_refused(path):
+    def forget(file):
+        file.visititems(lambda _, item: item.attrs.clear())
+        file["vars"].attrs.clear()
+
+    model = models.subclassed()[0]
+    x = images(5)
+    expected = keras.ops.convert_to_numpy(model.encoder(x)[0])
+    read = read_model(with_weights_changed(save(model, path), forget))
+    np.testing.assert_allclose(read.encode(x)[0], expected, rtol=1e-5)
+
+    def double(file):
+        forget(file)
+        file.copy("encoder", "again")
+        file.move("encoder", "first")
+
+    with pytest.raises(RunError, match="weights of the network 'encoder', found 2.* same layers"):
+        read_model(with_weights_changed(save(model, path), double))
+
+
+def test_a_read_model_describes_itself(path):
+    model, encoder, decoder = models.flat()
+    text = str(read_model(save(model, path)))
+    assert text == repr(read_model(path))
+    count = sum(int(np.prod(weight.shape)) for weight in encoder.weights)
+    for part in ("z_mean and clip", f"(None, {DIM}) -> ", f"{count:,} weights", "because the loss"):
+        assert part in text
+    assert "keras_tensor" not in text and len(text) < 700
 
 
 def test_twice_log_sigma_is_taken_for_log_var(path):

@@ -152,4 +152,5 @@ def _with_unit(name: str, value: Any) -> str:
 def _in_text(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(_in_text, value)) or "none"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    # Not -0, which a gradient that is none may be.
+    return f"{value + 0.0:.4g}" if isinstance(value, float) else str(value)

@@ -38,7 +38,9 @@ def _find_class(config: Any) -> str | None:
         name = registered = str(config.get("config"))
     # Keras would import some modules by their names in the file, and take what anybody registers.
     package = str(config.get("module")).partition(".")[0]
-    of_keras = package in ("None", "builtins", "keras") and ">" not in registered
+    of_keras = package in ("builtins", "keras") and ">" not in registered
+    # A class of the program that was run has no module, but a name that it is registered by.
+    of_keras |= package == "None" and config.get("registered_name") is None
     of_kelbo = registered.startswith("kelbo>") and keras.saving.get_registered_object(registered)
     if of_keras or of_kelbo:
         return _find_class(list(config.values()))
