@@ -166,6 +166,15 @@ def test_twenty_labels_are_told_apart_by_colour_and_marker():
     assert len(looks) == 20
 
 
+@pytest.mark.parametrize(("distance", "written"), [(0.0, ["rose"]), (50.0, ["rose", "tulip"])])
+def test_a_name_that_would_hide_another_is_left_to_the_legend(distance, written):
+    labels = np.arange(40) % 2
+    points = np.column_stack([labels * distance + np.arange(40.0), np.zeros(40)])
+    figure = latent_plane(points, labels, ["rose", "tulip"])
+    assert [note.get_text() for note in figure.axes[0].texts] == written
+    assert legend_of(figure) == ["rose", "tulip"]
+
+
 def test_of_more_labels_the_most_frequent_are_named():
     labels = np.concatenate([np.arange(36), np.arange(10, 29)])
     figure = latent_plane(means(55, 3), labels, None)

@@ -1,7 +1,7 @@
 """The charts of a report: curves over the epochs, KL per latent dimension, latent means."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -36,6 +36,8 @@ _OTHER = ("#a0a4aa", ".")
 
 _NAMED_DIMENSIONS = 20  # with more, the numbers below the bars would overlap
 _NAMED_ON_PLANE = 10  # with more, the names inside the cloud would overlap
+# Width of a letter and height of a line of these names, measured by the plane's width.
+_LETTER, _LINE = 0.025, 0.06
 _LONGEST_NAME = 18  # characters of a label in the legend
 
 
@@ -299,10 +301,11 @@ def _draw_scatter(axes: Axes, projection: Projection, groups: Sequence[_Group]) 
             linewidths=0,
             rasterized=True,  # thousands of vector points would make the page heavy
         )
-        if 1 < len(groups) <= _NAMED_ON_PLANE:
+    if 1 < len(groups) <= _NAMED_ON_PLANE:
+        for name, centre in _names_apart(points, groups):
             axes.annotate(
-                group.name,
-                np.median(members, axis=0),
+                name,
+                centre,
                 ha="center",
                 va="center",
                 fontsize=11.5,
@@ -313,6 +316,27 @@ def _draw_scatter(axes: Axes, projection: Projection, groups: Sequence[_Group]) 
     axes.set_xlabel(projection.axes[0])
     axes.set_ylabel(projection.axes[1])
     axes.set_aspect("equal", adjustable="datalim")
+
+
+def _names_apart(
+    points: np.ndarray, groups: Sequence[_Group]
+) -> Iterator[tuple[str, tuple[float, float]]]:
+    """Names, each in the midst of its group, where they do not hide one that stands there already.
+
+    The legend has all of them.
+    """
+    span = float(np.ptp(points, axis=0).max())
+    written: list[tuple[str, tuple[float, float]]] = []
+    for group in groups:
+        x, y = map(float, np.median(points[group.members], axis=0))
+        hidden = any(
+            abs(x - there[0]) < 0.5 * _LETTER * span * (len(group.name) + len(name) + 1)
+            and abs(y - there[1]) < _LINE * span
+            for name, there in written
+        )
+        if not hidden:
+            written.append((group.name, (x, y)))
+            yield written[-1]
 
 
 def _draw_histogram(axes: Axes, projection: Projection, groups: Sequence[_Group]) -> None:
