@@ -326,7 +326,8 @@ def test_halves_of_one_output():
 def test_the_kl_of_a_log_sigma_is_measured():
     x = keras.Input(SHAPE)
     h = keras.layers.Flatten()(x)
-    q = [keras.layers.Dense(LATENT)(h), 2.0 * keras.layers.Dense(LATENT)(h)]
+    twice = keras.layers.Rescaling(2.0)
+    q = [keras.layers.Dense(LATENT)(h), twice(keras.layers.Dense(LATENT)(h))]
     model = foreign_vae(encoder=keras.Model(x, [*q, models.Sampling()(q)]), weight=3.0)
     assert kelbo.diagnose(model, images()).figures["effective_beta"] == pytest.approx(3, rel=3e-3)
 

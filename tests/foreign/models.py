@@ -220,10 +220,13 @@ def conditional(labels=2):
 class Halves(VAE):
     """The way of TensorFlow's tutorial: one output has both mu and log_var."""
 
+    def __init__(self, encoder, decoder, **kwargs):
+        super().__init__(encoder, decoder, **kwargs)
+        self.sampling = Sampling()
+
     def call(self, x):
         mu, log_var = ops.split(self.encoder(x), 2, axis=-1)
-        noise = keras.random.normal(ops.shape(mu), seed=keras.random.SeedGenerator(1))
-        return self.decoder(mu + ops.exp(0.5 * log_var) * noise), mu, log_var
+        return self.decoder(self.sampling([mu, log_var])), mu, log_var
 
 
 def halves():
