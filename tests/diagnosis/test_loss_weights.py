@@ -93,6 +93,17 @@ def test_the_weights_of_networks_in_bfloat16_are_measured_in_float32():
     assert {layer.dtype_policy.name for layer in layers} == {"mixed_bfloat16"}
 
 
+def test_units_of_a_relu_near_0_do_not_hide_it():
+    z = keras.Input((LATENT,))
+    # On, and off as soon as a bias is lowered by a little.
+    h = keras.layers.Dense(12, "relu", True, "zeros", keras.initializers.Constant(1e-6))(z)
+    h = keras.layers.Concatenate()([h, keras.layers.Dense(6, "tanh")(z)])
+    x = keras.layers.Reshape(models.SHAPE)(keras.layers.Dense(DIM, "sigmoid")(h))
+    found = measured(foreign_vae(weight=3.0, decoder=keras.Model(z, x)))
+    assert found.likelihood == PROBABILITIES
+    np.testing.assert_allclose((found.reconstruction, found.kl), (1.0, 3.0), rtol=3e-3)
+
+
 def test_a_frozen_encoder_gets_no_kl():
     model = foreign_vae()
     model.encoder.trainable = False
