@@ -30,6 +30,12 @@ def test_an_unknown_name_is_answered_with_the_nearest_and_all(name, nearest):
     )
 
 
+def test_capitals_do_not_hide_the_nearest():
+    for name in ("klb1O1", "KLB10"):
+        error = errors.unknown_name("rule", name, ["KLB101", "KLB2"])
+        assert "Did you mean 'KLB101'?" in str(error)
+
+
 def test_a_name_like_no_other_is_answered_with_all_alone():
     assert str(errors.unknown_name("model", "zzz", ["vae"])) == (
         "There is no model 'zzz'. Known: vae."

@@ -49,6 +49,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
         known: every name that would have been right.
     """
     known = sorted(known)
-    nearest = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
-    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    spelled = {right.lower(): right for right in known}
+    nearest = difflib.get_close_matches(name.lower(), spelled, n=1, cutoff=0.5)
+    hint = f" Did you mean {spelled[nearest[0]]!r}?" if nearest else ""
     return UsageError(f"There is no {kind} {name!r}.{hint} Known: {', '.join(known)}.")

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from kelbo.cli import console
 from kelbo.errors import DataError
+from tests.cli.program import kelbo
 
 
 @pytest.fixture
@@ -59,3 +60,21 @@ def test_the_chatter_of_libraries_is_held_back_unless_they_fail(capfd, error):
     print("after", file=sys.stderr)
     chatter = "chatter" if isinstance(error, RuntimeError) else ""
     assert capfd.readouterr().err == f"{chatter}after\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("doctor", ".", "--format", "sarf"),
+        ("recipes", "table", "--format", "htm"),
+        ("recipes", "run", "--eager", "of"),
+        ("recipes", "bisect", "--mode", "defalt"),
+        ("recipes", "bisect", "--script", "repairs"),
+    ],
+)
+def test_an_option_that_takes_names_answers_another_with_the_nearest(arguments):
+    result = kelbo(*arguments)
+    assert (result.code, result.out) == (2, "")
+    said = " ".join(result.err.replace("│", " ").split())
+    assert f"There is no {arguments[-2][2:].replace('eager', 'mode')} {arguments[-1]!r}." in said
+    assert "Did you mean '" in said

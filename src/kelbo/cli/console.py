@@ -1,5 +1,6 @@
 """What the commands say, and where: results to stdout, everything else to stderr."""
 
+import enum
 import json
 import logging
 import os
@@ -16,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from kelbo.errors import KelboError, UsageError
+from kelbo.errors import KelboError, UsageError, unknown_name
 
 # Progress, notes and errors.
 stderr = Console(stderr=True, highlight=False)
@@ -43,6 +44,24 @@ SamplesOption = Annotated[
         help="Draws for each image in the importance-weighted bound; more make it tighter.",
     ),
 ]
+
+
+def option_of(names: type[enum.StrEnum], kind: str, help: str) -> Any:
+    """An option that takes one of some names, and answers another with the nearest of them.
+
+    Args:
+        names: the names.
+        kind: what they name, as "format".
+        help: as Typer's.
+    """
+
+    def parse(text: str) -> enum.StrEnum:
+        try:
+            return names(text)
+        except ValueError:
+            raise typer.BadParameter(str(unknown_name(kind, text, map(str, names)))) from None
+
+    return typer.Option(parser=parse, metavar="|".join(names), help=help)
 
 
 def say(message: str, style: str = "") -> None:

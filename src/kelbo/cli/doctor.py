@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from kelbo.cli.console import BackendOption, print_json, say, show_code
+from kelbo.cli.console import BackendOption, option_of, print_json, say, show_code
 from kelbo.cli.explain import explanation_as_json, show_explanations, unexplained
 from kelbo.errors import UsageError
 
@@ -58,7 +58,7 @@ SelectOption = Annotated[
 IgnoreOption = Annotated[
     list[str] | None, typer.Option(metavar="CODES", help="All rules but these.")
 ]
-FormatOption = Annotated[Format, typer.Option("--format", help="How findings are written.")]
+FormatOption = Annotated[Format, option_of(Format, "format", help="How findings are written.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 ModelOption = Annotated[
     Path | None,

@@ -11,6 +11,7 @@ import typer
 
 from kelbo.cli.console import (
     JsonOption,
+    option_of,
     print_facts,
     print_json,
     quiet_stderr,
@@ -207,7 +208,9 @@ def run(
             show_default=False,
         ),
     ] = None,
-    eager: Annotated[Eager, typer.Option(help="Eager execution of TensorFlow.")] = Eager.BOTH,
+    eager: Annotated[
+        Eager, option_of(Eager, "mode", help="Eager execution of TensorFlow.")
+    ] = Eager.BOTH,
     time_limit: TimeLimitOption = 300.0,
     jobs: JobsOption = 1,
     fresh: FreshOption = False,
@@ -264,7 +267,7 @@ def run(
 
 @recipes.command()
 def table(
-    format: Annotated[Format, typer.Option(help="md, html or json.")] = Format.MD,
+    format: Annotated[Format, option_of(Format, "format", help="Of the table.")] = Format.MD,
     results: Annotated[
         Path | None,
         typer.Option(
@@ -300,9 +303,12 @@ def bisect(
         list[str] | None,
         typer.Argument(metavar="[NAME]...", help="Recipes; default: all.", show_default=False),
     ] = None,
-    script: Annotated[Which, typer.Option(help="The recipe, its repair, or both.")] = Which.BOTH,
+    script: Annotated[
+        Which, option_of(Which, "script", help="The recipe, its repair, or both.")
+    ] = Which.BOTH,
     mode: Annotated[
-        Mode, typer.Option(help="As each release comes, with eager execution off, or both.")
+        Mode,
+        option_of(Mode, "mode", help="As each release comes, with eager execution off, or both."),
     ] = Mode.BOTH,
     time_limit: TimeLimitOption = 300.0,
     jobs: JobsOption = 1,
