@@ -66,6 +66,20 @@ def test_warnings_alone_and_no_finding_exit_0():
     assert kelbo("doctor", WARNED, HEALTHY, BROKEN).code == 1
 
 
+def test_a_script_without_keras_is_said_to_be_one(tmp_path):
+    path = tmp_path / "torch_vae.py"
+    path.write_text("import torch\n")
+    note = f"{path} mentions neither Keras nor TensorFlow: nothing in it was examined."
+    assert kelbo("doctor", path).out == f"Nothing found in 1 file.\n{note}\n"
+    assert kelbo("doctor", path).code == 0
+    assert kelbo("doctor", path, "--json").json["without_keras"] == [str(path)]
+    assert kelbo("doctor", path, "--format", "github").out == f"::notice::{note}\n"
+    assert note in kelbo("doctor", path, "--format", "sarif").out
+    (tmp_path / "gan.py").write_text("import torch\n")
+    two = "2 of 3 files mention neither Keras nor TensorFlow: nothing in them was examined.\n"
+    assert kelbo("doctor", tmp_path, HEALTHY).out == f"Nothing found in 3 files.\n{two}"
+
+
 def test_a_folder_without_scripts_is_no_success(tmp_path):
     result = kelbo("doctor", tmp_path)
     assert (result.code, result.out) == (1, "Nothing found in 0 files.\n")

@@ -20,8 +20,9 @@ SKIPPED = [Skipped("old.py", "it is written in Python 2: line 1.")]
 
 
 def test_json_has_every_part():
-    content = json.loads(json.dumps(as_json(FOUND, SKIPPED, len(BROKEN))))
+    content = json.loads(json.dumps(as_json(FOUND, SKIPPED, len(BROKEN), ["gan.py"])))
     assert content["files"] == len(BROKEN)
+    assert content["without_keras"] == ["gan.py"]
     assert content["skipped"] == [{"path": "old.py", "reason": SKIPPED[0].reason}]
     assert len(content["findings"]) == len(FOUND)
     for found in content["findings"]:
@@ -44,7 +45,7 @@ def test_what_would_end_a_command_of_github_is_escaped():
 
 def test_sarif_is_what_the_standard_asks_for():
     """Section 3 of the standard: what is required, and how results refer to rules."""
-    content = json.loads(json.dumps(as_sarif(FOUND, SKIPPED, all_rules())))
+    content = json.loads(json.dumps(as_sarif(FOUND, SKIPPED, all_rules(), "A note.")))
     assert content["version"] == "2.1.0"
     (run,) = content["runs"]
     rules = run["tool"]["driver"]["rules"]
@@ -61,8 +62,9 @@ def test_sarif_is_what_the_standard_asks_for():
         assert min(region.values()) >= 1
         assert region["endLine"] >= region["startLine"]
     (invocation,) = run["invocations"]
-    (note,) = invocation["toolExecutionNotifications"]
-    assert "old.py is skipped" in note["message"]["text"]
+    skip, note = invocation["toolExecutionNotifications"]
+    assert "old.py is skipped" in skip["message"]["text"]
+    assert note == {"level": "note", "message": {"text": "A note."}}
 
 
 def test_of_a_notebook_the_message_names_the_cell():

@@ -1,12 +1,13 @@
 """Files as they are found: in any encoding, in folders, as notebooks, and damaged."""
 
 import codecs
+import io
 import json
 import os
 
 import pytest
 
-from kelbo.doctor import Message, Skipped, Source, examine, find, load
+from kelbo.doctor import Message, Skipped, Source, examine, find, load, read_stream
 from kelbo.doctor.source import LIMIT
 from tests.doctor.fixtures import FIXTURES
 
@@ -74,6 +75,13 @@ def test_other_texts_are_no_messages(tmp_path, content):
     assert not isinstance(found, Message)
 
 
+def test_a_text_is_told_what_was_expected(tmp_path):
+    reason = read(tmp_path / "letter.txt", "Dear all, it does not train.").reason
+    assert reason.startswith("expected a Python 3 script, a notebook or a traceback")
+    assert reason.endswith(": line 1: invalid syntax.")
+    assert read(tmp_path / "old.txt", "print 'a'").reason.startswith("it is written in Python 2")
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -109,6 +117,13 @@ def notebook(*cells, **more):
     made = [{"cell_type": "code", "source": cell.splitlines(keepends=True)} for cell in cells]
     made.insert(1, {"cell_type": "markdown", "source": "# Title"})
     return json.dumps({"cells": made, "nbformat": 4, "metadata": {}, **more})
+
+
+def test_a_notebook_needs_no_name():
+    content = notebook("x = 1\n!ls\n", BROKEN).encode()
+    (finding,) = examine(read_stream(io.BytesIO(content)))
+    assert finding.place.cell == 2
+    assert not read_stream(io.BytesIO(b"{'cells': [1]}")).cells
 
 
 def test_a_notebook_is_read_cell_by_cell(tmp_path):

@@ -170,6 +170,7 @@ class _Report:
         self._explanations: list[tuple[str, Explanation]] = []
         self._skipped: list[Skipped] = []
         self._files = 0
+        self._without_keras: list[str] = []
         self._messages = 0
 
     @property
@@ -191,6 +192,8 @@ class _Report:
             for skipped in source.skipped:
                 self._skip(skipped)
             self._files += 1
+            if not source.is_of_keras:
+                self._without_keras.append(source.path)
             told: set[str] = set()
             with _without_collector():
                 findings = examine(source, self._rules)
@@ -207,8 +210,13 @@ class _Report:
 
     def end(self) -> None:
         """Say what is to be said when all sources are told of."""
+        from kelbo.doctor.formats import unexamined
+
+        note = unexamined(self._without_keras, self._files)
         if self._format is Format.TEXT and (self._files or not self._explanations):
             _sum_up(self._findings, self._files, self._console)
+            if note:
+                self._console.print(Text(note, "dim"), soft_wrap=True)
         elif self._format is Format.JSON:
             from kelbo.doctor.formats import as_json
 
@@ -216,12 +224,16 @@ class _Report:
                 {"path": path, **explanation_as_json(explanation)}
                 for path, explanation in self._explanations
             ]
-            whole = as_json(self._findings, self._skipped, self._files)
+            whole = as_json(self._findings, self._skipped, self._files, self._without_keras)
             print_json({**whole, "explanations": explained})
         elif self._format is Format.SARIF:
             from kelbo.doctor.formats import as_sarif
 
-            print_json(as_sarif(self._findings, self._skipped, self._rules))
+            print_json(as_sarif(self._findings, self._skipped, self._rules, note))
+        elif self._format is Format.GITHUB and note:
+            from kelbo.doctor.formats import as_github_notice
+
+            print(as_github_notice(note))
 
     def _explain(self, message: "Message") -> None:
         from kelbo.doctor import Skipped

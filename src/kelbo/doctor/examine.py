@@ -1,7 +1,6 @@
 """From a source to its findings."""
 
 import dataclasses
-import re
 from collections.abc import Sequence
 
 from kelbo.doctor.interpreter import read
@@ -9,9 +8,6 @@ from kelbo.doctor.rule import Finding, Rule
 from kelbo.doctor.rules import all_rules
 from kelbo.doctor.source import Source
 from kelbo.errors import unknown_name
-
-# What mentions none of these can do nothing that a rule is about.
-_OF_KERAS = re.compile("keras|tensorflow", re.IGNORECASE)
 
 
 def select(chosen: Sequence[str] = (), ignored: Sequence[str] = ()) -> list[Rule]:
@@ -44,7 +40,7 @@ def examine(source: Source, rules: Sequence[Rule] | None = None) -> list[Finding
         source: the script.
         rules: which to apply; all of them if it is None.
     """
-    if not _OF_KERAS.search(source.text):
+    if not source.is_of_keras:
         return []
     program = read(source.tree)
     found: dict[tuple[str, int, int], Finding] = {}

@@ -23,8 +23,27 @@ def location(path: str, finding: Finding) -> str:
     return f"{path}{cell}:{place.line}:{place.column}"
 
 
+def unexamined(without_keras: Sequence[str], files: int) -> str:
+    """A sentence about the files in which there was nothing to examine; empty if there are none.
+
+    Args:
+        without_keras: the files that mention neither Keras nor TensorFlow.
+        files: how many were read.
+    """
+    if not without_keras:
+        return ""
+    if len(without_keras) == 1:
+        (path,) = without_keras
+        return f"{path} mentions neither Keras nor TensorFlow: nothing in it was examined."
+    count = f"{len(without_keras):,} of {files:,} files"
+    return f"{count} mention neither Keras nor TensorFlow: nothing in them was examined."
+
+
 def as_json(
-    findings: Sequence[tuple[str, Finding]], skipped: Sequence[Skipped], files: int
+    findings: Sequence[tuple[str, Finding]],
+    skipped: Sequence[Skipped],
+    files: int,
+    without_keras: Sequence[str],
 ) -> dict[str, Any]:
     """Everything, as one object.
 
@@ -32,11 +51,13 @@ def as_json(
         findings: with the names of their files.
         skipped: what was not read.
         files: how many were.
+        without_keras: those of them that mention neither Keras nor TensorFlow.
     """
     return {
         "findings": [_finding(path, finding) for path, finding in findings],
         "skipped": [{"path": skip.path, "reason": skip.reason} for skip in skipped],
         "files": files,
+        "without_keras": list(without_keras),
     }
 
 
@@ -72,6 +93,11 @@ def as_github(path: str, finding: Finding) -> str:
     return f"::{finding.rule.severity} {written}::{_escaped(_text(path, finding))}"
 
 
+def as_github_notice(note: str) -> str:
+    """An annotation of no line."""
+    return f"::notice::{_escaped(note)}"
+
+
 def _text(path: str, finding: Finding) -> str:
     """The paragraph; of a notebook, whose lines are not those of its file, with the place."""
     if finding.place is None or finding.place.cell is None:
@@ -87,7 +113,10 @@ def _escaped(text: str, more: str = "") -> str:
 
 
 def as_sarif(
-    findings: Sequence[tuple[str, Finding]], skipped: Sequence[Skipped], rules: Sequence[Rule]
+    findings: Sequence[tuple[str, Finding]],
+    skipped: Sequence[Skipped],
+    rules: Sequence[Rule],
+    note: str = "",
 ) -> dict[str, Any]:
     """Everything, as SARIF 2.1.0.
 
@@ -97,7 +126,10 @@ def as_sarif(
         findings: with the names of their files.
         skipped: what was not read.
         rules: all that were applied.
+        note: what else there is to say.
     """
+    notices = [("warning", f"{skip.path} is skipped: {skip.reason}") for skip in skipped]
+    notices += [("note", note)] if note else []
     places = {rule.code: place for place, rule in enumerate(rules)}
     return {
         "$schema": _SCHEMA,
@@ -116,11 +148,7 @@ def as_sarif(
                     {
                         "executionSuccessful": True,
                         "toolExecutionNotifications": [
-                            {
-                                "level": "warning",
-                                "message": {"text": f"{skip.path} is skipped: {skip.reason}"},
-                            }
-                            for skip in skipped
+                            {"level": level, "message": {"text": text}} for level, text in notices
                         ],
                     }
                 ],

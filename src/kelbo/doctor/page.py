@@ -31,7 +31,7 @@ as it does where it could read nothing.
     kelbo doctor --explain KLB101           # a rule at the terminal
     kelbo doctor --select KLB1,KLB204 .     # some rules; --ignore for all but some
     kelbo doctor --format github .          # annotations of a workflow; sarif, json
-    kelbo doctor - < train.py               # from stdin
+    kelbo doctor - < train.py               # from stdin, a notebook too
     python train.py 2>&1 | kelbo doctor -   # a traceback: what kelbo explain says of it
 
 A traceback or a log that ends in one, from stdin or in a text file that is named, is told from a
@@ -40,7 +40,9 @@ script and explained as `kelbo explain` does; it is an error, so the exit code i
 A comment `# noqa: KLB101` turns a rule off on its line, `# noqa` all of them. In folders, hidden
 ones and virtual environments are left out. What cannot be read (Python 2, a binary, a file of more
 than 2 MiB, a wrong encoding) is named and skipped. A script that sets `TF_USE_LEGACY_KERAS`, or
-imports `tf_keras`, asks for Keras 2: what only Keras 3 refuses is then no finding.
+imports `tf_keras`, asks for Keras 2: what only Keras 3 refuses is then no finding. Of files that
+mention neither Keras nor TensorFlow, as scripts of PyTorch alone, it is said that nothing in them was
+examined; that is no error.
 
 At the terminal, what each Keras does and why is told once for each rule and file. The other formats
 have it at every finding.

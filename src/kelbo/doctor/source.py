@@ -22,7 +22,11 @@ LIMIT = 2 * 1024 * 1024
 NOTEBOOK_LIMIT = 64 * 1024 * 1024
 
 _SUFFIXES = (".py", ".pyw", ".ipynb")
+# What mentions none of these can do nothing that a rule is about.
+_OF_KERAS = re.compile("keras|tensorflow", re.IGNORECASE)
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_NO_PYTHON = "it is no Python 3"
+_NONE_OF_ALL = "expected a Python 3 script, a notebook or a traceback, and it is none of them"
 _TRACEBACK = "Traceback (most recent call last)"
 _PYTHON_2 = re.compile(r"Missing parentheses in call to|multiple exception types|invalid token")
 _NOQA = re.compile(r"#\s*noqa(?::\s?(?P<codes>[A-Z]+\d+(?:[,\s]+[A-Z]+\d+)*))?", re.IGNORECASE)
@@ -78,6 +82,11 @@ class Source:
     tree: ast.Module
     cells: tuple[tuple[int, int], ...] = ()
     skipped: tuple[Skipped, ...] = field(default=())
+
+    @cached_property
+    def is_of_keras(self) -> bool:
+        """Whether it mentions Keras or TensorFlow, so that there is something to examine."""
+        return _OF_KERAS.search(self.text) is not None
 
     @cached_property
     def _lines(self) -> list[bytes]:
@@ -176,24 +185,31 @@ def load(path: str) -> Source | Skipped:
 
 
 def read_stream(stream: BinaryIO | TextIO) -> Source | Skipped:
-    """The Python that comes by a stream.
+    """The Python that comes by a stream, as a script or as a notebook.
 
     Args:
         stream: of bytes or of text.
     """
-    content = stream.read(LIMIT + 1)
+    content = stream.read(NOTEBOOK_LIMIT + 1)
     return read_script("<stdin>", content.encode() if isinstance(content, str) else content)
 
 
 def read_script(path: str, content: bytes) -> Source | Skipped:
-    """The Python of a script; a Message where it is none and tells of an error instead.
+    """The Python of a script.
 
     Args:
-        path: its name; what it calls Python is never a message.
+        path: its name; what it does not call Python may be a notebook too, or a Message that tells
+            of an error.
         content: its bytes.
     """
-    found = _read_python(path, content)
-    if isinstance(found, Source) or path.lower().endswith(_SUFFIXES):
+    if path.lower().endswith(_SUFFIXES):
+        return _read_python(path, content)
+    if content.lstrip().startswith(b"{"):
+        notebook = read_notebook(path, content)
+        if isinstance(notebook, Source):
+            return notebook
+    found = _read_python(path, content, _NONE_OF_ALL)
+    if isinstance(found, Source):
         return found
     encoding = "utf-16" if content.startswith(_UTF_16) else "utf-8"
     text = content.decode(encoding, errors="replace")
@@ -202,7 +218,7 @@ def read_script(path: str, content: bytes) -> Source | Skipped:
     return found
 
 
-def _read_python(path: str, content: bytes) -> Source | Skipped:
+def _read_python(path: str, content: bytes, otherwise: str = _NO_PYTHON) -> Source | Skipped:
     if len(content) > LIMIT:
         return Skipped(path, f"it has more than the {_megabytes(LIMIT)} that the doctor reads.")
     if content.startswith(_UTF_16):
@@ -215,7 +231,7 @@ def _read_python(path: str, content: bytes) -> Source | Skipped:
     except (SyntaxError, UnicodeDecodeError, LookupError) as error:
         reason = str(getattr(error, "msg", "") or error)
         return Skipped(path, f"its encoding is not what it says: {reason}.")
-    tree = parse(text)
+    tree = parse(text, otherwise)
     return Source(path, text, tree) if isinstance(tree, ast.Module) else Skipped(path, tree)
 
 
@@ -285,8 +301,13 @@ def _of_magic(line: re.Match[str]) -> str:
     return line["indent"] + (whole if isinstance(parse(whole), ast.Module) else "pass")
 
 
-def parse(text: str) -> ast.Module | str:
-    """The syntax of Python code, or why it has none."""
+def parse(text: str, otherwise: str = _NO_PYTHON) -> ast.Module | str:
+    """The syntax of Python code, or why it has none.
+
+    Args:
+        text: the code.
+        otherwise: what to say of a text that is not written in Python.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -294,7 +315,7 @@ def parse(text: str) -> ast.Module | str:
             flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
             tree = compile(text, "<script>", "exec", flags, dont_inherit=True)
     except SyntaxError as error:
-        kind = "it is written in Python 2" if _PYTHON_2.search(error.msg) else "it is no Python 3"
+        kind = "it is written in Python 2" if _PYTHON_2.search(error.msg) else otherwise
         message = error.msg if error.msg.endswith("?") else f"{error.msg}."
         return f"{kind}: line {error.lineno}: {message}"
     except (ValueError, RecursionError, MemoryError, OverflowError) as error:
