@@ -43,6 +43,8 @@ def followed(code):
         ("encoder(image)[1]", "layers.Dense(3, activation='relu')(image)"),
         ("outer.predict(x)[1]", "layers.Dense(3, activation='relu')(image)"),
         ("decoder(z)", "layers.Dense(4)(code)"),
+        ("ops.split(log_var, 3, axis=-1)[0]", "layers.Dense(3, activation='relu')(image)"),
+        ("log_var[:, :2]", "layers.Dense(3, activation='relu')(image)"),
         ("z", None),
         ("image", None),
         ("unknown(image)", None),

@@ -457,8 +457,7 @@ class _Interpreter:
             return function
         if kinds & {"builtins.property", "builtins.classmethod"}:
             return Attribute(owner, function.name)
-        bound = Function(function.node, function.frame, owner, function.decorators)
-        return bound
+        return replace(function, owner=owner)
 
     def evaluate_Subscript(self, node: ast.Subscript) -> Value:
         value = self.evaluate(node.value)
@@ -663,8 +662,15 @@ class _Interpreter:
         defaults = dict(zip(reversed(names), reversed(spec.defaults), strict=False))
         only = zip(spec.kwonlyargs, spec.kw_defaults, strict=True)
         defaults |= {argument.arg: value for argument, value in only if value is not None}
+        # What functools.partial gives it are defaults, and others follow on the first of them.
+        free = names[function.owner is not None :]
+        unnamed = [value for name, value in function.partial if name is None]
+        fixed = dict(zip(free, unnamed, strict=False))
+        defaults |= fixed | {name: value for name, value in function.partial if name is not None}
+        names = [name for name in names if name not in fixed]
         given = dict(arguments.keywords)
-        for place, name in enumerate([*names, *(argument.arg for argument in spec.kwonlyargs)]):
+        others = (*fixed, *(argument.arg for argument in spec.kwonlyargs))
+        for place, name in enumerate([*names, *others]):
             if place < len(names) and place < len(positional):
                 value = positional[place]
             elif name in given:
@@ -693,7 +699,7 @@ class _Interpreter:
         return instance
 
     def bound(self, function: Function, owner: Instance) -> Function:
-        return Function(function.node, function.frame, owner, function.decorators)
+        return replace(function, owner=owner)
 
     def connect(self, model: Instance, arguments: Arguments) -> None:
         """Make a model functional where it is given its tensors."""
@@ -847,6 +853,10 @@ class _Interpreter:
             return Instance(function, node, arguments)
         if (kind := library.noise(name)) is not None:
             return Tensor(expressions.of(Noise(node, kind)))
+        if name == "functools.partial" and isinstance(given, Function):
+            unnamed = tuple((None, value) for value in node.args[1:])
+            named = tuple((keyword.arg, keyword.value) for keyword in node.keywords if keyword.arg)
+            return replace(given, partial=(*given.partial, *unnamed, *named))
         if (module := library.generator(name)) is not None:
             return _known(module)
         if library.is_dataset(name):
@@ -922,4 +932,4 @@ def _functions(value: Value | None) -> Iterator[Function]:
         elif isinstance(option, Instance) and isinstance(option.of, Class):
             call = option.of.find("call")
             if isinstance(call, Function) and not option.is_layer:
-                yield Function(call.node, call.frame, option, call.decorators)
+                yield replace(call, owner=option)

@@ -233,6 +233,11 @@ def joins(name: str) -> bool:
     return name in ("numpy.concatenate", "numpy.vstack")
 
 
+def splits(name: str) -> bool:
+    """Whether a function cuts a tensor into parts."""
+    return is_maths(name) and name.rpartition(".")[2] in ("chunk", "split", "unstack")
+
+
 def flattens_the_batch(name: str, arguments: Arguments) -> bool:
     """Whether a function makes one axis of all axes, the batch included."""
     if name == "keras.backend.flatten":

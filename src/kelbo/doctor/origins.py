@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 
-from kelbo.doctor.expressions import Atom, Noise, Opaque, parts
+from kelbo.doctor.expressions import Atom, Noise, Opaque, of, parts
 from kelbo.doctor.program import Call, Program, once
 from kelbo.doctor.values import Attribute, Instance, Items, Known, Tensor, Value, options
 
@@ -37,8 +37,11 @@ class Origins:
         return self._made.get(opaque) if opaque is not None else None
 
     def layer(self, tensor: Value | None) -> Call | None:
-        """The call of the library's layer that a tensor is the output of."""
-        for call, inside in self._way(tensor):
+        """The call of the library's layer that a tensor is the output of, or a part of it."""
+        whole = tensor
+        if isinstance(tensor, Tensor) and tensor.opaque is not None:
+            whole = Tensor(of(Opaque(tensor.opaque.key[:1])))
+        for call, inside in (*self._way(tensor), *self._way(whole)):
             made = [layer for layer in options(call.function) if isinstance(layer, Instance)]
             if inside is None and any(isinstance(layer.of, Known) for layer in made):
                 return call
@@ -55,7 +58,10 @@ class Origins:
         )
 
     def parts_of(self, model: Instance) -> set[Instance]:
-        """The layers and the models that a model is made of, itself included."""
+        """The layers and the models of which a saved model has a description, itself included.
+
+        What the __init__ of a class makes is not among them: that is made anew.
+        """
         found: set[Instance] = set()
         todo: list[Value | None] = [model]
         seen: set[Opaque] = set()
@@ -63,7 +69,7 @@ class Origins:
             here = todo.pop()
             if isinstance(here, Instance) and here not in found:
                 found.add(here)
-                todo.extend((here.outputs, *here.attributes.values(), *here.arguments))
+                todo.extend((here.outputs, *here.arguments))
             elif isinstance(here, Items):
                 todo.extend(here.items)
             elif isinstance(here, Tensor):

@@ -59,7 +59,8 @@ class Tensors:
         if len(source) > 6:
             return self.fresh(shape, tensor.symbolic)
         name = key if isinstance(key, str) and key.isidentifier() else ""
-        return Tensor(expressions.of(Opaque((*source, key), name)), shape, tensor.symbolic)
+        made = expressions.of(Opaque((*source, key), name))
+        return Tensor(made, shape, tensor.symbolic, tensor.activation)
 
     def outputs_of(self, outputs: Value, symbolic: bool) -> Value:
         """What a call of a model returns: new tensors, in the structure of its outputs."""
@@ -121,6 +122,8 @@ class Tensors:
             return Tensor(given.expression)
         if isinstance(given, Items) and library.joins(name) and (whole := joined(given)):
             return whole
+        if isinstance(given, Tensor) and library.splits(name):
+            return self.part(given, name)
         if (sign := library.arithmetic(name)) is not None:
             second = arguments.get(1, "y", "x2", "other")
             return self.combine(sign, given, second) if second is not None else UNKNOWN

@@ -191,12 +191,15 @@ class Function:
         node: its definition.
         frame: where it was defined.
         owner: the object whose method it is.
+        decorators: what stands above it.
+        partial: what functools.partial gives it, each with the name if it has one.
     """
 
     node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
     frame: Frame
     owner: "Instance | None" = None
     decorators: tuple["Value", ...] = ()
+    partial: tuple[tuple[str | None, ast.expr], ...] = ()
 
     @property
     def name(self) -> str:

@@ -87,9 +87,10 @@ def _is_computed(value: Value, program: Program, inputs: list[str]) -> bool:
             source = Opaque(atom.key[:1])
             if set(program.names.get(source, ())) & set(inputs):
                 return True
-            made = origins_of(program).call(Tensor(of(atom)))
-            if made and any(
-                isinstance(f, Instance) and f.is_layer for f in options(made[0].function)
+            made = (origins_of(program).call(Tensor(of(one))) for one in (atom, source))
+            calls = (call for call, _ in filter(None, made))
+            if any(
+                isinstance(f, Instance) and f.is_layer for c in calls for f in options(c.function)
             ):
                 return True
     return False
