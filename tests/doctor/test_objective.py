@@ -55,6 +55,7 @@ def test_it_is_found_with_its_factor(code, factor):
         ("1 + 2 * lv - mu**2 - tf.exp(lv)", "variance"),
         ("1 + lv - mu**2 - tf.exp(0.5 * lv)", "variance"),
         ("1 + lv + mu**2 - tf.exp(lv)", "mu^2 has the wrong sign"),
+        ("1 + lv - mu**2 + tf.exp(lv)", "exp(log_var) has the wrong sign"),
         ("1 - lv - mu**2 - tf.exp(lv)", "log_var has the wrong sign"),
         ("1 + lv - mu - tf.exp(lv)", "not squared"),
     ],

@@ -165,6 +165,17 @@ def test_a_loss_in_a_list_of_one_is_the_loss():
     assert 'vae.compile("adam", loss=loss)' in result.text and not result.left
 
 
+def test_a_loss_that_partial_made_is_made_anew_of_what_the_model_returns():
+    text = CLOSURE.replace("def loss(x, y):", "def loss(mu, log_var, x, y):")
+    text = text.replace("loss=[loss])", "loss=elbo)").replace(
+        "vae.compile", "elbo = functools.partial(loss, mu, log_var)\nvae.compile"
+    )
+    result = port(read_script("script.py", f"import functools\n{text}".encode()))
+    assert not result.left
+    assert "        elbo = functools.partial(loss, mu, log_var)\n" in result.text
+    assert 'vae.compile("adam")' in result.text
+
+
 ADDED = """\
 from tensorflow import keras
 from tensorflow.keras import backend as K

@@ -680,6 +680,9 @@ class _Interpreter:
                 if self.step is not None and is_symbolic(value):
                     self.read_outside(defaults[name], name)
             else:
+                value = UNKNOWN
+            if isinstance(value, Unknown):
+                # The same unknown wherever the name is used.
                 value = self.tensors.fresh(None, name=name)
             self.name(value, name)
             frame.bind(name, value)
@@ -854,9 +857,7 @@ class _Interpreter:
         if (kind := library.noise(name)) is not None:
             return Tensor(expressions.of(Noise(node, kind)))
         if name == "functools.partial" and isinstance(given, Function):
-            unnamed = tuple((None, value) for value in node.args[1:])
-            named = tuple((keyword.arg, keyword.value) for keyword in node.keywords if keyword.arg)
-            return replace(given, partial=(*given.partial, *unnamed, *named))
+            return _partial(given, node)
         if (module := library.generator(name)) is not None:
             return _known(module)
         if library.is_dataset(name):
@@ -891,6 +892,15 @@ def _is_plain(node: ast.ListComp) -> bool:
     """Whether a comprehension goes once over a list, and nothing in it does."""
     (first, *others), inner = node.generators, (ast.ListComp, ast.DictComp, ast.GeneratorExp)
     return not (others or first.ifs or any(isinstance(n, inner) for n in ast.walk(node.elt)))
+
+
+def _partial(function: Function, node: ast.Call) -> Value:
+    """What functools.partial makes of a function; UNKNOWN where `*` or `**` hand it something."""
+    unnamed = [(None, value) for value in node.args[1:]]
+    named = [(keyword.arg, keyword.value) for keyword in node.keywords]
+    if any(isinstance(value, ast.Starred) for value in node.args) or None in dict(named):
+        return UNKNOWN
+    return replace(function, partial=(*function.partial, *unnamed, *named))
 
 
 def _is_tf_function(function: Function) -> bool:

@@ -204,7 +204,8 @@ def _judge(
     if math.isclose(linear, factor * scale) and math.isclose(squared, -factor):
         return kl()
     if squared * factor > 0:
-        return kl("mu^2 has the wrong sign")
+        fits = linear * scale * squared < 0
+        return kl(f"{'exp(log_var)' if fits else 'mu^2'} has the wrong sign")
     if linear * scale * factor < 0:
         return kl("log_var has the wrong sign")
     if math.isclose(squared, -factor) and math.isclose(constant, factor):

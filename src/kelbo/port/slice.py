@@ -117,6 +117,8 @@ class Slice:
         for call in calls:
             if any(library.is_maths(n) or library.mean_loss(n) for n in call.names):
                 return True
+            if "functools.partial" in call.names:
+                return True
             for option in options(call.function):
                 if isinstance(option, Class) and not option.is_layer:
                     return True
