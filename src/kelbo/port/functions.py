@@ -5,6 +5,7 @@ import ast
 import libcst as cst
 
 from kelbo.doctor.program import Call
+from kelbo.doctor.values import is_layer_name, known_names
 from kelbo.port.edits import Unportable, code_of, renamed, with_argument, with_arguments, without
 from kelbo.port.script import Script, argument
 
@@ -67,6 +68,11 @@ TAKEN = {
 }
 # What Keras 1 called the places of the channels.
 ORDERINGS = {"tf": "channels_last", "th": "channels_first"}
+_OF_TENSORFLOW = ("tensorflow.", "tensorflow.math.", "tensorflow.nn.")
+# What Keras calls as TensorFlow does.
+_ACTIVATIONS = frozenset(
+    "elu gelu leaky_relu relu relu6 selu sigmoid silu softmax softplus softsign swish tanh".split()
+)
 _REDUCTIONS = {"all", "any", "logsumexp", "max", "mean", "min", "prod", "std", "sum", "var"}
 # The axis where none is given, which is another one today; its position is 1 but for a gather.
 _AXES = {
@@ -85,6 +91,28 @@ _AXES = {
     "tensorflow.math.argmin": 0,
     "tensorflow.math.cumsum": 0,
 }
+
+
+def activation_of(script: Script, node: ast.AST, name: str) -> str | None:
+    """The activation that a layer is given as a function of TensorFlow, as `activation=tf.nn.relu`.
+
+    Args:
+        script: the script.
+        node: where the function is named.
+        name: its canonical name.
+
+    Returns:
+        What Keras calls it; None where it is none, or no option of a layer.
+    """
+    last = name.rpartition(".")[2]
+    if last not in _ACTIVATIONS or name not in [f"{module}{last}" for module in _OF_TENSORFLOW]:
+        return None
+    outer = script.parents[node]
+    if isinstance(outer, ast.keyword):
+        return last if (outer.arg or "").endswith("activation") else None
+    given = isinstance(outer, ast.Call) and node in outer.args
+    layer = given and any(map(is_layer_name, known_names(script.program.value(outer.func))))
+    return last if layer else None
 
 
 def unknown_arguments(call: Call, name: str | None) -> list[str]:

@@ -118,6 +118,7 @@ class Model:
         """How the place where the model is made calls a tensor."""
         if (inner := self._of_inner_model(value)) is not None:
             return inner
+        self._open_inner_model()
         names = [dotted(node)]
         if isinstance(value, Tensor):
             names += self.script.program.names_of(value)
@@ -144,6 +145,35 @@ class Model:
                     if same(output, value):
                         return f"{self.script.code(call.node)}[{place}]"
         return None
+
+    def _open_inner_model(self) -> None:
+        """Put in the place of `encoder(x)` the z that it is, where the encoder begins with this x.
+
+        What is handed over comes from the encoder's layers; they would be in two models otherwise.
+        """
+        for call in self.script.program.calls:
+            encoder, given = model_of(call.function), alone(call.arguments.get(0, "inputs"))
+            code = encoder is not None and self._code_of(encoder.outputs, call.node)
+            if encoder is None or encoder is self.instance or not code:
+                continue
+            if self.is_input(given) and self.is_input(alone(encoder.inputs)):
+                self.script.edits.respell(call.node, code)
+
+    def _code_of(self, value: Value | None, node: ast.Call) -> str:
+        """How the place of a call names a tensor; empty where no name there surely is that."""
+        script = self.script
+        names = script.program.names_of(value) if isinstance(value, Tensor) else []
+        bound: dict[str, ast.expr] = {}
+        for statement in ast.walk(script.source.tree):
+            targets = statement.targets if isinstance(statement, ast.Assign) else []
+            for target in targets:
+                code = dotted(target)
+                here = script.function_around(target) in (script.function_around(node), None)
+                own = code.startswith("self.") and self._is_there("self")
+                if code.rpartition(".")[2] in names and (own or here and target.lineno < node.lineno):
+                    bound[code] = statement.value  # type: ignore[union-attr]
+        given = {code: script.program.value(made) for code, made in bound.items()}
+        return next((code for code, made in given.items() if same(alone(made), value)), "")
 
     def is_input(self, value: Value | None) -> bool:
         """Whether a value is what the model gets, in the same order."""

@@ -13,6 +13,7 @@ from kelbo.doctor.values import Known, is_symbolic, known_names
 from kelbo.doctor.words import in_words
 from kelbo.port.edits import code_of
 from kelbo.port.functions import (
+    activation_of,
     adapt_arguments,
     batch_flatten,
     cross_entropy,
@@ -49,6 +50,9 @@ def respell(script: Script) -> None:
             continue
         if value.name == "keras" and isinstance(node, ast.Attribute):
             script.edits.respell(node, "keras")
+            continue
+        if (activation := activation_of(script, node, value.name)) is not None:
+            script.edits.respell(node, f'"{activation}"')
             continue
         if value.name.startswith("keras.") and place(value.name) != value.name:
             _respell_place(script, node, value.name)
