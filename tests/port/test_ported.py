@@ -198,7 +198,7 @@ def test_a_sum_begins_in_compute_loss_as_in_the_script(start):
     text = ADDED.format(start=start, later="")
     result = port(read_script("script.py", text.encode()))
     begins = start.replace("K.", "ops.")
-    assert f"= y_pred\n        loss = {begins}\n        loss += " in result.text
+    assert f" in y_pred]\n        loss = {begins}\n        loss += " in result.text
     assert not result.left
 
 

@@ -153,7 +153,7 @@ def test_eager_cures_and_old_options_go():
         ("from keras.utils import np_utils\nnp_utils.to_categorical(y)\n",
          "import keras\nkeras.utils.to_categorical(y)\n"),
         ("from keras.optimizers import rmsprop\nrmsprop()\n",
-         "from keras.optimizers import RMSprop as rmsprop\nrmsprop()\n"),
+         "from keras.optimizers import RMSprop\nRMSprop()\n"),
     ],
 )  # fmt: skip
 def test_modules_of_keras_2_are_found_where_they_are_today(before, after):

@@ -110,9 +110,8 @@ def activation_of(script: Script, node: ast.AST, name: str) -> str | None:
     outer = script.parents[node]
     if isinstance(outer, ast.keyword):
         return last if (outer.arg or "").endswith("activation") else None
-    given = isinstance(outer, ast.Call) and node in outer.args
-    layer = given and any(map(is_layer_name, known_names(script.program.value(outer.func))))
-    return last if layer else None
+    names = known_names(script.program.value(outer.func)) if isinstance(outer, ast.Call) else ()
+    return last if any(map(is_layer_name, names)) else None
 
 
 def unknown_arguments(call: Call, name: str | None) -> list[str]:

@@ -16,7 +16,7 @@ from kelbo.doctor.words import in_words
 from kelbo.port.edits import Unportable, code_of, renamed, with_arguments, without
 from kelbo.port.functions import ORDERINGS
 from kelbo.port.names import place
-from kelbo.port.script import Script, argument
+from kelbo.port.script import Script
 
 _WEIGHTS = {
     "W_constraint": "kernel_constraint",
@@ -114,7 +114,7 @@ def respell_keras_1(script: Script, call: Call, name: str) -> None:
     words = {keyword.arg for keyword in node.keywords if keyword.arg is not None} - {*idle}
     if gone := sorted(words.intersection(_GONE.get(layer, ("weights",)))):
         raise Unportable(node, f"{layer} takes no {in_words(gone)} in Keras 3.")
-    ordering = library.text(script.program.value(argument(node, None, "dim_ordering")))
+    ordering = library.text(call.arguments.get(None, "dim_ordering"))
     if "dim_ordering" in words and ordering not in ORDERINGS:
         raise Unportable(node, "what its dim_ordering is cannot be told.")
     lengths = _lengths(script, call, layer)

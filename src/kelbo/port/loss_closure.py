@@ -71,12 +71,10 @@ def _port_closure(script: Script, call: Call) -> None:
     names, functions = pass_on(script, model, reads)
     metrics = measure(script, model, names, functions)
     model.rename()
-    code = model.compile_with(function, loss, "vae_loss")
+    called = model.compile_with(function, loss, "vae_loss")
     given = "".join(f", {name}={name}" for name in names if function.node in functions)
     lines = [
-        lambda: (
-            f"return {script.ops}.mean({code}(y, {model.name}{given})){model.regularized}"
-        )
+        lambda: f"return {script.ops}.mean({called}(y, {model.name}{given})){model.regularized}"
     ]
     model.write([*metrics, *lines], script.statement(model.made), False, target=True)
 

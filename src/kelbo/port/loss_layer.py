@@ -40,7 +40,8 @@ def _port_loss_layer(
     if not isinstance(call_method, Function) or not isinstance(call_method.node, ast.FunctionDef):
         raise Unportable(written.node, "the layer has no call.")
     start = written.body.get("__init__")
-    idle = isinstance(start, Function) and all(map(_starts_nothing, start.node.body))
+    made = start.node if isinstance(start, Function) else None
+    idle = isinstance(made, ast.FunctionDef) and all(map(_starts_nothing, made.body))
     if "build" in written.body or start is not None and not idle:
         raise Unportable(
             written.node,

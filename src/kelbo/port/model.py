@@ -165,13 +165,14 @@ class Model:
         names = script.program.names_of(value) if isinstance(value, Tensor) else []
         bound: dict[str, ast.expr] = {}
         for statement in ast.walk(script.source.tree):
-            targets = statement.targets if isinstance(statement, ast.Assign) else []
-            for target in targets:
+            if not isinstance(statement, ast.Assign) or statement.lineno > node.lineno:
+                continue
+            for target in statement.targets:
                 code = dotted(target)
                 here = script.function_around(target) in (script.function_around(node), None)
                 own = code.startswith("self.") and self._is_there("self")
-                if code.rpartition(".")[2] in names and (own or here and target.lineno < node.lineno):
-                    bound[code] = statement.value  # type: ignore[union-attr]
+                if code.rpartition(".")[2] in names and (own or here):
+                    bound[code] = statement.value
         given = {code: script.program.value(made) for code, made in bound.items()}
         return next((code for code, made in given.items() if same(alone(made), value)), "")
 

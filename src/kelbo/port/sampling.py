@@ -116,7 +116,7 @@ def _lambda_becomes_layer(script: Script, call: Call, function: Function, number
     name = script.free_name(*_NAMES) if not number else f"Sampling{number + 1}"
     seeds = [_draw_from_generator(script, noise) for noise in _noise(script, node)]
     if of_class and isinstance(node, ast.FunctionDef):
-        _method_becomes_layer(script, call, function, name, seeds[0])
+        _method_becomes_layer(script, call, function, node, name, seeds[0])
         return name
     head = layer_head(name, seeds[0])
     if isinstance(node, ast.Lambda):
@@ -165,10 +165,9 @@ def _as_call(code: str, bound: bool) -> str:
 
 
 def _method_becomes_layer(
-    script: Script, call: Call, function: Function, name: str, seed: str
+    script: Script, call: Call, function: Function, node: ast.FunctionDef, name: str, seed: str
 ) -> None:
     """Make a layer of a method, which keeps what the method reads of its object."""
-    node = function.node
     mentions = [
         other
         for other in ast.walk(script.source.tree)

@@ -24,7 +24,6 @@ from kelbo.port.functions import (
 from kelbo.port.names import EAGER, place, today
 from kelbo.port.script import Script, assigned_names, imported_names
 
-
 # What becomes more than another name.
 _CALLS = {
     "keras.backend.batch_flatten": batch_flatten,

@@ -37,7 +37,8 @@ def main(job: str, results: str) -> None:
     """Run the script of a job and write down what was found."""
     content = json.loads(Path(job).read_text(encoding="utf-8"))
     formula = Formula.from_json(content["formula"]) if content["formula"] else None
-    found: dict[str, Any] = {"failure": "the script came to no training of a model that has a compute_loss."}
+    failure = "the script came to no training of a model that has a compute_loss."
+    found: dict[str, Any] = {"failure": failure}
     train = keras.Model.fit
 
     def fit(self: keras.Model, *args: Any, **kwargs: Any) -> Any:
@@ -71,7 +72,7 @@ def _losses(model: keras.Model, formula: Formula | None, train: Any) -> dict[str
     random = np.random.default_rng(0)
     size = shapes[0][0] or _BATCH
 
-    def made_up(shape: tuple[int | None, ...]) -> np.ndarray:
+    def made_up(shape: tuple[int, ...]) -> np.ndarray:
         return random.random((size * _STEPS, *shape[1:])).astype("float32")
 
     # What is reconstructed is one of several inputs, which its shape tells.

@@ -30,7 +30,9 @@ class Sampling(keras.layers.Layer):
         batch = ops.shape(z_mean)[0]
         dim = z_mean.shape[1]
         # by default, random_normal has mean = 0 and std = 1.0
-        epsilon = keras.random.normal(shape=(batch, dim), seed=self.seed_generator)
+        epsilon = keras.random.normal(
+            shape=(batch, dim), dtype=self.compute_dtype, seed=self.seed_generator
+        )
         return z_mean + ops.exp(0.5 * z_log_var) * epsilon
 
 
@@ -61,7 +63,8 @@ class VAE(keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **kwargs):
         inputs = x
         # Reconstruction and KL term weigh what they weighed.
-        outputs, z_mean, z_log_var = y_pred
+        # In 32 bits, whatever precision the layers compute in.
+        outputs, z_mean, z_log_var = [ops.cast(output, "float32") for output in y_pred]
         # VAE loss = mse_loss or xent_loss + kl_loss
         if use_mse:
             reconstruction_loss = mse(inputs, outputs)

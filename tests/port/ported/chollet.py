@@ -25,7 +25,11 @@ class Sampling(keras.layers.Layer):
     def call(self, args):
         z_mean, z_log_var = args
         epsilon = keras.random.normal(
-            shape=(ops.shape(z_mean)[0], latent_dim), mean=0.0, stddev=1.0, seed=self.seed_generator
+            shape=(ops.shape(z_mean)[0], latent_dim),
+            mean=0.0,
+            stddev=1.0,
+            dtype=self.compute_dtype,
+            seed=self.seed_generator,
         )
         return z_mean + ops.exp(z_log_var / 2) * epsilon
 
@@ -55,7 +59,8 @@ class VAE(keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **kwargs):
         # The effective beta is 0.0080, as before: the KL term counts 125 times less
         # than in the ELBO.
-        z_decoded, z_mean, z_log_var = y_pred
+        # In 32 bits, whatever precision the layers compute in.
+        z_decoded, z_mean, z_log_var = [ops.cast(output, "float32") for output in y_pred]
         inputs = [x, z_decoded]
         x = inputs[0]
         z_decoded = inputs[1]

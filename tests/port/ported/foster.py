@@ -17,18 +17,26 @@ class VAE(keras.Model):
         self.vae_kl_loss_tracker = keras.metrics.Mean(name="vae_kl_loss")
 
     def compile(self, optimizer="rmsprop", loss=None, metrics=None, **kwargs):
-        super().compile(optimizer=optimizer, **kwargs)
-        self.vae_loss = loss
+        super().compile(optimizer=optimizer, loss=loss, **kwargs)
         self.vae_metrics = metrics
+
+    def get_compile_config(self):
+        metrics = keras.saving.serialize_keras_object(self.vae_metrics)
+        return {**super().get_compile_config(), "metrics": metrics}
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **kwargs):
         # The effective beta is 0.0080, as before: the KL term counts 125 times less
         # than in the ELBO.
-        model_output, mu, log_var = y_pred
+        # In 32 bits, whatever precision the layers compute in.
+        model_output, mu, log_var = [ops.cast(output, "float32") for output in y_pred]
         vae_r_loss, vae_kl_loss = self.vae_metrics
         self.vae_r_loss_tracker.update_state(vae_r_loss(y, model_output))
         self.vae_kl_loss_tracker.update_state(vae_kl_loss(y, model_output, mu=mu, log_var=log_var))
-        return ops.mean(self.vae_loss(y, model_output, mu=mu, log_var=log_var))
+        return ops.mean(self.loss(y, model_output, mu=mu, log_var=log_var))
 
     def predict(self, *args, **kwargs):
         # The reconstruction alone, as before.
@@ -59,7 +67,11 @@ class VariationalAutoencoder:
             def call(self, args):
                 mu, log_var = args
                 epsilon = keras.random.normal(
-                    shape=ops.shape(mu), mean=0.0, stddev=1.0, seed=self.seed_generator
+                    shape=ops.shape(mu),
+                    mean=0.0,
+                    stddev=1.0,
+                    dtype=self.compute_dtype,
+                    seed=self.seed_generator,
                 )
                 return mu + ops.exp(log_var / 2) * epsilon
 
@@ -78,16 +90,19 @@ class VariationalAutoencoder:
         self.model = VAE(model_input, [model_output, self.mu, self.log_var])
 
     def compile(self, learning_rate, r_loss_factor):
+        @keras.saving.register_keras_serializable(package="vae")
         def vae_r_loss(y_true, y_pred):
             r_loss = ops.mean(ops.square(y_true - y_pred), axis=(1, 2, 3))
             return r_loss_factor * r_loss
 
+        @keras.saving.register_keras_serializable(package="vae")
         def vae_kl_loss(y_true, y_pred, mu, log_var):
             kl_loss = -0.5 * ops.sum(
                 1 + log_var - ops.square(mu) - ops.exp(log_var), axis=1
             )
             return kl_loss
 
+        @keras.saving.register_keras_serializable(package="vae")
         def vae_loss(y_true, y_pred, mu, log_var):
             r_loss = vae_r_loss(y_true, y_pred)
             kl_loss = vae_kl_loss(y_true, y_pred, mu=mu, log_var=log_var)

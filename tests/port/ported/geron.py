@@ -17,7 +17,7 @@ class Sampling(keras.layers.Layer):
     def call(self, inputs):
         mean, log_var = inputs
         return keras.random.normal(
-            ops.shape(log_var), seed=self.seed_generator
+            ops.shape(log_var), dtype=self.compute_dtype, seed=self.seed_generator
         ) * ops.exp(log_var / 2) + mean
 
 
@@ -46,7 +46,10 @@ class VAE(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **kwargs):
         # The effective beta is 1, as before.
-        reconstructions, codings_mean, codings_log_var = y_pred
+        # In 32 bits, whatever precision the layers compute in.
+        reconstructions, codings_mean, codings_log_var = [ops.cast(
+            output, "float32"
+        ) for output in y_pred]
         latent_loss = -0.5 * ops.sum(
             1 + codings_log_var - ops.exp(codings_log_var) - ops.square(codings_mean), axis=-1
         )
