@@ -25,8 +25,8 @@ def test_a_lambda_expression_becomes_a_layer():
     )
     assert 'z = Sampling(\n    name="z",\n)([mu, log_var])\n' in result.text
     assert "    def call(self, p):\n        return p[0] + ops.exp(p[1] / 2) * " in result.text
-    drawn = "(\n            ops.shape(p[0]), dtype=self.compute_dtype, seed=self.seed_generator\n        )\n"
-    assert f"* keras.random.normal{drawn}" in result.text
+    drawn = "ops.shape(p[0]), dtype=self.compute_dtype, seed=self.seed_generator"
+    assert f"* keras.random.normal(\n            {drawn}\n        )\n" in result.text
 
 
 def test_a_seed_stays_and_a_layer_with_a_start_keeps_it():

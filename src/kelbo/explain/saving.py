@@ -20,7 +20,7 @@ class Sampling(keras.layers.Layer):
     def call(self, inputs):
         mu, log_var = inputs
         noise = keras.random.normal(
-            ops.shape(mu), dtype=self.compute_dtype, seed=self.seed_generator
+            ops.shape(mu), dtype=mu.dtype, seed=self.seed_generator
         )
         return mu + ops.exp(0.5 * log_var) * noise
 

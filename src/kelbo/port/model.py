@@ -306,7 +306,11 @@ class Model:
         parts += [method().strip("\n") + "\n" for method in self.methods]
         first = [f"# {line}\n" for line in _weight_in_words(self.script)]
         first += ["# In 32 bits, whatever precision the layers compute in.\n"]
-        cast = f'[{self.script.ops}.cast(output, "float32") for output in y_pred]'
+        cast = f'{self.script.ops}.cast(output, "float32")'
+        if any(isinstance(value, Items) for value in self.handed.values()):
+            cast = f"keras.tree.map_structure(\n    lambda output: {cast}, y_pred\n)"
+        else:
+            cast = f"[{cast} for output in y_pred]"
         first += [f"{', '.join([self.name, *self.others])} = {cast}\n"]
         first = self._unpacked + first
         body = "".join(first) + "".join(line().strip("\n") + "\n" for line in lines)
