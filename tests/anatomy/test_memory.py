@@ -14,7 +14,7 @@ from tests.foreign import models
 def found(model):
     networks = list(networks_in(model))
     from_x = next(find_encoder(networks, Roles()))
-    from_z = find_decoder(networks, from_x, LATENT, Roles())
+    from_z = find_decoder(networks, from_x, (LATENT,), Roles())
     return (
         from_x.network.part(from_x.inputs, from_x.wanted),
         from_z.network.part([from_z.z, *from_z.conditions], [from_z.x]),

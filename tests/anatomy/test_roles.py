@@ -54,14 +54,14 @@ def test_a_decoder_that_gets_x_past_z_is_none():
     decoded = layers.Dense(DIM)(layers.Concatenate()([Sampling()(q), x]))
     networks = list(networks_in(keras.Model(x, decoded)))
     with pytest.raises(RoleError, match="one decoder, .*nothing else of x, but none"):
-        find_decoder(networks, next(find_encoder(networks, Roles())), LATENT, Roles())
+        find_decoder(networks, next(find_encoder(networks, Roles())), (LATENT,), Roles())
 
 
 def test_names_that_are_told_come_first():
     model, _, _ = models.flat()
     told = Roles(z="z")
     networks = list(networks_in(model))
-    decoder = find_decoder(networks, next(find_encoder(networks, told)), LATENT, told)
+    decoder = find_decoder(networks, next(find_encoder(networks, told)), (LATENT,), told)
     assert (decoder.z.layer, decoder.conditions) == ("z", ())
     place = encoder_of(model, mu="z_mean", log_sigma="z_log_var")
     assert place.kind == "log_sigma" and "said to be log_sigma" in str(place)
@@ -70,9 +70,9 @@ def test_names_that_are_told_come_first():
     with pytest.raises(RoleError, match="There is no network 'none'"):
         encoder_of(model, encoder="none")
     with pytest.raises(RoleError, match="no network 'none'"):
-        find_decoder(networks, place, LATENT, Roles(decoder="none"))
+        find_decoder(networks, place, (LATENT,), Roles(decoder="none"))
     with pytest.raises(RoleError, match="No network leads from a layer 'none'"):
-        find_decoder(networks, place, LATENT, Roles(z="none"))
+        find_decoder(networks, place, (LATENT,), Roles(z="none"))
 
 
 @pytest.mark.parametrize(

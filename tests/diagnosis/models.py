@@ -54,6 +54,22 @@ def make_decoder(activation="sigmoid", normalised=False):
     return keras.Model(z, x, name="decoder")
 
 
+def image_encoder(halves=False):
+    """An encoder whose z is an image of 2 x 2 and two channels, as a latent diffusion has it."""
+    x = keras.Input(SHAPE)
+    h = layers.Conv2D(6, 3, strides=2, padding="same", activation="tanh")(x)
+    if halves:
+        return keras.Model(x, layers.Conv2D(4, 1)(h), name="encoder")
+    q = [layers.Conv2D(2, 1, name=name)(h) for name in ("z_mean", "z_log_var")]
+    return keras.Model(x, [*q, Sampling()(q)], name="encoder")
+
+
+def image_decoder(activation="sigmoid"):
+    z = keras.Input((2, 2, 2))
+    h = layers.Conv2DTranspose(6, 3, strides=2, padding="same", activation="tanh")(z)
+    return keras.Model(z, layers.Conv2D(1, 3, padding="same", activation=activation)(h))
+
+
 def healthy_weights():
     """Weights that code each bit in one latent dimension: a good VAE without training.
 
@@ -141,7 +157,8 @@ class ForeignVAE(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         decoded, mu, log_var = y_pred
-        kl = -0.5 * ops.sum(1 + log_var - ops.square(mu) - ops.exp(log_var), axis=-1)
+        kl = -0.5 * (1 + log_var - ops.square(mu) - ops.exp(log_var))
+        kl = ops.sum(kl, axis=tuple(range(1, len(mu.shape))))
         self.kl_tracker.update_state(kl)
         return ops.mean(self.reconstruction(x if y is None else y, decoded) + self.weight * kl)
 

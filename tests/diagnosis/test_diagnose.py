@@ -241,6 +241,20 @@ def test_data_that_are_none(model, scale):
     assert finding(foreign_vae(), images() * scale).name == "data-outside-the-support"
 
 
+@pytest.mark.parametrize("activation", ["tanh", None])
+def test_what_is_no_probability_in_a_cross_entropy(activation):
+    model = foreign_vae(decoder=make_decoder(activation))
+    (found,) = kelbo.diagnose(model, images()).findings
+    assert (found.name, found.severity) == ("no-probabilities", "error")
+    assert found.figures["smallest_output"] < 0.0
+    if keras.backend.backend() != "torch":  # which refuses such data itself
+        both = kelbo.diagnose(model, 2.0 * images() - 1.0)
+        assert names(both) == ["no-probabilities", "data-outside-the-support"]
+    # A squared error takes what it gets.
+    model = foreign_vae(models.mean_squared_error, 1 / LATENT, decoder=make_decoder(activation))
+    assert "no-probabilities" not in names(kelbo.diagnose(model, images()))
+
+
 def test_a_nan_weight_and_the_layer_after_it(model):
     model.posterior.network.get_layer("enc_dense").bias.assign(np.full(DIM, np.nan))
     found = finding(model)
@@ -321,6 +335,29 @@ def test_halves_of_one_output():
     diagnosis = kelbo.diagnose(halves(), images())
     assert diagnosis.figures["effective_beta"] == pytest.approx(1.0, rel=3e-3)
     assert len(diagnosis.figures["kl_per_dimension"]) == LATENT
+
+
+@pytest.mark.parametrize("two", [False, True])
+@pytest.mark.parametrize("weight", [1.0, 0.25])
+def test_a_z_that_is_an_image(two, weight):
+    sampling = models.Sampling()
+
+    class OfImages(models.ForeignVAE):
+        def call(self, x):
+            if not two:
+                return super().call(x)
+            q = keras.ops.split(self.encoder(x), 2, axis=-1)
+            return self.decoder(sampling(q)), *q
+
+    model = OfImages(
+        weight=weight, encoder=models.image_encoder(two), decoder=models.image_decoder()
+    )
+    model.compile("adam")
+    figures = kelbo.diagnose(model, images()).figures
+    assert figures["effective_beta"] == pytest.approx(weight, rel=3e-3)
+    mu, log_var = model(images())[1:]
+    kl = keras.ops.convert_to_numpy(0.5 * (mu**2 + keras.ops.exp(log_var) - 1 - log_var))
+    np.testing.assert_allclose(figures["kl_per_dimension"], kl.mean(axis=0).ravel(), rtol=1e-4)
 
 
 def test_the_kl_of_a_log_sigma_is_measured():

@@ -44,6 +44,23 @@ def test_the_loss_of_any_model(reconstruction, weight, activation, expected):
     assert found.effective_beta == pytest.approx(expected[2] / expected[1], rel=3e-3)
 
 
+@pytest.mark.parametrize("activation", ["tanh", None])
+@pytest.mark.parametrize("networks", [(make_encoder, make_decoder), (None, models.image_decoder)])
+@pytest.mark.parametrize("scale", [1.0, 2.0])
+def test_a_cross_entropy_of_what_is_no_probability_is_known(activation, networks, scale):
+    encoder = networks[0]() if networks[0] else models.image_encoder()
+    decoder = networks[1](activation)
+    model = foreign_vae(models.mean_cross_entropy, 0.5, encoder=encoder, decoder=decoder)
+    x = images(80) * scale + 1.0 - scale
+    if keras.backend.backend() == "torch" and x.min() < 0.0:  # PyTorch refuses it itself
+        with pytest.raises(UnmeasuredError, match="target should be between 0 and 1"):
+            measured(model, x)
+        return
+    found = measured(model, x)
+    assert found.likelihood == PROBABILITIES
+    np.testing.assert_allclose((found.reconstruction, found.kl), (1 / DIM, 0.5), rtol=3e-3)
+
+
 @pytest.mark.parametrize("likelihood", ["bernoulli", "continuous-bernoulli", "gaussian-per-pixel"])
 @pytest.mark.parametrize(
     ("objective", "kl"), [(ELBO(2.5), 2.5), (ArticleObjective(), None)], ids=["elbo", "article"]

@@ -12,6 +12,8 @@ from tests.diagnosis.models import (
     SHAPE,
     Sampling,
     cross_entropy,
+    image_decoder,
+    image_encoder,
     make_decoder,
     make_encoder,
 )
@@ -34,7 +36,8 @@ class VAE(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         decoded, mu, log_var = y_pred
-        kl = -0.5 * ops.sum(1 + log_var - ops.square(mu) - ops.exp(log_var), axis=-1)
+        kl = -0.5 * (1 + log_var - ops.square(mu) - ops.exp(log_var))
+        kl = ops.sum(kl, axis=tuple(range(1, len(mu.shape))))
         self.kl_tracker.update_state(kl)
         return ops.mean(cross_entropy(x, decoded) + kl)
 
@@ -84,13 +87,19 @@ def renamed(network, name):
     return keras.Model(network.input, network.output, name=name)
 
 
-def subclassed(kind=VAE, encoder=None):
-    encoder, decoder = make_encoder() if encoder is None else encoder, make_decoder()
+def subclassed(kind=VAE, encoder=None, decoder=None):
+    encoder = make_encoder() if encoder is None else encoder
+    decoder = make_decoder() if decoder is None else decoder
     return compiled(kind(encoder, decoder, name="theirs")), encoder, decoder
 
 
 def registered():
     return subclassed(RegisteredVAE)
+
+
+def of_images():
+    """Z is an image, too."""
+    return subclassed(encoder=image_encoder(), decoder=image_decoder())
 
 
 def with_parts_of_every_kind():

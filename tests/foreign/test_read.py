@@ -63,6 +63,7 @@ def entry(config, name):
             "Bernoulli from probabilities, because the decoder ends in a sigmoid",
             "Sampling",
         ),
+        (models.of_images, "Bernoulli from probabilities, because the decoder ends", "Sampling"),
         (models.with_parts_of_every_kind, "Bernoulli from probabilities", "Sampling"),
         (models.nested, "Bernoulli from probabilities, because the loss is BinaryC", "AddKL"),
         (models.flat_lambda, "Bernoulli from probabilities, because the loss is bin", "z (Lambda)"),
@@ -216,7 +217,7 @@ def test_an_autoencoder_is_not_read_as_halves(path):
             return self.decoder(self.encoder(x))
 
     encoder = keras.Sequential([keras.Input(SHAPE), layers.Flatten(), layers.Dense(LATENT)])
-    with pytest.raises(RunError, match=r"a decoder from z of 1 dim.*'decoder' from \(None, 3\)"):
+    with pytest.raises(RunError, match=r"z of shape \(1,\).*'decoder' from \(None, 3\)"):
         read_model(save(models.subclassed(Autoencoder, encoder)[0], path))
 
 

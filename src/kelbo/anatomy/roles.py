@@ -23,6 +23,8 @@ _MOST_LISTED = 12
 
 
 Net = TypeVar("Net", bound=Network)
+# Of one datum or one z, without the batch.
+Shape = tuple[int | None, ...]
 
 
 class RoleError(Exception):
@@ -121,19 +123,20 @@ class Encoder(Generic[Net]):
         starts = set().union(*(self.network.starts(output) for output in self.wanted))
         return [given for given in self.network.inputs if given in starts]
 
-    def latent_dim(self, encoder: keras.Model) -> int:
-        """The number of latent dimensions, of the network that gives the tensors.
+    def latent_shape(self, encoder: keras.Model) -> Shape:
+        """The shape of one z, (latent_dim,) mostly, of the network that gives the tensors.
 
         Raises:
-            RoleError: they are not of one shape (n, latent_dim).
+            RoleError: mu and log_var have two shapes, or no axis of latent dimensions.
         """
         shapes = [tuple(tensor.shape) for tensor in encoder.outputs]
-        if shapes[0] != shapes[-1] or len(shapes[0]) != 2:
+        if shapes[0] != shapes[-1] or len(shapes[0]) < 2 or shapes[0][-1] is None:
             raise RoleError(
-                f"Expected mu and log_var of one shape (n, latent_dim), received "
-                f"{' and '.join(map(str, shapes))} from {self.network.name!r}."
+                f"Expected mu and log_var of one shape (n, latent_dim), or (n, ..., channels), "
+                f"received {' and '.join(map(str, shapes))} from {self.network.name!r}."
             )
-        return shapes[0][1] // 2 if self.mu == self.second else shapes[0][1]
+        shape = shapes[0][1:]
+        return (*shape[:-1], shape[-1] // 2) if self.mu == self.second else shape
 
     def parameters(self, outputs: Any) -> tuple[Any, Any]:
         """Mu and log_var of the tensors."""
@@ -271,7 +274,7 @@ def _are_siblings(network: Network, one: Output, other: Output) -> bool:
     # What only leaves the network has no shape in a file.
     shapes = [shape for output in (one, other) if (shape := network.shapes.get(output))]
     return (
-        all(len(shape) == 2 and shape == shapes[0] for shape in shapes)
+        all(len(shape) > 1 and shape == shapes[0] for shape in shapes)
         and not network.depends(one, other)
         and not network.depends(other, one)
         and all(network.sources(output) for output in (one, other))
@@ -300,12 +303,12 @@ def _halves(network: Net) -> Iterator[Encoder[Net]]:
 
 
 def find_decoder(
-    networks: Sequence[Net], encoder: Encoder[Net], latent_dim: int, told: Roles
+    networks: Sequence[Net], encoder: Encoder[Net], latent_shape: Shape, told: Roles
 ) -> Decoder[Net]:
     """The decoder that belongs to an encoder.
 
     It is the network that is called so; or all that comes after z in a network that holds the
-    encoder; or the only other network that takes (batch, latent_dim).
+    encoder; or the only other network that takes (batch, *latent_shape).
 
     Raises:
         RoleError: there is no decoder, or more than one.
@@ -313,30 +316,28 @@ def find_decoder(
     if told.z is not None:
         return _after_layer(networks, told.z)
     name = told.decoder or "decoder"
-    found = [_whole(one, latent_dim) for one in networks if one.is_called(name)][:1]
+    found = [_whole(one, latent_shape) for one in networks if one.is_called(name)][:1]
     if told.decoder is not None and not found:
         raise RoleError(f"There is no network {told.decoder!r}.{_list(networks)}")
     if not found:
-        found = [after for one in networks for after in _after_z(one, encoder, latent_dim)]
+        found = [after for one in networks for after in _after_z(one, encoder, latent_shape)]
     if not found:
-        found = [_whole(one, latent_dim) for one in _beside(networks, encoder, latent_dim)]
+        found = [_whole(one, latent_shape) for one in _beside(networks, encoder, latent_shape)]
     if len(found) != 1:
         raise RoleError(
-            f"Expected one decoder, a network from z of {latent_dim} dimensions to x and from "
+            f"Expected one decoder, a network from z of shape {latent_shape} to x and from "
             f"nothing else of x, but {_count(found)}; one that is named decoder is it."
             f"{_list(networks)}"
         )
     return found[0]
 
 
-def _whole(network: Net, latent_dim: int) -> Decoder[Net]:
+def _whole(network: Net, latent_shape: Shape) -> Decoder[Net]:
     """A network that is a decoder: from z, and perhaps a condition, to x."""
-    taken = [
-        given for given in network.inputs if network.shapes.get(given, ())[1:] == (latent_dim,)
-    ]
+    taken = [given for given in network.inputs if network.shapes.get(given, ())[1:] == latent_shape]
     if not taken or len(network.outputs) != 1:
         raise RoleError(
-            f"Expected a decoder from z of {latent_dim} dimensions to x alone, received {network}."
+            f"Expected a decoder from z of shape {latent_shape} to x alone, received {network}."
         )
     others = {given for given in network.inputs if given != taken[0]}
     return Decoder(network, taken[0], network.outputs[0][1], _among_inputs(network, others))
@@ -353,7 +354,7 @@ def _after_layer(networks: Sequence[Net], name: str) -> Decoder[Net]:
     raise RoleError(f"No network leads from a layer {name!r} to one output.{_list(networks)}")
 
 
-def _after_z(network: Net, encoder: Encoder[Net], latent_dim: int) -> list[Decoder[Net]]:
+def _after_z(network: Net, encoder: Encoder[Net], latent_shape: Shape) -> list[Decoder[Net]]:
     """What a network makes of the z that it draws from mu and log_var, in one place or in more."""
     inner = network.layer_of(encoder.network)
     if network is not encoder.network and inner is None:
@@ -364,7 +365,7 @@ def _after_z(network: Net, encoder: Encoder[Net], latent_dim: int) -> list[Decod
         # A last layer of the author's own hands the reconstruction on and adds the loss.
         is_code = network.steps[output.layer].needed is not None
         for x in (output, *(network.sources(output) if is_code else ())):
-            z = _gate(network, x, parameters, inner, latent_dim)
+            z = _gate(network, x, parameters, inner, latent_shape)
             others = set() if z is None else network.starts(x, stops={z}) - {z}
             # A condition may come past z, and x may not.
             if z is not None and not others.issuperset(given):
@@ -387,7 +388,7 @@ def _within(
 
 
 def _gate(
-    network: Network, x: Output, parameters: set[Output], inner: str | None, latent_dim: int
+    network: Network, x: Output, parameters: set[Output], inner: str | None, latent_shape: Shape
 ) -> Output | None:
     """Z: the first tensor that mu and log_var must pass on every way to x; None without one."""
     order = {call: place for place, call in enumerate(network.calls_before([x]))}
@@ -395,7 +396,7 @@ def _gate(
     for output in sorted(passed, key=lambda one: (order[one._replace(number=0)], one.number)):
         drawn = output.layer == inner or network.passed(output).issuperset(parameters)
         shape = network.shapes.get(output)
-        fits = shape is None or shape[1:] == (latent_dim,)
+        fits = shape is None or shape[1:] == latent_shape
         if drawn and fits and network.passed(x, stops={output}).isdisjoint(parameters):
             return output
     return None
@@ -405,7 +406,7 @@ def _among_inputs(network: Network, starts: set[Output]) -> tuple[Output, ...]:
     return tuple(given for given in network.inputs if given in starts)
 
 
-def _beside(networks: Sequence[Net], encoder: Encoder[Net], latent_dim: int) -> list[Net]:
+def _beside(networks: Sequence[Net], encoder: Encoder[Net], latent_shape: Shape) -> list[Net]:
     """The networks that take z, and are neither in the encoder nor around it, nor in another."""
     others = [
         network
@@ -417,7 +418,7 @@ def _beside(networks: Sequence[Net], encoder: Encoder[Net], latent_dim: int) -> 
     return [
         network
         for network in others
-        if (latent_dim,) in [network.shapes.get(given, ())[1:] for given in network.inputs]
+        if latent_shape in [network.shapes.get(given, ())[1:] for given in network.inputs]
         and len(network.outputs) == 1
         and not any(network.is_within(other) for other in others)
     ]

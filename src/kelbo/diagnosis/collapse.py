@@ -1,6 +1,6 @@
 """Does z carry anything about x?"""
 
-from kelbo.diagnosis.finding import Finding
+from kelbo.diagnosis.finding import Finding, in_row
 from kelbo.diagnosis.observation import ACTIVE_ABOVE, Observation
 
 # Nats of KL in one dimension that are practically none.
@@ -14,7 +14,6 @@ def check_collapse(observation: Observation) -> Finding | None:
         return None
     inactive = sorted(set(range(dimensions)) - set(observation.active.tolist()))
     figures = {"inactive_dimensions": inactive, "active_units": active}
-    names = ", ".join(map(str, inactive))
     if active:
         other_beta = ", or an effective beta of 1" if observation.beta_is_above_1 else ""
         return Finding(
@@ -22,8 +21,9 @@ def check_collapse(observation: Observation) -> Finding | None:
             severity="note",
             title=f"{len(inactive)} of {dimensions} latent dimensions are not used",
             meaning=(
-                f"The posterior means of {names} vary by less than {ACTIVE_ABOVE} over the data. "
-                "A model that needs fewer dimensions than it has leaves the others at the prior."
+                f"The posterior means of {in_row(inactive)} vary by less than {ACTIVE_ABOVE} over "
+                "the data. A model that needs fewer dimensions than it has leaves the others at "
+                "the prior."
             ),
             cure=f"Nothing, or latent_dim={active}{other_beta}.",
             figures=figures,

@@ -19,6 +19,7 @@ from kelbo.diagnosis.kl_weight import check_kl_weight
 from kelbo.diagnosis.log_var import check_log_var
 from kelbo.diagnosis.loss_weights import UnmeasuredError, measure_loss_weights
 from kelbo.diagnosis.observation import Observation, observe
+from kelbo.diagnosis.probabilities import check_probabilities
 from kelbo.diagnosis.saturation import check_saturation
 from kelbo.diagnosis.subject import Subject, subject_of
 from kelbo.diagnosis.support import check_support
@@ -117,9 +118,16 @@ def _diagnose(
         witness = "file" if subject.model is None else "loss"
         unmeasured["reconstruction"] = f"the {witness} does not show which p(x|z) it means"
     else:
-        finding = check_support(data.target, likelihood, subject.supports[likelihood])
-        if finding is not None:
-            return diagnosis((finding,), unmeasured=unmeasured)
+        unfit = [
+            finding
+            for finding in (
+                check_probabilities(subject, data, likelihood),
+                check_support(data.target, likelihood, subject.supports[likelihood]),
+            )
+            if finding is not None
+        ]
+        if unfit:
+            return diagnosis(gravest_first(unfit), unmeasured=unmeasured)
     observation = observe(subject, data, likelihood, weights, kl_of_epochs, seed)
     findings = examine(observation, OTHER_CHECKS)
     if observation.is_finite:

@@ -1,7 +1,7 @@
 """What a diagnosis says: findings, and the figures that they were read from."""
 
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,9 @@ SEVERITIES = ("error", "warning", "note")
 _IN_NATS = ("elbo", "reconstruction", "kl", "kl_per_dimension", "nats_from_z")
 # Columns of the names of figures.
 _NAMES = 22
+# Latent dimensions that are listed one by one, and how many of more.
+_MOST_IN_ROW = 64
+_FIRST_IN_ROW = 8
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,14 @@ def gravest_first(findings: list[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity)))
 
 
+def in_row(values: Sequence[Any]) -> str:
+    """Values in a sentence or a table, so many that nobody would read them all by their first."""
+    if len(values) > _MOST_IN_ROW:
+        first = ", ".join(map(_in_text, values[:_FIRST_IN_ROW]))
+        return f"{first}, ... ({len(values):,} in all)"
+    return ", ".join(map(_in_text, values))
+
+
 def _fill(text: str, width: int, indent: int) -> list[str]:
     return textwrap.wrap(
         text,
@@ -151,6 +162,6 @@ def _with_unit(name: str, value: Any) -> str:
 
 def _in_text(value: Any) -> str:
     if isinstance(value, list):
-        return ", ".join(map(_in_text, value)) or "none"
+        return in_row(value) or "none"
     # Not -0, which a gradient that is none may be.
     return f"{value + 0.0:.4g}" if isinstance(value, float) else str(value)

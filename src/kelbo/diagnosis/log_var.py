@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kelbo.diagnosis.finding import Finding
+from kelbo.diagnosis.finding import Finding, in_row
 from kelbo.diagnosis.observation import Observation
 
 # The prior's is 0. Above, sigma is 150 times the prior's and more; below, it is 1 / 22,000.
@@ -27,7 +27,7 @@ def check_log_var(observation: Observation) -> Finding | None:
             severity="error" if largest > _OVERFLOW else "warning",
             title=f"log_var is as large as {largest:.3g}",
             meaning=(
-                f"In the latent dimensions {', '.join(map(str, at))} the noise drowns every code; "
+                f"In the latent dimensions {in_row(at)} the noise drowns every code; "
                 f"{soon}, and the loss is NaN then."
             ),
             cure=(
@@ -43,7 +43,7 @@ def check_log_var(observation: Observation) -> Finding | None:
             severity="warning",
             title=f"log_var is as small as {smallest:.3g}",
             meaning=(
-                f"In the latent dimensions {', '.join(map(str, at))} z has practically no noise: "
+                f"In the latent dimensions {in_row(at)} z has practically no noise: "
                 "the model is an autoencoder there, and samples from the prior miss its codes."
             ),
             cure="Give the KL more weight: an effective beta of 1.",

@@ -18,6 +18,7 @@ import numpy as np
 from keras import ops
 
 from kelbo.diagnosis.data import Data
+from kelbo.diagnosis.probabilities import bring_between_0_and_1
 from kelbo.diagnosis.subject import Subject
 from kelbo.diagnosis.unchanged import in_float32, unchanged
 
@@ -71,6 +72,10 @@ class UnmeasuredError(Exception):
     """Why the weights could not be measured: a sentence without its full stop."""
 
 
+class NoSlopeError(UnmeasuredError):
+    """The decoder's gradient is none, or that of no likelihood."""
+
+
 def measure_loss_weights(subject: Subject, data: Data) -> LossWeights:
     """Take one training step, in float32, read the gradient off it, and put everything back.
 
@@ -91,24 +96,13 @@ def measure_loss_weights(subject: Subject, data: Data) -> LossWeights:
     data = data.take(slice(_ROWS))
     with unchanged(subject), in_float32(subject):
         head = _find_log_var_bias(subject, data)
-        weights = [weight for part in subject.parts for weight in part.trainable_weights]
-        before, gradient = _gradient(subject.model, [head.bias, *weights], data)
-        for weight, value in zip(weights, before[1:], strict=True):
-            weight.assign(value)
-        of_decoder = {id(weight) for weight in subject.decoder.trainable_weights}
-        slopes = [
-            half
-            for weight, slope in zip(weights, gradient[1:], strict=True)
-            if id(weight) in of_decoder
-            for half in _halves(weight, slope)
-        ]
-        if not slopes:
-            raise UnmeasuredError("no gradient arrives at the decoder")
-        likelihood, reconstruction = _fit_reconstruction(subject, slopes, data)
-    # What is left of the noise in z, and with it of the reconstruction's own gradient there.
-    noise = 2.0 * math.exp(0.5 * head.level)
-    kl = -2.0 * float(np.mean(gradient[0][head.places])) / head.slope
-    return LossWeights(likelihood, reconstruction, kl, max(_ROUNDING, noise))
+        try:
+            return _measure_step(subject, head, data)
+        except NoSlopeError:
+            # A cross-entropy of what is no probability is clipped, and has no slope there.
+            if not bring_between_0_and_1(subject, data):
+                raise
+        return _measure_step(subject, head, data)
 
 
 @dataclass(frozen=True)
@@ -119,13 +113,37 @@ class _Head:
         bias: the variable.
         places: those of its values that are added to log_var, where another half is mu's.
         slope: how much log_var moves with it: 1, or 2 of a log sigma.
+        uses: how many values of log_var each is added to: 1, or the positions of an image.
         level: log_var there.
     """
 
     bias: keras.Variable
     places: slice
     slope: float
+    uses: int
     level: float
+
+
+def _measure_step(subject: Subject, head: _Head, data: Data) -> LossWeights:
+    """What one training step shows; the weights of the networks are put back after it."""
+    weights = [weight for part in subject.parts for weight in part.trainable_weights]
+    before, gradient = _gradient(subject.model, [head.bias, *weights], data)
+    for weight, value in zip(weights, before[1:], strict=True):
+        weight.assign(value)
+    of_decoder = {id(weight) for weight in subject.decoder.trainable_weights}
+    slopes = [
+        half
+        for weight, slope in zip(weights, gradient[1:], strict=True)
+        if id(weight) in of_decoder
+        for half in _halves(weight, slope)
+    ]
+    if not slopes:
+        raise NoSlopeError("no gradient arrives at the decoder")
+    likelihood, reconstruction = _fit_reconstruction(subject, slopes, data)
+    # What is left of the noise in z, and with it of the reconstruction's own gradient there.
+    noise = 2.0 * math.exp(0.5 * head.level)
+    kl = -2.0 * float(np.mean(gradient[0][head.places])) / (head.slope * head.uses)
+    return LossWeights(likelihood, reconstruction, kl, max(_ROUNDING, noise))
 
 
 def _find_log_var_bias(subject: Subject, data: Data) -> _Head:
@@ -133,7 +151,7 @@ def _find_log_var_bias(subject: Subject, data: Data) -> _Head:
     mu, log_var = subject.encode(data.x, data.conditions, training=True)
     if log_var is None:
         raise UnmeasuredError("an autoencoder has no KL")
-    for head in _heads(subject, mu.shape[1]):
+    for head in _heads(subject, mu.shape[1:]):
         value = np.array(ops.convert_to_numpy(head.bias), copy=True)
         shift = head.level - float(log_var.max())
         lowered = value.copy()
@@ -149,15 +167,16 @@ def _find_log_var_bias(subject: Subject, data: Data) -> _Head:
     )
 
 
-def _heads(subject: Subject, latent_dim: int) -> Iterator[_Head]:
+def _heads(subject: Subject, latent_shape: tuple[int, ...]) -> Iterator[_Head]:
     """What may be the bias of log_var, or of log sigma; of both mu and it, in one of the halves."""
-    halves = (slice(latent_dim, None), slice(latent_dim))
+    *positions, channels = latent_shape
+    halves = (slice(channels, None), slice(channels))
     for bias in subject.weights:
-        places = {(latent_dim,): (slice(None),), (2 * latent_dim,): halves}
+        places = {(channels,): (slice(None),), (2 * channels,): halves}
         for where in places.get(tuple(bias.shape), ()):
             for slope in (1.0, 2.0):
                 for level in _LEVELS:
-                    yield _Head(bias, where, slope, level)
+                    yield _Head(bias, where, slope, math.prod(positions), level)
 
 
 def _gradient(
@@ -200,7 +219,7 @@ def _fit_reconstruction(subject: Subject, slopes: list[Slope], data: Data) -> tu
         error, name, weight = min(fits, default=(np.inf, "", 0.0))
         if error < _TOLERANCE:
             return name, weight
-    raise UnmeasuredError(
+    raise NoSlopeError(
         "the decoder's gradient is not that of a cross-entropy or a squared error alone; "
         "dropout, regularisers, other losses and weights in bfloat16 are reasons"
     )

@@ -28,7 +28,7 @@ class Observation:
 
     Attributes:
         x: the data that are reconstructed, (n, *data_shape).
-        mu: means of q(z|x), (n, latent_dim).
+        mu: means of q(z|x), (n, latent_dim); the values of a z that is an image in one row.
         log_var: logarithms of its variances, likewise; None for an autoencoder.
         kl: the KL of each latent dimension, averaged over the data, (latent_dim,); None where
             there is none, or no closed form of it.
@@ -157,7 +157,7 @@ def observe(
         # An exp that overflows is what a check looks for.
         with np.errstate(over="ignore", invalid="ignore"):
             z = mu + np.exp(0.5 * log_var) * epsilon
-        q = Normal(mu, log_var)
+        q = Normal(_rows(mu), _rows(log_var))
         if subject.prior is not None and has_closed_form(q, subject.prior):
             kl = ops.convert_to_numpy(kl_per_dimension(q, subject.prior)).mean(
                 axis=0, dtype="float64"
@@ -172,8 +172,8 @@ def observe(
         log_px_z, log_px_other_z = log_prob(p, data.target), log_prob(of_others, data.target)
     return Observation(
         x=data.target,
-        mu=mu,
-        log_var=log_var,
+        mu=_rows(mu),
+        log_var=None if log_var is None else _rows(log_var),
         kl=kl,
         p=p,
         log_px_z=log_px_z,
@@ -183,3 +183,7 @@ def observe(
         kl_of_epochs=kl_of_epochs,
         kl_can_warm_up=subject.kl_can_warm_up,
     )
+
+
+def _rows(latent: np.ndarray) -> np.ndarray:
+    return latent.reshape(len(latent), -1)

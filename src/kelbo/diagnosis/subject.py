@@ -46,8 +46,8 @@ class Subject:
         model: the whole of it, which is trained; None where only its networks are known.
         encoder: the network from x to what `posterior` makes mu and log_var of.
         decoder: the network from z to what a likelihood makes a distribution of.
-        posterior: the encoder's outputs -> mu and log_var, each (batch, latent_dim); log_var is
-            None for an autoencoder.
+        posterior: the encoder's outputs -> mu and log_var, each (batch, latent_dim), or
+            (batch, ..., channels) where z is an image; log_var is None for an autoencoder.
         likelihoods: name -> the decoder's outputs to p(x|z). Of a model that is not kelbo's these
             are those that it may mean; `loss_weights` measures which.
         prior: p(z), or None for an autoencoder.
@@ -216,7 +216,7 @@ class Subject:
     def encode(
         self, x: np.ndarray, conditions: Sequence[np.ndarray] = (), training: bool = False
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Mu and log_var, each (n, latent_dim); log_var is None for an autoencoder."""
+        """Mu and log_var as `posterior` makes them; log_var is None for an autoencoder."""
         given = [[x, *conditions][n] for n in self.encoder_inputs]
         mu, log_var = self.posterior(_call(self.encoder, given, training))
         return ops.convert_to_numpy(mu), None if log_var is None else ops.convert_to_numpy(log_var)
@@ -319,7 +319,7 @@ def _by_structure(
     try:
         from_x = next(find_encoder(networks, Roles()))
         encoder = from_x.network.part(from_x.inputs, from_x.wanted)
-        from_z = find_decoder(networks, from_x, from_x.latent_dim(encoder), Roles())
+        from_z = find_decoder(networks, from_x, from_x.latent_shape(encoder), Roles())
     except RoleError as error:
         raise UsageError(
             f"The model {model.name!r} has no encoder or no decoder: neither an attribute nor a "
@@ -359,6 +359,11 @@ def _matched(encoder: keras.Layer, decoder: keras.Layer) -> dict[str, Any]:
         "decoder_inputs": tuple(decoder_inputs),
         "conditions": tuple(conditions),
     }
+
+
+def _half(shape: Sequence[int]) -> tuple[float, ...]:
+    """The shape of one z, where the last axis of the encoder's only output holds mu and log_var."""
+    return (*shape[1:-1], shape[-1] / 2)
 
 
 def _size(shape: Sequence[int | None]) -> int | None:
@@ -483,7 +488,7 @@ def _mu_and_log_var(
                 f"{SIGMA_WAY_OUT}"
             )
         chosen = tensors[0], tensors[1]
-    elif len(tensors) == 1 and _input_shapes(decoder)[0] == (tensors[0].shape[-1] / 2,):
+    elif len(tensors) == 1 and _input_shapes(decoder)[0] == _half(tensors[0].shape):
         chosen = ops.split(tensors[0], 2, axis=-1)
     else:
         raise UsageError(
@@ -492,10 +497,10 @@ def _mu_and_log_var(
             "kelbo.diagnose(model, x, encoder=keras.Model(images, [mu, log_var]))."
         )
     shapes = [tuple(tensor.shape) for tensor in chosen]
-    if shapes[0] != shapes[1] or len(shapes[0]) != 2:
+    if shapes[0] != shapes[1] or len(shapes[0]) < 2:
         raise UsageError(
-            f"Expected mu and log_var of one shape (n, latent_dim), received {shapes[0]} and "
-            f"{shapes[1]} from the encoder {encoder.name!r}."
+            f"Expected mu and log_var of one shape (n, latent_dim), or (n, ..., channels), "
+            f"received {shapes[0]} and {shapes[1]} from the encoder {encoder.name!r}."
         )
     return chosen
 

@@ -115,8 +115,7 @@ def _read(path: Path, config: dict[str, Any], told: Roles) -> Subject:
         # A weight has at least one byte.
         most_weights = _bytes_of_weights(archive)
     from_x, encoder = _encoder(networks, told, most_weights)
-    latent_dim = from_x.latent_dim(encoder)
-    from_z = find_decoder(networks, from_x, latent_dim, told)
+    from_z = find_decoder(networks, from_x, from_x.latent_shape(encoder), told)
     decoder = rebuild(from_z.network, [from_z.z, *from_z.conditions], [from_z.x], most_weights)
     with (
         zipfile.ZipFile(path) as archive,
