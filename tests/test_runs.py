@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kelbo.errors import RunError
+from kelbo.errors import RunError, UsageError
 from kelbo.runs import (
     ARRAYS,
     CONFIG,
@@ -91,6 +91,31 @@ def test_replacing_gives_the_mode_of_an_ordinary_file(tmp_path):
     ordinary.write_text("")
     write_text(tmp_path / "replaced", "")
     assert (tmp_path / "replaced").stat().st_mode == ordinary.stat().st_mode
+
+
+def test_a_link_stays_one(tmp_path):
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_text("old")
+    link.symlink_to(target)
+    write_text(link, "new")
+    assert link.is_symlink() and target.read_text() == "new"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names")
+def test_a_pipe_is_not_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(UsageError, match="Expected the name of a file.*a pipe or a device"):
+        write_text(pipe, "new")
+    assert pipe.is_fifo()
+    with pytest.raises(UsageError, match="a folder"):
+        write_text(tmp_path, "new")
+
+
+def test_a_file_that_cannot_be_written_is_called_by_its_own_name(tmp_path):
+    with pytest.raises(OSError) as error:
+        write_text(Path(f"{tmp_path}/{'n' * 300}"), "new")
+    assert error.value.filename == f"{tmp_path}/{'n' * 300}"
 
 
 def test_write_text_is_utf8(tmp_path):
