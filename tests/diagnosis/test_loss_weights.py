@@ -8,12 +8,19 @@ import pytest
 from keras import ops
 
 import kelbo
+from kelbo.diagnosis import loss_weights
 from kelbo.diagnosis.loss_weights import UnmeasuredError, measure_loss_weights
 from kelbo.diagnosis.subject import GAUSSIAN, LOGITS, PROBABILITIES, subject_of
 from kelbo.objectives import ELBO, ArticleObjective
 from tests.diagnosis import models
 from tests.diagnosis.models import DIM, LATENT, foreign_vae, images, make_decoder, make_encoder
 from tests.support import data, randomise, tiny_vae
+
+
+class PassesTrainingOn(models.ForeignVAE):
+    def call(self, x, training=None):
+        mu, log_var, z = self.encoder(x, training=training)
+        return self.decoder(z, training=training), mu, log_var
 
 
 def measured(model, x=None, y=None):
@@ -61,6 +68,86 @@ def test_a_cross_entropy_of_what_is_no_probability_is_known(activation, networks
     np.testing.assert_allclose((found.reconstruction, found.kl), (1 / DIM, 0.5), rtol=3e-3)
 
 
+def test_outputs_that_are_all_alike_are_spread_or_left():
+    """There the gradient of a cross-entropy is four times that of a squared error."""
+    alike, constant = foreign_vae(), foreign_vae()
+    last = [layer for layer in alike.decoder.layers if layer.weights][-1]
+    last.set_weights([1e-3 * weight for weight in last.get_weights()])
+    found = measured(alike)
+    assert found.likelihood == PROBABILITIES
+    assert found.effective_beta == pytest.approx(1.0, rel=3e-3)
+    for weight in constant.decoder.weights:
+        weight.assign(np.zeros(weight.shape))
+    with pytest.raises(UnmeasuredError, match="more than one likelihood .* train on first"):
+        measured(constant)
+
+
+def with_dropout(network):
+    """A network of the same layers, with a dropout before its last Dense layers."""
+
+    def clone(layer):
+        if isinstance(layer, keras.layers.Flatten):
+            return keras.Sequential([layer, keras.layers.Dropout(0.3, seed=1)])
+        if isinstance(layer, keras.layers.Reshape):
+            return keras.Sequential([keras.layers.Dropout(0.3, seed=1), layer])
+        return layer
+
+    return keras.models.clone_model(network, clone_function=clone)
+
+
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
+def test_a_dropout_drops_the_same_in_every_pass(part):
+    networks = {"encoder": make_encoder(), "decoder": make_decoder()}
+    networks[part] = with_dropout(networks[part])
+    model = PassesTrainingOn(weight=100.0, **networks)
+    model.compile("adam")
+    if part == "decoder":
+        # Outputs that a dropout has set to 0 are no probabilities, but of no weight here.
+        model.reconstruction = models.mean_squared_error
+    found = measured(model)
+    expected = 100.0 if part == "encoder" else 100.0 * DIM / 2
+    assert found.effective_beta == pytest.approx(expected, rel=3e-3)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="others keep the state themselves")
+def test_a_dropout_without_a_state_is_said():
+    encoder = keras.models.clone_model(
+        make_encoder(),
+        clone_function=lambda layer: (
+            keras.Sequential([layer, keras.layers.Dropout(0.3)])
+            if isinstance(layer, keras.layers.Flatten)
+            else layer
+        ),
+    )
+    model = PassesTrainingOn(encoder=encoder)
+    model.compile("adam")
+    with pytest.raises(UnmeasuredError, match="mu differs from pass to pass"):
+        measured(model)
+
+
+def test_the_clip_that_the_cures_advise_does_not_hide_it():
+    model = foreign_vae(weight=100.0, encoder=make_encoder(clip=(-20.0, 10.0)))
+    assert measured(model).effective_beta == pytest.approx(100.0, rel=3e-3)
+
+
+def test_weights_in_bfloat16_are_too_coarse():
+    keras.config.set_dtype_policy("bfloat16")
+    try:
+        model = foreign_vae()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    with pytest.raises(UnmeasuredError, match="the weights are bfloat16, too coarse"):
+        measured(model)
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 50])
+def test_a_deep_decoder_has_few_parts(count):
+    arrived = [(None, np.array([float(number)])) for number in range(count)]
+    parts = loss_weights._in_parts(arrived)
+    assert sum(parts, []) == arrived
+    assert len(parts) == min(count, 8) and all(parts)
+
+
 @pytest.mark.parametrize("likelihood", ["bernoulli", "continuous-bernoulli", "gaussian-per-pixel"])
 @pytest.mark.parametrize(
     ("objective", "kl"), [(ELBO(2.5), 2.5), (ArticleObjective(), None)], ids=["elbo", "article"]
@@ -81,12 +168,6 @@ def test_a_warm_up_is_measured_where_it_is():
     vae.compile("adam")
     assert measured(vae, data(80)).kl == pytest.approx(1.0, rel=1e-5)  # of the fifth step
     assert int(vae.training_steps) == 4
-
-
-class PassesTrainingOn(models.ForeignVAE):
-    def call(self, x, training=None):
-        mu, log_var, z = self.encoder(x, training=training)
-        return self.decoder(z, training=training), mu, log_var
 
 
 @pytest.mark.parametrize("kind", [models.ForeignVAE, PassesTrainingOn])
@@ -149,7 +230,10 @@ def test_a_train_step_of_its_own_without_a_call():
     ("model", "reason"),
     [
         (models.ForeignVAE, "not compiled"),
-        (lambda: foreign_vae(encoder=make_encoder(clip=(-2.0, 2.0))), "does not follow the bias"),
+        (
+            lambda: foreign_vae(encoder=make_encoder(clip=(-2.0, 2.0))),
+            "no bias was found",
+        ),
         (lambda: foreign_vae(lambda x, p: ops.sum(p, axis=(1, 2, 3))), "not that of a cross-ent"),
     ],
 )

@@ -1,5 +1,7 @@
 """Does a cross-entropy of probabilities get any?"""
 
+import itertools
+
 import keras
 import numpy as np
 from keras import ops
@@ -10,10 +12,13 @@ from kelbo.diagnosis.subject import PROBABILITIES, Subject
 
 # Outputs that are no probabilities by more than rounding.
 _TOLERANCE = 1e-3
-# Where a decoder is brought to: away from the clips of a cross-entropy, at 0 and 1.
-_LOW, _HIGH = 0.1, 0.9
+# Where a decoder is brought to: away from the clips of a cross-entropy, at 0 and 1, and from 1/2,
+# where its slopes are in proportion to those of a squared error. The biases are those of a tanh or
+# no activation, and of a sigmoid.
+_LOW, _HIGH = 0.05, 0.45
+_BIASES = (0.25, -1.1)
 # Powers of two that its last kernel is tried with, the largest first.
-_EXPONENTS = range(8, -24, -1)
+_EXPONENTS = range(16, -24, -1)
 # Outputs that vary less cannot tell a cross-entropy from a squared error.
 _LEAST_SPREAD = 0.02
 
@@ -50,25 +55,25 @@ def check_probabilities(subject: Subject, data: Data, likelihood: str) -> Findin
     )
 
 
-def bring_between_0_and_1(subject: Subject, data: Data) -> bool:
-    """Move the last weights of a decoder that gives other values, until it gives probabilities.
+def spread_between_0_and_1(subject: Subject, data: Data) -> bool:
+    """Move the last weights of a decoder until its outputs are spread between 0 and 1.
 
-    There a cross-entropy has slopes. The outputs stay spread, which tells it from a squared error.
+    There a cross-entropy has slopes, and they are not in proportion to those of a squared error.
 
     Returns:
-        Whether that was done: the decoder gave other values, and they follow a kernel and a bias.
+        Whether that was done: the outputs follow a kernel and a bias, and vary with the data.
     """
-    outputs = _outputs(subject, data)
-    last = next((layer for layer in reversed(subject.layers) if _is_affine(layer)), None)
-    if (outputs.min() >= 0.0 and outputs.max() <= 1.0) or last is None:
+    pair = next(filter(None, map(kernel_and_bias, reversed(subject.layers))), None)
+    if pair is None:
         return False
-    kernel = np.array(ops.convert_to_numpy(last.kernel), copy=True)
-    last.bias.assign(np.full(last.bias.shape, 0.5 * (_LOW + _HIGH)))
-    for exponent in _EXPONENTS:
-        last.kernel.assign(kernel * 2.0**exponent)
+    kernel, bias = pair
+    value = np.array(ops.convert_to_numpy(kernel), copy=True)
+    for middle, exponent in itertools.product(_BIASES, _EXPONENTS):
+        bias.assign(np.full(bias.shape, middle))
+        kernel.assign(value * 2.0**exponent)
         outputs = _outputs(subject, data)
         if outputs.min() >= _LOW and outputs.max() <= _HIGH:
-            return bool(outputs.std() >= _LEAST_SPREAD)
+            return bool(outputs.std() > _LEAST_SPREAD)
     return False
 
 
@@ -78,5 +83,7 @@ def _outputs(subject: Subject, data: Data) -> np.ndarray:
     return np.asarray(keras.tree.flatten(subject.decode(mu, data.conditions))[0])
 
 
-def _is_affine(layer: keras.Layer) -> bool:
-    return all(getattr(layer, name, None) is not None for name in ("kernel", "bias"))
+def kernel_and_bias(layer: keras.Layer) -> tuple[keras.Variable, keras.Variable] | None:
+    """The two weights of a Dense layer or a convolution; None of a layer without them."""
+    kernel, bias = getattr(layer, "kernel", None), getattr(layer, "bias", None)
+    return None if kernel is None or bias is None else (kernel, bias)

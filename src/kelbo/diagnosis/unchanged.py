@@ -44,6 +44,21 @@ def unchanged(subject: Subject) -> Iterator[None]:
 
 
 @contextmanager
+def state_kept(subject: Subject) -> Iterator[None]:
+    """Put back what a pass through the networks changes: the state of noise, moving averages.
+
+    So every pass drops the same units and draws the same noise as the one before.
+    """
+    states = [variable for part in subject.parts for variable in part.non_trainable_variables]
+    values = [np.array(ops.convert_to_numpy(state), copy=True) for state in states]
+    try:
+        yield
+    finally:
+        for state, value in zip(states, values, strict=True):
+            state.assign(value)
+
+
+@contextmanager
 def in_float32(subject: Subject) -> Iterator[None]:
     """Let the networks of a model in mixed precision compute in float32, as their weights are.
 
