@@ -360,6 +360,48 @@ def test_a_z_that_is_an_image(two, weight):
     np.testing.assert_allclose(figures["kl_per_dimension"], kl.mean(axis=0).ravel(), rtol=1e-4)
 
 
+def test_noise_in_training_alone_is_noise():
+    class Draw(models.Sampling):
+        def call(self, inputs, training=None):
+            return super().call(inputs) if training else inputs[0] + 0.0
+
+    x = keras.Input(SHAPE)
+    q = [keras.layers.Dense(LATENT)(keras.layers.Flatten()(x)) for _ in range(2)]
+    model = foreign_vae(encoder=keras.Model(x, [*q, Draw()(q)]))
+    assert "z-is-no-draw" not in names(kelbo.diagnose(model, images()))
+
+
+@pytest.mark.parametrize(
+    ("order", "sigma", "said"),
+    [
+        ("mvz", lambda v: keras.ops.exp(v), "the first is mu and the second is log sigma"),
+        ("mvz", lambda v: 0.3 * keras.ops.exp(0.5 * v), "a mean of"),
+        ("mvz", lambda v: 0.0 * v, "z is mu"),
+        ("zmv", lambda v: keras.ops.exp(0.5 * v), "the second is mu and the third is log_var"),
+        ("vmz", lambda v: keras.ops.exp(0.5 * v), "the second is mu and the first is log_var"),
+    ],
+)
+def test_a_z_that_is_no_draw_of_mu_and_log_var(order, sigma, said):
+    seed = keras.random.SeedGenerator(5)
+
+    class Draw(keras.layers.Layer):
+        def call(self, inputs):
+            mu, v = inputs
+            return mu + sigma(v) * keras.random.normal(keras.ops.shape(mu), seed=seed)
+
+    x = keras.Input(SHAPE)
+    flat = keras.layers.Flatten()(x)
+    # Neither is as a draw of the other would be.
+    mu = 4.0 * keras.layers.Dense(LATENT)(flat) + 1.0
+    v = 0.1 * keras.layers.Dense(LATENT)(flat) - 1.5
+    outputs = {"m": mu, "v": v, "z": Draw()([mu, v])}
+    model = foreign_vae(encoder=keras.Model(x, [outputs[one] for one in order]))
+    (found,) = kelbo.diagnose(model, images(500)).findings
+    assert found.name == "z-is-no-draw"
+    assert said in found.meaning
+    assert found.severity == ("warning" if said == "a mean of" else "error")
+
+
 def test_the_kl_of_a_log_sigma_is_measured():
     x = keras.Input(SHAPE)
     h = keras.layers.Flatten()(x)

@@ -11,6 +11,7 @@ import numpy as np
 
 from kelbo.diagnosis.collapse import check_collapse
 from kelbo.diagnosis.data import Data
+from kelbo.diagnosis.draw import check_draw
 from kelbo.diagnosis.finding import Diagnosis, Finding, gravest_first
 from kelbo.diagnosis.finite import check_finite, overflow
 from kelbo.diagnosis.floor import check_floor
@@ -95,8 +96,12 @@ def _diagnose(
     diagnosis = partial(
         Diagnosis, f"{subject.name} on {len(data):,} data of {shape}", origin=subject.origin
     )
-    # What is not finite leaves nothing else to measure.
-    finding = check_support(data.x, "model", (-np.inf, np.inf)) or check_finite(subject, data)
+    # What is not finite leaves nothing else to measure, nor does a q(z|x) that is another.
+    finding = (
+        check_support(data.x, "model", (-np.inf, np.inf))
+        or check_finite(subject, data)
+        or check_draw(subject, data)
+    )
     if finding is not None:
         return diagnosis((finding,))
     data = _as_decoded(subject, data)

@@ -213,12 +213,18 @@ class Subject:
                 )
         return Data(data, tuple(conditions), target, x, y)
 
+    def outputs(
+        self, x: np.ndarray, conditions: Sequence[np.ndarray] = (), training: bool = False
+    ) -> Any:
+        """All that the encoder gives, as tensors in its structure."""
+        given = [[x, *conditions][n] for n in self.encoder_inputs]
+        return _call(self.encoder, given, training)
+
     def encode(
         self, x: np.ndarray, conditions: Sequence[np.ndarray] = (), training: bool = False
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Mu and log_var as `posterior` makes them; log_var is None for an autoencoder."""
-        given = [[x, *conditions][n] for n in self.encoder_inputs]
-        mu, log_var = self.posterior(_call(self.encoder, given, training))
+        mu, log_var = self.posterior(self.outputs(x, conditions, training))
         return ops.convert_to_numpy(mu), None if log_var is None else ops.convert_to_numpy(log_var)
 
     def decode(

@@ -68,6 +68,7 @@ def in_float32(subject: Subject) -> Iterator[None]:
     layers = {
         id(layer): layer
         for part in (subject.model, *subject.parts)
+        if part is not None
         for layer in part._flatten_layers()
     }
     policies = [
