@@ -7,7 +7,7 @@ from functools import cached_property
 from kelbo.doctor import library
 from kelbo.doctor.expressions import Expression, Noise, Operation
 from kelbo.doctor.program import Call, Program, once
-from kelbo.doctor.values import Class, Function, Instance, Items, Tensor, Value, options
+from kelbo.doctor.values import Class, Function, Instance, Items, Step, Tensor, Value, options
 
 # What is never negative, and ends the computation of a standard deviation.
 _DEVIATIONS = ("exp", "sqrt", "softplus")
@@ -68,15 +68,25 @@ def draws_of_z(program: Program) -> list[Draw]:
         return []
     in_steps = {node for step, _ in program.results for node in ast.walk(step.function.node)}
     passed = {noise for call in program.calls for noise in _passed(call)}
+    taped = {call.step for call in program.calls_of("tensorflow.GradientTape")}
     found = {}
     for node, value in program.tensors:
         if isinstance(node, ast.BinOp | ast.Call):
             for noise in _scaled(value.expression):
                 calls = draws.get(noise, [])
-                computed = value.symbolic or node in in_steps or any(call.step for call in calls)
+                trained = any(_is_trained(call.step, taped) for call in calls)
+                computed = value.symbolic or node in in_steps or trained
                 if calls and computed:
                     found[noise] = Draw(tuple(calls), noise in passed)
     return list(found.values())
+
+
+def _is_trained(step: Step | None, taped: set[Step | None]) -> bool:
+    """Whether Keras runs a step, or else it has a tape.
+
+    What tf.function compiles may draw many values for one datum, as a policy or a forecast does.
+    """
+    return step is not None and (step.kind != "tf.function" or step in taped)
 
 
 def _scaled(expression: Expression) -> set[ast.AST]:
