@@ -192,14 +192,18 @@ class Program:
         )
 
     @cached_property
-    def asks_for_keras_2(self) -> bool:
-        """Whether the script sets TF_USE_LEGACY_KERAS or mentions tf_keras."""
-        legacy = any(
+    def mentions_tf_keras(self) -> bool:
+        """Whether the script takes something from the package of Keras 2."""
+        return any(
             isinstance(option, Known) and option.spelled.startswith("tf_keras")
             for reading in self.readings
             for option in options(reading.value)
         )
-        return legacy or any(
+
+    @cached_property
+    def asks_for_keras_2(self) -> bool:
+        """Whether the script sets TF_USE_LEGACY_KERAS or mentions tf_keras."""
+        return self.mentions_tf_keras or any(
             isinstance(node, ast.Constant) and node.value == LEGACY for node in ast.walk(self.tree)
         )
 
