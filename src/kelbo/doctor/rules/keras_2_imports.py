@@ -166,7 +166,8 @@ class Keras2Imports(Rule):
     def _at(self, node: ast.AST, instead: dict[str, str]) -> Finding:
         """Names that are gone, where one import or one expression mentions them."""
         names = [*instead]
-        places = "; ".join(f"in place of {name} there is {instead[name]}" for name in names)
+        parts = "; ".join(f"in place of {name} there is {instead[name]}" for name in names)
+        places = parts if len(names) > 1 else f"in its place there is {instead[names[0]]}"
         of_tensorflow = any(name.startswith("tensorflow") for name in names)
         return self.finding(
             node,
