@@ -20,10 +20,15 @@ class Draw:
     Args:
         calls: it, each time that it was followed.
         passed: whether the script hands what it drew to its own functions or layers.
+        inside: whether it is written in a function that runs in a training step.
+        latents: how many latent dimensions of a datum it is the noise of; None where that is not
+            known.
     """
 
     calls: tuple[Call, ...]
     passed: bool
+    inside: bool
+    latents: int | None = None
 
     @property
     def node(self) -> ast.Call:
@@ -47,6 +52,11 @@ class Draw:
             return ()
         alike = ((first, set(others)) for first, *others in zip(*shapes, strict=True))
         return tuple(first if others <= {first} else None for first, others in alike)
+
+    @property
+    def is_scalar(self) -> bool:
+        """Whether it is one number."""
+        return all(call.arguments.get(0, "shape") == Items(()) for call in self.calls)
 
     @property
     def written_shape(self) -> str:
@@ -77,7 +87,9 @@ def draws_of_z(program: Program) -> list[Draw]:
                 trained = any(_is_trained(call.step, taped) for call in calls)
                 computed = value.symbolic or node in in_steps or trained
                 if calls and computed:
-                    found[noise] = Draw(tuple(calls), noise in passed)
+                    found[noise] = Draw(
+                        tuple(calls), noise in passed, noise in in_steps, _latents(node, program)
+                    )
     return list(found.values())
 
 
@@ -98,6 +110,15 @@ def _scaled(expression: Expression) -> set[ast.AST]:
         for noise in atoms
         if isinstance(noise, Noise) and noise.kind == "normal"
     }
+
+
+def _latents(node: ast.AST, program: Program) -> int | None:
+    """The latent dimensions beside a draw: of mu that is added to it, of what multiplies it."""
+    sides = [node.left, node.right] if isinstance(node, ast.BinOp) else []
+    shapes = [getattr(program.value(side), "shape", None) for side in sides]
+    sizes = {shape[1] for shape in shapes if shape is not None and len(shape) == 2}
+    numbers = [size for size in sizes if isinstance(size, int) and size > 1]
+    return numbers[0] if len(numbers) == 1 else None
 
 
 def _passed(call: Call) -> set[ast.AST]:

@@ -66,3 +66,13 @@ def test_another_deviation_is_reported(deviation, kl, wrong, logarithm, right):
     found = findings(deviation, kl)
     assert (happens, f"Multiply it by {right}.") in found
     assert len(found) == 1
+
+
+def test_what_is_the_deviation_in_the_kl_term_has_no_exponential():
+    kl = "1 + ops.log(ops.square(s)) - mu**2 - ops.square(s)"
+    ((happens, repair),) = findings("ops.exp(0.5 * s)", kl)
+    assert happens == (
+        "The noise is multiplied by exp(0.5 * s), and in the KL term s is the standard deviation "
+        "itself."
+    )
+    assert repair.startswith("Multiply it by s; or write the KL term with the logarithm")

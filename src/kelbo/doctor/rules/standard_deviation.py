@@ -57,6 +57,7 @@ class StandardDeviation(Rule):
             if kl.factor is not None and len(kl.log_var.terms) == 1
             for factor, source in kl.log_var.terms
         }
+        sigmas = {_sigma(source) for source in of_kl} - {None}
         for node, value in program.tensors:
             if not isinstance(node, ast.BinOp | ast.Call):
                 continue
@@ -73,6 +74,12 @@ class StandardDeviation(Rule):
                         continue
                     happens = f"in the KL term {name} is the logarithm of the {logarithm}"
                     right = _exponential(0.5 * double, name)
+                elif written == "exp" and source in sigmas:
+                    happens = f"in the KL term {name} is the standard deviation itself"
+                    right = (
+                        f"{name}; or write the KL term with the logarithm, "
+                        "1 + log_var - mu**2 - exp(log_var)"
+                    )
                 elif written == "exp" and factor == 1.0 and names and all(map(_is_log_var, names)):
                     happens = f"{name} is the logarithm of the variance"
                     right = _exponential(0.5, name)
@@ -106,6 +113,13 @@ def _taken_apart(atom: Atom) -> tuple[str, tuple[Atom, ...], float]:
         known = atom.name == "exp" or factor == 1.0
         return (atom.name, source, factor) if known else (atom.name, (), factor)
     return "", (atom,), 1.0
+
+
+def _sigma(source: tuple[Atom, ...]) -> tuple[Atom, ...] | None:
+    """sigma of log(sigma)."""
+    (atom,) = source if len(source) == 1 else (None,)
+    inner = atom.argument.atom if isinstance(atom, Operation) and atom.name == "log" else None
+    return None if inner is None else (inner,)
 
 
 def _exponential(factor: float, name: str) -> str:
