@@ -81,3 +81,5 @@ K.mean(x)
     )
     asks = b"import os\nos.environ['TF_USE_LEGACY_KERAS'] = '1'" + script
     assert not examine(read_script("script.py", asks), select(["KLB401"]))
+    graphs = b"import tensorflow as tf\nif not tf.executing_eagerly():\n    pass\n" + script
+    assert not examine(read_script("script.py", graphs), select(["KLB401"]))

@@ -135,11 +135,14 @@ class BackendFunctions(Rule):
     def check(self, program: Program) -> Iterator[Finding]:
         """All such functions, at the first mention of one."""
         gone: dict[str, Reading] = {}
+        # Who asks whether there are graphs has them from a TensorFlow that has these functions.
+        graphs = any(program.calls_of("tensorflow.executing_eagerly"))
+        of_tensorflow = not graphs and not program.asks_for_keras_2
         for reading in program.readings:
             if isinstance(reading.value, Known) and not reading.guarded:
                 head, _, name = reading.value.spelled.rpartition(".")
                 lost = head == "tensorflow.keras.backend" and name in GONE_FROM_TENSORFLOW
-                if lost and not program.asks_for_keras_2:
+                if lost and of_tensorflow:
                     gone.setdefault(name, reading)
                 elif head == "keras.backend" and _is_gone(name, reading):
                     gone.setdefault(name, reading)

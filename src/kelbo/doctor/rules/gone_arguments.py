@@ -166,11 +166,8 @@ class GoneArguments(Rule):
             yield from self._of_arguments(call, OF_METHODS.get(method, {}))
 
     def _of_arguments(self, call: Call, gone: Mapping[str, str]) -> Iterator[Finding]:
-        given = [
-            keyword.arg
-            for keyword in call.node.keywords
-            if keyword.arg in gone and not _is_idle(call, keyword.arg)
-        ]
+        names = [keyword.arg for keyword in call.node.keywords if keyword.arg is not None]
+        given = [name for name in names if name in gone and not _is_idle(call, name)]
         if given:
             cures = "; ".join(
                 f"in place of {name} take {gone[name]}" if gone[name] else f"leave {name} out"

@@ -99,7 +99,7 @@ def _multipliers(product: Expression) -> list[Atom]:
     if len(product.terms) != 1:
         return []
     ((_, atoms),) = product.terms
-    others = [atom for atom in atoms if not isinstance(atom, Noise)]
+    others: list[Atom] = [atom for atom in atoms if not isinstance(atom, Noise)]
     normal = [atom for atom in atoms if isinstance(atom, Noise) and atom.kind == "normal"]
     return others if normal else []
 
