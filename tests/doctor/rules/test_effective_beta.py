@@ -67,7 +67,7 @@ def test_nothing_is_said_of_the_elbo(loss):
     [
         ("ops.mean(100 * bce - ops.sum(kl, axis=-1))", "-1 stands in front of the KL term's"),
         ("ops.mean(100 * bce - ops.sum(kl, axis=-1))", "Write -0.5 there"),
-        ("ops.mean(100 * bce - 2 * 0.5 * ops.sum(kl, axis=-1))", "a weight of 2 is meant"),
+        ("ops.mean(100 * bce - 1.0 * ops.sum(kl, axis=-1))", "a weight of 2 is meant"),
         ("ops.mean(100 * bce) - 0.5 * ops.mean(kl)", "a sum over 100 pixels, the KL term is a me"),
         ("ops.mean(bce) - 0.5 * ops.mean(kl)", "a mean over 100 pixels, the KL term is a mean ove"),
         ("ops.mean(bce) - 0.5 * ops.mean(kl)", "effective beta is 25."),
@@ -81,8 +81,17 @@ def test_it_is_said_what_weighs_the_kl_term(loss, what):
     assert what in said(loss)
 
 
-def test_a_weight_that_stands_beside_the_half_is_meant():
-    assert not said("ops.mean(100 * bce + 2 * (-0.5 * ops.sum(kl, axis=-1)))")
+@pytest.mark.parametrize(
+    "weighted",
+    [
+        "2 * (-0.5 * ops.sum(kl, axis=-1))",
+        "2 * -0.5 * ops.sum(kl, axis=-1)",
+        "-0.5 * 2 * ops.sum(kl, axis=-1)",
+        "2 * (-ops.sum(kl, axis=-1) / 2)",
+    ],
+)
+def test_a_weight_that_stands_beside_the_half_is_meant(weighted):
+    assert not said(f"ops.mean(100 * bce + {weighted})")
 
 
 def test_the_batch_size_is_read():

@@ -1,5 +1,6 @@
 """KLB201."""
 
+import ast
 import math
 from collections.abc import Iterator
 
@@ -108,7 +109,7 @@ class EffectiveBeta(Rule):
 
     def _of_sum(self, balance: Balance, size: int | None) -> Iterator[Finding]:
         of_kl = bool(balance.latent.batches)
-        summed, averaged = ("KL term", "reconstruction") if of_kl else ("reconstruction", "KL term")
+        one, other = ("KL term", "reconstruction") if of_kl else ("reconstruction", "KL term")
         beta = "" if math.isclose(balance.beta, 1.0) else f"{_number(balance.beta)} times "
         grows = f"grows with the batch size: it is {beta}that size"
         shrinks = f"shrinks with the batch size: it is {_number(balance.beta)} divided by that size"
@@ -121,9 +122,9 @@ class EffectiveBeta(Rule):
             what += f", {_number(whole)} with batches of {size}. That is, {meaning}"
         yield self.finding(
             balance.node,
-            f"The {summed} is summed over the batch, too, and the {averaged} is averaged over it: "
+            f"The {one} is summed over the batch, too, and the {other} is averaged over it: "
             f"{what}.",
-            f"Sum the {summed} over the axes behind the batch alone, and take the mean over the "
+            f"Sum the {one} over the axes behind the batch alone, and take the mean over the "
             "batch, as ops.mean(ops.sum(..., axis=-1)).",
         )
 
@@ -171,17 +172,35 @@ def _is_of_half_variance(balance: Balance) -> bool:
 
 
 def _lacks_half(balance: Balance, program: Program) -> bool:
-    """Whether a KL term stands there as it is, and nowhere with the 0.5 that it has."""
+    """Whether nothing halves a KL term: no number in what it is computed by, nor a later factor."""
     if not math.isclose(abs(balance.kl_factor), 1.0):
         return False
-    (mean, log_var) = balance.kl.content.mean, balance.kl.content.log_var  # type: ignore
-    return not any(
-        isinstance(kl := term.content, KL)
-        and (kl.mean, kl.log_var) == (mean, log_var)
-        and math.isclose(abs(term.factor * (kl.factor or 0.0)), 0.5)
-        for _, value in program.tensors
-        for term in terms(value.expression)
-    )
+    kl = balance.kl.content
+    for node, value in program.tensors:
+        found = [term for term in terms(value.expression) if isinstance(term.content, KL)]
+        factors = [
+            term.factor * (term.content.factor or 0.0)  # type: ignore[union-attr]
+            for term in found
+            if _is_of(term.content, kl)
+        ]
+        if any(math.isclose(abs(factor), 0.5) for factor in factors):
+            return False
+        if factors and any(_is_half(part) for part in ast.walk(node)):
+            return False
+    return True
+
+
+def _is_of(one: object, other: object) -> bool:
+    """Whether two KL terms are of one Gaussian."""
+    same = isinstance(one, KL) and isinstance(other, KL)
+    return same and (one.mean, one.log_var) == (other.mean, other.log_var)  # type: ignore
+
+
+def _is_half(node: ast.AST) -> bool:
+    """Whether a half is written there: 0.5, or a division by 2."""
+    divides = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)
+    number = node.right if divides else node  # type: ignore[attr-defined]
+    return isinstance(number, ast.Constant) and number.value == (2 if divides else 0.5)
 
 
 def _reduced(scale: Scale, weight: float, things: str) -> str:
