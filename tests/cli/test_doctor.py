@@ -89,6 +89,8 @@ def test_rules_are_chosen():
     assert kelbo("doctor", BROKEN, "--ignore", "KLB1").code == 0
     assert kelbo("doctor", BROKEN, "--select", "KLB2,KLB3").code == 0
     assert kelbo("doctor", BROKEN, "--select", "KLB2", "--select", "KLB104").code == 1
+    for option in ("--select", "--ignore"):
+        assert kelbo("doctor", BROKEN, option, " ,").code == 2
     for option in ("--select", "--ignore", "--explain"):
         said = refused("doctor", BROKEN, option, "KLB9999", code=2)
         assert "There is no rule 'KLB9999'. Did you mean 'KLB" in said

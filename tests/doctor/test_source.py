@@ -223,6 +223,7 @@ def test_what_may_not_be_read_is_skipped(tmp_path, monkeypatch):
     def denied(*arguments, **options):
         raise PermissionError(13, "Permission denied", "x")
 
+    (tmp_path / "x.py").touch()
     monkeypatch.setattr("builtins.open", denied)
     assert load(str(tmp_path / "x.py")).reason == "permission denied."
 
@@ -237,3 +238,12 @@ def test_a_folder_that_may_not_be_listed_is_named(tmp_path, monkeypatch):
     path, skipped = find([str(tmp_path)])
     assert path.endswith("a.py")
     assert skipped == Skipped(f"{tmp_path}/locked", "permission denied.")
+
+
+def test_what_is_no_regular_file_is_not_waited_for(tmp_path):
+    pipe = tmp_path / "pipe.py"
+    os.mkfifo(pipe)
+    for path in (pipe, os.devnull):
+        skipped = load(str(path))
+        assert isinstance(skipped, Skipped)
+        assert skipped.reason.startswith("it is no regular file")

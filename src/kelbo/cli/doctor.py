@@ -281,7 +281,10 @@ def _roles(given: list[str] | None) -> dict[str, str]:
 
 def _codes(given: list[str] | None) -> list[str]:
     """Codes that are given one by one, or with commas between them."""
-    return [code for text in given or () for code in text.replace(",", " ").split()]
+    codes = [code for text in given or () for code in text.replace(",", " ").split()]
+    if given and not codes:
+        raise UsageError("Expected codes of rules, as KLB1,KLB204, received none.")
+    return codes
 
 
 def _sources(paths: list[str]) -> Iterator["Source | Skipped"]:

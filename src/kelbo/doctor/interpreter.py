@@ -685,6 +685,9 @@ class _Interpreter:
                 # The same unknown wherever the name is used.
                 value = self.tensors.fresh(None, name=name)
             self.name(value, name)
+            if isinstance(value, Tensor) and value.opaque is not None:
+                received = self.program.arguments.setdefault(function.node, {})
+                received.setdefault(name, set()).add(value.opaque)
             frame.bind(name, value)
         if spec.vararg is not None:
             frame.bind(spec.vararg.arg, bounded(Items(tuple(positional[len(names) :]))))

@@ -7,7 +7,7 @@ from functools import cached_property
 from kelbo.doctor import library
 from kelbo.doctor.expressions import Expression, Noise, Operation
 from kelbo.doctor.program import Call, Program, once
-from kelbo.doctor.values import Class, Function, Instance, Items, Tensor, Value, options
+from kelbo.doctor.values import Class, Function, Instance, Items, Step, Tensor, Value, options
 
 # What is never negative, and ends the computation of a standard deviation.
 _DEVIATIONS = ("exp", "sqrt", "softplus")
@@ -20,10 +20,15 @@ class Draw:
     Args:
         calls: it, each time that it was followed.
         passed: whether the script hands what it drew to its own functions or layers.
+        inside: whether it is written in a function that runs in a training step.
+        latents: how many latent dimensions of a datum it is the noise of; None where that is not
+            known.
     """
 
     calls: tuple[Call, ...]
     passed: bool
+    inside: bool
+    latents: int | None = None
 
     @property
     def node(self) -> ast.Call:
@@ -49,6 +54,11 @@ class Draw:
         return tuple(first if others <= {first} else None for first, others in alike)
 
     @property
+    def is_scalar(self) -> bool:
+        """Whether it is one number."""
+        return all(call.arguments.get(0, "shape") == Items(()) for call in self.calls)
+
+    @property
     def written_shape(self) -> str:
         """The shape as the script has it."""
         named = [keyword.value for keyword in self.node.keywords if keyword.arg == "shape"]
@@ -68,15 +78,27 @@ def draws_of_z(program: Program) -> list[Draw]:
         return []
     in_steps = {node for step, _ in program.results for node in ast.walk(step.function.node)}
     passed = {noise for call in program.calls for noise in _passed(call)}
+    taped = {call.step for call in program.calls_of("tensorflow.GradientTape")}
     found = {}
     for node, value in program.tensors:
         if isinstance(node, ast.BinOp | ast.Call):
             for noise in _scaled(value.expression):
                 calls = draws.get(noise, [])
-                computed = value.symbolic or node in in_steps or any(call.step for call in calls)
+                trained = any(_is_trained(call.step, taped) for call in calls)
+                computed = value.symbolic or node in in_steps or trained
                 if calls and computed:
-                    found[noise] = Draw(tuple(calls), noise in passed)
+                    found[noise] = Draw(
+                        tuple(calls), noise in passed, noise in in_steps, _latents(node, program)
+                    )
     return list(found.values())
+
+
+def _is_trained(step: Step | None, taped: set[Step | None]) -> bool:
+    """Whether Keras runs a step, or else it has a tape.
+
+    What tf.function compiles may draw many values for one datum, as a policy or a forecast does.
+    """
+    return step is not None and (step.kind != "tf.function" or step in taped)
 
 
 def _scaled(expression: Expression) -> set[ast.AST]:
@@ -88,6 +110,15 @@ def _scaled(expression: Expression) -> set[ast.AST]:
         for noise in atoms
         if isinstance(noise, Noise) and noise.kind == "normal"
     }
+
+
+def _latents(node: ast.AST, program: Program) -> int | None:
+    """The latent dimensions beside a draw: of mu that is added to it, of what multiplies it."""
+    sides = [node.left, node.right] if isinstance(node, ast.BinOp) else []
+    shapes = [getattr(program.value(side), "shape", None) for side in sides]
+    sizes = {shape[1] for shape in shapes if shape is not None and len(shape) == 2}
+    numbers = [size for size in sizes if isinstance(size, int) and size > 1]
+    return numbers[0] if len(numbers) == 1 else None
 
 
 def _passed(call: Call) -> set[ast.AST]:

@@ -17,7 +17,7 @@ from kelbo.beta import beta_from_mean_weights
 from kelbo.doctor import library
 from kelbo.doctor.expressions import Atom, Divergence, Expression, Operation, Reduction
 from kelbo.doctor.program import Program, once
-from kelbo.doctor.values import Instance, Items, Shape, Step, Table, Tensor, Value, options
+from kelbo.doctor.values import Instance, Items, Known, Shape, Step, Table, Tensor, Value, options
 
 # What one element of a reconstruction loss is in nats. A squared error is taken for a Gaussian of
 # unit variance, which has half of it.
@@ -252,11 +252,13 @@ class Scale:
         weight: of one pixel or one latent dimension.
         elements: how many there are.
         divided: by how much the reductions divide.
+        batches: how often it is summed over the batch, instead of averaged.
     """
 
     weight: float
     elements: int
     divided: float
+    batches: int = 0
 
 
 def scale(term: Term, shape: Shape | None = None) -> Scale | None:
@@ -272,21 +274,23 @@ def scale(term: Term, shape: Shape | None = None) -> Scale | None:
     elements = library.volume(shape)
     if not elements:
         return None
-    divided, left = 1.0, shape
+    divided, batches, left = 1.0, 0, shape
     for reduction in reversed(term.reductions):
         axes = reduction.axes
         if axes is not None and any(not -len(left) <= axis < len(left) for axis in axes):
             return None
         gone = set(range(len(left))) if axes is None else {axis % len(left) for axis in axes}
         sizes = [left[place] for place in gone]
-        if any(map(library.has_batch, sizes)) and reduction.how == "sum":
-            return None  # over the batch too
         if reduction.how == "mean":
             divided *= library.volume(sizes) or 1
+        elif any(map(library.has_batch, sizes)):
+            batches += 1
+        elif not any(map(library.has_batch, left)):
+            return None  # of what else is added to it, perhaps over the batch
         left = library.reduced(left, axes, reduction.keepdims) or ()
     # What a loss function leaves beside the batch, Keras averages.
     divided *= library.volume(left) or 1
-    return Scale(term.factor / divided, elements, divided)
+    return Scale(term.factor / divided, elements, divided, batches)
 
 
 @dataclass(frozen=True)
@@ -299,7 +303,7 @@ class Balance:
         kl: the other.
         pixel: what a pixel counts.
         latent: what a latent dimension counts.
-        beta: the effective beta.
+        beta: the effective beta; in batches of one datum, where a term is summed over the batch.
     """
 
     node: ast.AST
@@ -308,6 +312,16 @@ class Balance:
     pixel: Scale
     latent: Scale
     beta: float
+
+    @property
+    def kl_factor(self) -> float:
+        """The number in front of 1 + L - mu^2 - e^L: -0.5 in the ELBO."""
+        return self.kl.factor * getattr(self.kl.content, "factor", 0.0)
+
+    @property
+    def is_of_squares(self) -> bool:
+        """Whether the reconstruction is a squared error."""
+        return getattr(self.reconstruction.content, "kind", "") == "squared_error"
 
 
 @dataclass(frozen=True)
@@ -327,11 +341,36 @@ class Unsized:
 
 def balances(program: Program) -> Iterator[Balance]:
     """Of every loss with both terms, and of every KL term that is added to a compiled loss."""
+    averaged = (0, 0)
+    return (b for b in _balances(program) if (b.pixel.batches, b.latent.batches) == averaged)
+
+
+def summed(program: Program) -> Iterator[Balance]:
+    """Of every loss of which one term is summed over the batch, and the other averaged."""
+    for balance in _balances(program):
+        reconstruction = balance.reconstruction
+        # Where the shape is only that of the data, a sum may be over any axis.
+        sure = all(one.how == "mean" for one in reconstruction.reductions)
+        if {balance.pixel.batches, balance.latent.batches} == {0, 1}:
+            if sure or reconstruction.shape is not None:
+                yield balance
+
+
+@once
+def _balances(program: Program) -> list[Balance]:
     shape = images(program)
-    for node, reconstruction, kl in _pairs(program, shape):
-        balance = _balance(node, reconstruction, kl, shape)
-        if balance is not None:
-            yield balance
+    found = (_balance(*pair, shape) for pair in _pairs(program, shape))
+    return [balance for balance in found if balance is not None]
+
+
+def batch_size(program: Program) -> int | None:
+    """The size of the batches that a script trains with; None where it is not one number."""
+    given = [
+        *(call.arguments.get(None, "batch_size") for call in program.method_calls("fit")),
+        *(call.arguments.get(0, "batch_size") for call in program.method_calls("batch")),
+    ]
+    found = {library.whole(size) for size in given if size is not None}
+    return found.pop() if len(found) == 1 else None
 
 
 def unsized(program: Program) -> Iterator[Unsized]:
@@ -339,9 +378,10 @@ def unsized(program: Program) -> Iterator[Unsized]:
     if images(program) is not None:
         return
     for node, reconstruction, kl in _pairs(program, None):
-        latent, nats = scale(kl), _NATS.get(getattr(reconstruction.content, "kind", ""))
+        counts, nats = scale(kl), _NATS.get(getattr(reconstruction.content, "kind", ""))
         if not _is_mean_of_all(reconstruction) or reconstruction.factor <= 0.0 or nats is None:
             continue
+        latent = counts if counts is not None and not counts.batches else None
         if latent is not None or _is_mean_of_all(kl):
             counted = latent.weight if latent is not None else kl.factor
             weight = -2.0 * counted * getattr(kl.content, "factor", 0.0)
@@ -386,11 +426,24 @@ def compiled_reconstructions(program: Program, shape: Shape | None) -> Iterator[
     """The reconstruction losses that compile is given by name."""
     for call in program.method_calls("compile"):
         for owner in call.owners:
-            outputs = owner.outputs if isinstance(owner, Instance) else None
+            outputs = _outputs(program, owner)
             known = outputs.shape if isinstance(outputs, Tensor) else None
             for loss in options(call.arguments.get(1, "loss")):
                 if (term := compiled_reconstruction(loss, known or shape)) is not None:
                     yield term
+
+
+def _outputs(program: Program, model: Value) -> Value | None:
+    """What a model puts out; of a class of the script, what its call returns."""
+    if not isinstance(model, Instance) or model.outputs is not None or isinstance(model.of, Known):
+        return getattr(model, "outputs", None)
+    returned = [
+        result
+        for step, result in program.results
+        if step.kind == "call" and getattr(step.function.owner, "of", None) is model.of
+    ]
+    shapes = {getattr(result, "shape", None) for result in returned}
+    return returned[0] if len(shapes) == 1 else None
 
 
 def compiled_reconstruction(value: Value | None, shape: Shape | None) -> Term | None:

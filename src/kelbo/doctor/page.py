@@ -40,9 +40,10 @@ script and explained as `kelbo explain` does; it is an error, so the exit code i
 A comment `# noqa: KLB101` turns a rule off on its line, `# noqa` all of them. In folders, hidden
 ones and virtual environments are left out. What cannot be read (Python 2, a binary, a file of more
 than 2 MiB, a wrong encoding) is named and skipped. A script that sets `TF_USE_LEGACY_KERAS`, or
-imports `tf_keras`, asks for Keras 2: what only Keras 3 refuses is then no finding. Of files that
-mention neither Keras nor TensorFlow, as scripts of PyTorch alone, it is said that nothing in them
-was examined; that is no error.
+imports `tf_keras`, asks for Keras 2: what only Keras 3 refuses is then no finding. The variable is
+TensorFlow's, and `import keras` does not look at it. Of files that mention neither Keras nor
+TensorFlow, as scripts of PyTorch alone, it is said that nothing in them was examined; that is no
+error.
 
 At the terminal, what each Keras does and why is told once for each rule and file. The other formats
 have it at every finding.

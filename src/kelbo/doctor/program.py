@@ -120,6 +120,7 @@ class Program:
         results: what a function returned when it ran as a training step.
         origins: for the identity of a tensor, the tensor and the expression that made it first.
         names: what the script calls a tensor; the first name first.
+        arguments: of a function, by its definition: the tensors that its arguments were.
         changes_activations: whether it sets the activation of some layer after that was made, so
             that nothing is sure of what a layer without one puts out.
         visits: how many pieces of syntax were looked at.
@@ -136,6 +137,7 @@ class Program:
     results: list[tuple[Step, Value]] = field(default_factory=list)
     origins: dict[int, tuple[Tensor, ast.AST]] = field(default_factory=dict)
     names: dict[Opaque, list[str]] = field(default_factory=dict)
+    arguments: dict[ast.AST, dict[str, set[Opaque]]] = field(default_factory=dict)
     changes_activations: bool = False
     visits: int = 0
     known: dict[Callable[..., Any], Any] = field(default_factory=dict)
@@ -192,14 +194,18 @@ class Program:
         )
 
     @cached_property
-    def asks_for_keras_2(self) -> bool:
-        """Whether the script sets TF_USE_LEGACY_KERAS or mentions tf_keras."""
-        legacy = any(
+    def mentions_tf_keras(self) -> bool:
+        """Whether the script takes something from the package of Keras 2."""
+        return any(
             isinstance(option, Known) and option.spelled.startswith("tf_keras")
             for reading in self.readings
             for option in options(reading.value)
         )
-        return legacy or any(
+
+    @cached_property
+    def asks_for_keras_2(self) -> bool:
+        """Whether the script sets TF_USE_LEGACY_KERAS or mentions tf_keras."""
+        return self.mentions_tf_keras or any(
             isinstance(node, ast.Constant) and node.value == LEGACY for node in ast.walk(self.tree)
         )
 

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import stat
 import tokenize
 import warnings
 from collections.abc import Iterable, Iterator
@@ -170,6 +171,9 @@ def load(path: str) -> Source | Skipped:
     notebook = path.lower().endswith(".ipynb")
     limit = NOTEBOOK_LIMIT if notebook else LIMIT
     try:
+        # Of a pipe or a device nobody knows when, and whether, it ends.
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return Skipped(path, "it is no regular file; kelbo doctor - reads what it is handed.")
         with open(path, "rb") as file:
             content = file.read(limit + 1)
     except OSError as error:

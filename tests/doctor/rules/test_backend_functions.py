@@ -1,11 +1,18 @@
 import ast
 import importlib.util
+import re
 from pathlib import Path
 
 import keras
 
 from kelbo.doctor import examine, select
-from kelbo.doctor.rules.backend_functions import _TODAY, SAME, STILL_THERE
+from kelbo.doctor.rules.backend_functions import (
+    _NEEDLESS,
+    _TODAY,
+    GONE_FROM_TENSORFLOW,
+    SAME,
+    STILL_THERE,
+)
 from kelbo.doctor.source import read_script
 
 
@@ -15,8 +22,13 @@ def test_what_is_said_to_be_there_is_there():
     for today in _TODAY.values():
         if today.startswith("keras."):
             thing = keras
-            for part in today.split()[0].strip(",").split(".")[1:]:
+            for part in re.match(r"[\w.]+", today)[0].split(".")[1:]:
                 thing = getattr(thing, part)
+
+
+def test_what_tensorflow_has_lost_is_not_there():
+    lost = importlib.import_module("keras._tf_keras.keras.backend")
+    assert not any(hasattr(lost, name) for name in GONE_FROM_TENSORFLOW)
 
 
 def test_what_is_said_to_be_gone_was_there():
@@ -24,7 +36,9 @@ def test_what_is_said_to_be_gone_was_there():
     tree = ast.parse((package / "src" / "backend.py").read_text(encoding="utf-8"))
     names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
     assert names >= SAME
-    assert names >= set(_TODAY) - {"get_session", "set_session"}
+    # Of Keras up to 2.2, or of tf.compat.v1.
+    older = {"image_dim_ordering", "set_image_dim_ordering", "get_session", "set_session"}
+    assert names | older >= {*_TODAY, *_NEEDLESS, *GONE_FROM_TENSORFLOW}
 
 
 SCRIPT = """
@@ -44,5 +58,28 @@ def test_all_functions_that_are_gone_are_one_finding():
     assert finding.repair == (
         "Take keras.ops.matmul for keras.backend.dot, keras.random.normal for K.random_normal, "
         "keras.ops.exp for K.exp, keras.ops.mean for K.mean and the attribute shape for "
-        "K.int_shape. Look for K.f in keras.ops, whose names are those of NumPy."
+        "K.int_shape. For K.f see keras.ops, whose names are those of NumPy; not everything has a "
+        "counterpart."
     )
+
+
+def test_what_tensorflow_has_lost_is_found_there():
+    script = b"""
+from tensorflow.keras import backend as K
+K.set_session(K.get_session())
+K.set_learning_phase(1)
+K.mean(x)
+"""
+    (finding,) = examine(read_script("script.py", script), select(["KLB401"]))
+    assert (
+        finding.happens == "Keras 3 has no K.set_session, K.get_session and K.set_learning_phase."
+    )
+    assert finding.repair == (
+        "Leave K.set_session and K.get_session out: there are no sessions. Leave "
+        "K.set_learning_phase out: fit, evaluate and predict say it by the argument "
+        "training of call."
+    )
+    asks = b"import os\nos.environ['TF_USE_LEGACY_KERAS'] = '1'" + script
+    assert not examine(read_script("script.py", asks), select(["KLB401"]))
+    graphs = b"import tensorflow as tf\nif not tf.executing_eagerly():\n    pass\n" + script
+    assert not examine(read_script("script.py", graphs), select(["KLB401"]))

@@ -65,3 +65,15 @@ def test_other_shapes_are_not(noise):
 )
 def test_a_script_that_has_one_size_may_write_it_down(before):
     assert codes(before=before) == []
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "image = keras.Input(batch_shape=(None, 4))",
+        "image = keras.Input((4,), batch_size=None)",
+        "model = keras.Sequential([keras.layers.Dense(4, batch_input_shape=(None, 4))])",
+    ],
+)
+def test_none_is_no_size(before):
+    assert codes(before=before) == ["KLB314"]

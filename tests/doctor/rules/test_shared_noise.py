@@ -39,6 +39,8 @@ def is_stale(noise, training=FIT):
         "keras.random.normal(tf.shape(mu), seed=7)",
         "keras.random.normal(tf.shape(mu), 0.0, 1.0, 'float32', 7)",
         "tf.random.normal((1, latent_dim))",
+        "tf.random.normal([])",
+        "keras.random.normal(())",
     ],
 )
 def test_a_draw_that_every_step_repeats_is_found(noise):
@@ -76,3 +78,36 @@ def test_noise_that_a_loop_hands_on_is_fresh():
     loop = "for batch in x:\n    Sampling()([batch, batch], np.random.randn(8, 2))"
     assert not is_stale("noise", loop)
     assert is_stale("frozen", f"frozen = np.random.randn(8, 2)\n{FIT}")
+
+
+LATENTS = """
+import keras
+import tensorflow as tf
+
+class Sampling(keras.layers.Layer):
+    def call(self, inputs):
+        mu, log_var = inputs
+        return mu + tf.exp(0.5 * log_var) * tf.random.normal((tf.shape(mu)[0], 1))
+
+mu = keras.layers.Dense({latents})(keras.Input((4,)))
+z = Sampling()([mu, mu])
+"""
+
+
+def test_one_number_for_all_latent_dimensions_is_found_where_there_are_several():
+    def found(latents):
+        script = LATENTS.format(latents=latents).encode()
+        return [f.happens for f in examine(read_script("script.py", script), select(["KLB311"]))]
+
+    assert found(3) == [
+        "The noise has the shape (tf.shape(mu)[0], 1): all 3 latent dimensions of a sample get the "
+        "same number."
+    ]
+    assert not found(1)
+    assert not found("latent_dim")
+
+
+def test_a_function_of_one_sample_needs_no_batch():
+    noise = "0.0\n        z = {map}(lambda m: m + tf.exp(m) * tf.random.normal((2,)), mu)"
+    assert is_stale(noise.format(map="apply"))
+    assert not is_stale(noise.format(map="tf.map_fn"))

@@ -36,6 +36,21 @@ SAME = frozenset(
     transpose var zeros zeros_like
     """.split()
 )
+# What `tensorflow.keras.backend` has no more either.
+GONE_FROM_TENSORFLOW = frozenset(
+    """
+    function get_session image_dim_ordering in_test_phase in_train_phase learning_phase
+    learning_phase_scope manual_variable_initialization normalize_batch_in_training placeholder
+    print_tensor random_binomial reset_uids set_image_dim_ordering set_learning_phase set_session
+    """.split()
+)
+# What is to be left out, and why.
+_NEEDLESS = {
+    "get_session": "there are no sessions",
+    "manual_variable_initialization": "variables have their values when they are made",
+    "set_learning_phase": "fit, evaluate and predict say it by the argument training of call",
+    "set_session": "there are no sessions",
+}
 # What a function is called today, where it has another name.
 _TODAY = {
     "random_normal": "keras.random.normal",
@@ -70,11 +85,16 @@ _TODAY = {
     "resize_images": "keras.ops.image.resize",
     "map_fn": "keras.ops.map",
     "print_tensor": "print",
-    "get_session": "nothing (there are no sessions)",
-    "set_session": "nothing (there are no sessions)",
+    "image_dim_ordering": "keras.config.image_data_format",
+    "in_test_phase": "the argument training of call",
+    "in_train_phase": "the argument training of call",
     "placeholder": "keras.Input",
     "function": "a keras.Model",
     "gradients": "tf.GradientTape",
+    "random_binomial": "keras.random.binomial",
+    "set_image_dim_ordering": (
+        'keras.config.set_image_data_format("channels_last" for "tf", "channels_first" for "th")'
+    ),
 }
 
 
@@ -84,7 +104,8 @@ class BackendFunctions(Rule):
     ## What it does
     Reports, once for a script, the functions of `keras.backend` that Keras 3 does not have, where
     `keras.backend` is that of `import keras`. `tf.keras.backend` still has most of them, for
-    TensorFlow alone. What stands behind a look at the version is left alone.
+    TensorFlow alone; those that it has lost, as `get_session`, are reported, too. What stands
+    behind a look at the version is left alone.
 
     ## Why is this bad
     Keras 3 moved the operations to `keras.ops` and the random numbers to `keras.random`:
@@ -114,10 +135,16 @@ class BackendFunctions(Rule):
     def check(self, program: Program) -> Iterator[Finding]:
         """All such functions, at the first mention of one."""
         gone: dict[str, Reading] = {}
+        # Who asks whether there are graphs has them from a TensorFlow that has these functions.
+        graphs = any(program.calls_of("tensorflow.executing_eagerly"))
+        of_tensorflow = not graphs and not program.asks_for_keras_2
         for reading in program.readings:
             if isinstance(reading.value, Known) and not reading.guarded:
                 head, _, name = reading.value.spelled.rpartition(".")
-                if head == "keras.backend" and _is_gone(name, reading):
+                lost = head == "tensorflow.keras.backend" and name in GONE_FROM_TENSORFLOW
+                if lost and of_tensorflow:
+                    gone.setdefault(name, reading)
+                elif head == "keras.backend" and _is_gone(name, reading):
                     gone.setdefault(name, reading)
         if gone:
             spelled = {
@@ -140,9 +167,12 @@ def _repair(spelled: dict[str, str]) -> str:
     """What to write instead of functions; by their names, how the script spells them."""
     today = {name: f"keras.ops.{name}" if name in SAME else _TODAY.get(name) for name in spelled}
     known = [f"{there} for {spelled[name]}" for name, there in today.items() if there is not None]
-    others = [spelled[name] for name, there in today.items() if there is None]
+    others = [spelled[n] for n, there in today.items() if there is None and n not in _NEEDLESS]
     sentences = [f"Take {in_words(known)}."] if known else []
+    for why in dict.fromkeys(_NEEDLESS[name] for name in spelled if name in _NEEDLESS):
+        needless = [spelled[name] for name in spelled if _NEEDLESS.get(name) == why]
+        sentences.append(f"Leave {in_words(needless)} out: {why}.")
     if others:
-        names = "whose names are those of NumPy"
-        sentences.append(f"Look for {in_words(others)} in keras.ops, {names}.")
+        names = "whose names are those of NumPy; not everything has a counterpart"
+        sentences.append(f"For {in_words(others)} see keras.ops, {names}.")
     return " ".join(sentences)

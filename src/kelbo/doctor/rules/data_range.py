@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from kelbo.doctor.cross_entropy import CrossEntropy, cross_entropies
-from kelbo.doctor.expressions import Opaque, of
+from kelbo.doctor.expressions import Opaque
 from kelbo.doctor.pixels import changes_in_place, interval, is_within_unit, pixel_range, scaled
 from kelbo.doctor.program import Call, Program
 from kelbo.doctor.rule import Finding, Rule, Severity
-from kelbo.doctor.values import Constant, Instance, Tensor, Value, options
+from kelbo.doctor.values import Constant, Function, Instance, Tensor, Value, options
 
 _Range = tuple[float, float]
 
@@ -118,25 +118,28 @@ def _supplied(program: Program, call: Call, source: Opaque, fit: Call) -> Value 
         inputs = [owner.inputs for owner in fit.owners if isinstance(owner, Instance)]
         given = any(isinstance(i, Tensor) and i.opaque == source for i in inputs)
         return _inputs(fit) if given else None
+    function = step.function
+    name, part = _argument(program, function, Opaque(source.key[:1])), source.key[1:]
+    first = next(iter(function.parameters[function.owner is not None :]), "")
     if step.kind == "loss":
         owners = tuple(o for c in program.calls if c.node is step.node for o in c.owners)
-        first = next(iter(step.function.parameters[step.function.owner is not None :]), "")
-        if _of(owners, [fit]) and source.key[1:] == () and _name(program, source) == first:
-            return _targets(fit)
+        is_target = _of(owners, [fit]) and part == () and name == first
+        return _targets(fit) if is_target else None
+    if function.owner not in fit.owners:
         return None
-    if step.function.owner not in fit.owners:
-        return None
-    name, part = _name(program, Opaque(source.key[:1])), source.key[1:]
     targets = _targets(fit)
     if step.kind == "compute_loss" and part == ():
         return {"x": _inputs(fit), "y": targets}.get(name)
-    data = step.function.parameters[1:2]
+    if step.kind == "call":
+        return _inputs(fit) if part == () and name == first else None
     alone = targets in (None, Constant(None))
-    if step.kind in ("train_step", "test_step") and [name] == data:
+    if step.kind in ("train_step", "test_step") and name == first:
         if part == (0,) or (part == () and alone):
             return _inputs(fit)
     return None
 
 
-def _name(program: Program, source: Opaque) -> str:
-    return next(iter(program.names_of(of(source))), "")
+def _argument(program: Program, function: Function, source: Opaque) -> str:
+    """The argument of a function that a tensor is; empty where it is none."""
+    given = program.arguments.get(function.node, {})
+    return next((name for name, tensors in given.items() if source in tensors), "")

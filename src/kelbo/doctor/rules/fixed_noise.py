@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from kelbo.doctor.noise import draws_of_z
 from kelbo.doctor.program import Program
 from kelbo.doctor.rule import Finding, Rule, Severity
-from kelbo.doctor.values import Constant
+from kelbo.doctor.values import Constant, Items, Value
 
 _LIBRARIES = ("keras.", "tensorflow.")
 _INPUTS = {"keras.Input", "keras.layers.Input", "keras.layers.InputLayer"}
@@ -70,9 +70,15 @@ class FixedNoise(Rule):
 def _has_one_size(program: Program) -> bool:
     """Whether the script sees to it that all batches have one size."""
     for call in program.calls:
-        given = dict(call.arguments.keywords)
+        given = {name: size for name, size in call.arguments.keywords if not _is_open(size)}
         if "batch_input_shape" in given or given.get("drop_remainder") == Constant(True):
             return True
         if call.names & _INPUTS and given.keys() & {"batch_shape", "batch_size"}:
             return True
     return False
+
+
+def _is_open(size: Value) -> bool:
+    """Whether a batch may have any size: None, or a shape that begins with it."""
+    first = size.items[0] if isinstance(size, Items) and size.items else size
+    return first == Constant(None)

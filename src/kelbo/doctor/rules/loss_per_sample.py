@@ -1,14 +1,18 @@
 """KLB106."""
 
+import ast
 from collections.abc import Iterator
 
 from kelbo.doctor import library
 from kelbo.doctor.expressions import Expression, Reduction
-from kelbo.doctor.objective import match_kl
+from kelbo.doctor.objective import KL, match_kl, terms
 from kelbo.doctor.program import Program
 from kelbo.doctor.rule import Finding, Rule, Severity
 from kelbo.doctor.values import Tensor
 from kelbo.doctor.words import dotted
+
+# Of an expression that a sentence still holds.
+_LONGEST = 40
 
 
 class LossPerSample(Rule):
@@ -19,9 +23,9 @@ class LossPerSample(Rule):
 
     ## Why is this bad
     Of what a loss function returns Keras takes the mean over the batch. Of what `add_loss` gets,
-    Keras 3.15 takes the sum: the KL term counts as often as there are data in a batch, silently,
-    and its weight changes with the batch size. Keras 2 and Keras 3.0 stop, where they have to add
-    it to another loss.
+    Keras 3.15 takes the sum, silently: a KL term alone counts as often as there are data in a
+    batch, and its weight changes with the batch size; a whole loss grows with it. Keras 2 and
+    Keras 3.0 stop, where they have to add it to another loss.
 
     ## Example
     ```python
@@ -42,6 +46,10 @@ class LossPerSample(Rule):
     title = "add_loss gets one value for each datum"
     severity = Severity.ERROR
     explanation = "loss-per-sample"
+    generations = (
+        ("Keras 2 and Keras 3.0", "stop where they have to add it to another loss"),
+        ("Keras 3.15", "no error: add_loss sums the vector, so that it counts batch-size times"),
+    )
     docs = "docs/kl-loss.md, rule 4"
 
     def check(self, program: Program) -> Iterator[Finding]:
@@ -51,15 +59,27 @@ class LossPerSample(Rule):
             if call.step is None or not isinstance(loss, Tensor) or not _has_batch(loss):
                 continue
             argument = call.node.args[0] if call.node.args else None
-            name = dotted(argument, "its argument")
-            mean = dotted(argument, "...")
+            written = ast.unparse(argument) if argument is not None else ""
+            short = 0 < len(written) <= _LONGEST
+            mean = written if short else "..."
             yield self.finding(
                 call.node,
-                f"{dotted(call.node.func)} gets {name}, which has one value for each datum of the "
-                "batch.",
-                f"Take the mean over the batch first: self.add_loss(ops.mean({mean})), on Keras 2 "
-                f"tf.reduce_mean({mean}).",
+                f"{dotted(call.node.func)} gets {written if short else 'its argument'}, which has "
+                f"one value for each datum of the batch.{_what_grows(loss)}",
+                f"Take the mean over the batch first: {dotted(call.node.func)}(ops.mean({mean})), "
+                f"on Keras 2 tf.reduce_mean({mean}).",
             )
+
+
+def _what_grows(loss: Tensor) -> str:
+    """A sentence on what the sum over the batch changes; empty where that is not known."""
+    kinds = {isinstance(term.content, KL) for term in terms(loss.expression)}
+    if kinds == {True, False}:
+        return (
+            " Reconstruction and KL term are both in it: they keep their weights to each other, "
+            "and the whole loss grows with the batch size."
+        )
+    return " The weight of the KL term grows with the batch size." if kinds == {True} else ""
 
 
 def _has_batch(tensor: Tensor) -> bool:

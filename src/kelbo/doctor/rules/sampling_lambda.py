@@ -1,5 +1,6 @@
 """KLB301."""
 
+import ast
 from collections.abc import Iterator
 
 from kelbo.doctor.expressions import Noise
@@ -66,11 +67,13 @@ class SamplingLambda(Rule):
                 if isinstance(function, Function) and function.node in noisy:
                     named = call.arguments.get(None, "name")
                     name = f" {named.value}" if isinstance(named, Constant) else ""
+                    of_name = isinstance(function.node, ast.FunctionDef)
+                    drawing = function.name if of_name else "a lambda"
+                    what = function.name if of_name else "its formula"
                     yield self.finding(
                         call.node,
-                        f"The Lambda layer{name} calls {function.name}, which draws random "
-                        "numbers.",
-                        f"Make {function.name} the call of a class Sampling(keras.layers.Layer) "
+                        f"The Lambda layer{name} calls {drawing}, which draws random numbers.",
+                        f"Make {what} the call of a class Sampling(keras.layers.Layer) "
                         "with a SeedGenerator as an attribute, registered with "
                         "register_keras_serializable.",
                     )

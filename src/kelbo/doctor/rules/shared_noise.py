@@ -7,7 +7,7 @@ from kelbo.doctor import library
 from kelbo.doctor.noise import Draw, draws_of_z
 from kelbo.doctor.program import Program
 from kelbo.doctor.rule import Finding, Rule, Severity
-from kelbo.doctor.values import is_symbolic
+from kelbo.doctor.values import is_symbolic, known_names
 
 _KERAS = ("keras.", "tensorflow.")
 _NUMPY = ("numpy.",)
@@ -18,6 +18,8 @@ _EAGER = {
     "run_functions_eagerly",
     "torch",
 }
+# What calls a function for each sample.
+_MAPS = {"map", "map_fn", "vectorized_map", "vmap"}
 
 
 class SharedNoise(Rule):
@@ -25,8 +27,9 @@ class SharedNoise(Rule):
 
     ## What it does
     Reports a noise that a standard deviation, exp(...), is multiplied by where the model is
-    computed, if its shape has no batch in it, if it was drawn before the step, if Keras 3 draws it
-    with a number as the seed, or if NumPy draws it in a step that `fit` compiles.
+    computed, if its shape has no batch or no latent dimensions in it, if it was drawn before the
+    step, if Keras 3 draws it with a number as the seed, or if NumPy draws it in a step that `fit`
+    compiles.
 
     ## Why is this bad
     A shape of (latent_dim,) is broadcast: all samples of a batch get one draw. Noise that is drawn
@@ -74,10 +77,16 @@ def _stale(draw: Draw, program: Program) -> str:
     """What is wrong with a draw; empty where nothing is."""
     # jax.random and torch are written for one sample too, under vmap.
     if draw.is_of(*_KERAS):
-        if len(draw.shape) == 1 and draw.shape[0] or len(draw.shape) == 2 and draw.shape[0] == 1:
+        lacks_batch = len(draw.shape) == 1 and draw.shape[0] or draw.shape[:1] == (1,)
+        if (draw.is_scalar or lacks_batch and len(draw.shape) <= 2) and not _maps(program):
             return (
                 f"The noise has the shape {draw.written_shape}, without the batch: all samples of "
                 "a batch get the same."
+            )
+        if draw.shape == (None, 1) and draw.latents is not None:
+            return (
+                f"The noise has the shape {draw.written_shape}: all {draw.latents} latent "
+                "dimensions of a sample get the same number."
             )
         if seeds := _seeds(draw):
             return f"The seed {' or '.join(seeds)} is a number: each call draws the same noise."
@@ -93,10 +102,17 @@ def _stale(draw: Draw, program: Program) -> str:
     return ""
 
 
+def _maps(program: Program) -> bool:
+    """Whether a script applies a function to each sample of a batch: there the batch is no axis."""
+    names = {name for reading in program.readings for name in known_names(reading.value)}
+    return any(name.rpartition(".")[2] in _MAPS for name in names)
+
+
 def _is_drawn_before(draw: Draw) -> bool:
     outside = all(c.step is None and not is_symbolic(c.arguments.all) for c in draw.calls)
-    # A loop of the script's own may draw anew what it hands on.
-    return outside and not draw.passed
+    # A loop of the script's own may draw anew what it hands on, and a function within a step runs
+    # where that hands it on.
+    return outside and not draw.passed and not draw.inside
 
 
 def _seeds(draw: Draw) -> list[str]:

@@ -8,7 +8,7 @@ from kelbo.doctor.origins import atoms_of, origins_of
 from kelbo.doctor.program import Program
 from kelbo.doctor.rule import Finding, Rule, Severity
 from kelbo.doctor.values import Function, Instance, Items, Tensor, Value, options
-from kelbo.doctor.words import dotted
+from kelbo.doctor.words import dotted, in_words
 
 
 class TensorInAttribute(Rule):
@@ -55,11 +55,15 @@ class TensorInAttribute(Rule):
                 names = [name for target in node.targets for name in _attributes(target, call)]
                 value = program.value(node.value)
                 if names and _is_computed(value, program, inputs):
+                    owner, _, local = names[0].partition(".")
+                    what, keep = "a tensor", "Keep it in a local name and return it"
+                    if len(names) > 1:
+                        what, keep = "tensors", "Keep them in local names and return them"
                     yield self.finding(
                         node,
-                        f"{made.name}.call stores a tensor of this batch in {names[0]}.",
-                        f"Keep it in a local name and return it from call; or hand what shall be "
-                        f"watched to a metric, self.tracker.update_state({names[0][5:]}).",
+                        f"{made.name}.call stores {what} of this batch in {in_words(names)}.",
+                        f"{keep} from call; or hand what shall be watched to a metric, "
+                        f"{owner}.tracker.update_state({local}).",
                     )
 
 

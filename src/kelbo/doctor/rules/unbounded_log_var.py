@@ -48,6 +48,8 @@ class UnboundedLogVar(Rule):
             for _, value in program.tensors
             if value.opaque and value.activation == "linear"
         }
+        clip = "tf.clip_by_value" if program.uses("tensorflow") else "keras.ops.clip"
+        clip = "ops.clip" if program.uses("keras.ops") else clip
         for node, value in () if program.changes_activations or not linear else program.tensors:
             if isinstance(node, ast.BinOp | ast.Call):
                 log_var = _learned_log_var(value.expression)
@@ -58,7 +60,7 @@ class UnboundedLogVar(Rule):
                     node,
                     f"{name} is the log-variance of the decoder, and nothing keeps it from going "
                     "to minus infinity.",
-                    f"Clip it, {name} = ops.clip({name}, -6.0, 2.0) with limits that suit the "
+                    f"Clip it, {name} = {clip}({name}, -6.0, 2.0) with limits that suit the "
                     "noise of your data; or learn one variance for all pixels.",
                 )
 
