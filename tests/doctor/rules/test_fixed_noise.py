@@ -61,7 +61,18 @@ def test_other_shapes_are_not(noise):
         "image = keras.Input((4,), batch_size=100)",
         "model = keras.Sequential([keras.layers.Dense(4, batch_input_shape=(100, 4))])",
         "data = data.batch(100, drop_remainder=True)",
+        "data = data.batch(100, True)",
+        "data = data.padded_batch(100, (4,), 0.0, True)",
+        "data = data.padded_batch(100, drop_remainder=True)",
     ],
 )
 def test_a_script_that_has_one_size_may_write_it_down(before):
     assert codes(before=before) == []
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["data = data.batch(100, False)", "data = data.batch(100)", "data = data.shuffle(100, True)"],
+)
+def test_a_script_that_keeps_the_last_batch_may_not(before):
+    assert codes(before=before) == ["KLB314"]
