@@ -10,6 +10,7 @@ import tokenize
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import keras
 import pytest
 
 from kelbo.doctor import examine, load
@@ -215,6 +216,67 @@ def test_a_loss_that_would_be_another_is_left(start, later, reason):
     result = port(read_script("script.py", text.encode()))
     (left,) = result.left
     assert reason in left.reason and "class VAE" not in result.text
+
+
+COMPILED = ADDED.format(start="0.0", later="{function}").replace('"mse"', "{loss}")
+WEIGHTED = "def weighted(y, y_pred, weight=1.0):\n    return weight * K.mean(K.square(y - y_pred))"
+
+
+@pytest.mark.parametrize(
+    ("function", "loss"),
+    [
+        (WEIGHTED, "functools.partial(weighted, weight=3.0)"),
+        (f"@tf.function\n{WEIGHTED}", "weighted"),
+        (f"@decorated\n{WEIGHTED}", "weighted"),
+        ("both = weighted = lambda y, y_pred: K.square(y - y_pred)", "weighted"),
+    ],
+)
+def test_what_no_file_can_name_is_kept_beside_the_loss_of_compile(function, loss):
+    text = COMPILED.format(function=function, loss=loss)
+    result = port(
+        read_script("script.py", f"import functools\nimport tensorflow as tf\n{text}".encode())
+    )
+    assert not result.left
+    assert f'vae.compile("adam", loss={loss})' in result.text
+    assert function.replace("K.", "ops.") in result.text
+    assert "super().compile(optimizer=optimizer, **kwargs)" in result.text
+    assert "ops.mean(self.reconstruction_loss(y, output))" in result.text
+
+
+def test_a_model_with_a_loss_of_partial_is_saved_and_loaded(tmp_path):
+    loss = "functools.partial(weighted, weight=3.0)"
+    text = COMPILED.format(function=WEIGHTED, loss=loss)
+    script = {}
+    exec(port(read_script("script.py", f"import functools\n{text}".encode())).text, script)
+    image = keras.ops.ones((2, 4))
+    before = script["vae"].compute_loss(x=image, y=image, y_pred=script["vae"](image))
+    script["vae"].save(tmp_path / "vae.keras")
+    with pytest.warns(UserWarning, match="compile"):
+        loaded = keras.saving.load_model(tmp_path / "vae.keras")
+    loaded.compile("adam", loss=script["vae"].reconstruction_loss)
+    after = loaded.compute_loss(x=image, y=image, y_pred=loaded(image))
+    assert keras.ops.convert_to_numpy(before - after) == pytest.approx(0, abs=1e-6)
+
+
+def test_a_loss_that_is_registered_is_registered_once():
+    function = f"@keras.utils.register_keras_serializable()\n{WEIGHTED}"
+    text = COMPILED.format(function=function, loss="weighted")
+    result = port(read_script("script.py", text.encode()))
+    assert function.replace("K.", "ops.") in result.text
+    assert "reconstruction_loss = ops.mean(self.loss(y, output))" in result.text
+
+
+def test_a_lambda_with_comments_becomes_a_function():
+    function = "# weight = 3\nweighted = lambda y, y_pred: K.square(y - y_pred)  # = 1 pixel"
+    text = COMPILED.format(function=function, loss="weighted")
+    result = port(read_script("script.py", text.encode()))
+    assert (
+        "# weight = 3\n"
+        "# = 1 pixel\n"
+        '@keras.saving.register_keras_serializable(package="vae")\n'
+        "def weighted(y, y_pred):\n"
+        "    return ops.square(y - y_pred)\n"
+    ) in result.text
 
 
 @pytest.fixture(scope="module")
