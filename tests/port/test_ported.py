@@ -16,7 +16,7 @@ import pytest
 from kelbo.doctor import examine, load
 from kelbo.doctor.source import read_script
 from kelbo.errors import DataError
-from kelbo.port import port
+from kelbo.port import check, port
 from tests.port.fixtures import BOOKS, PORTED, SPELLINGS, UNPORTABLE
 
 ROOT = Path(__file__).parents[2]
@@ -175,6 +175,67 @@ def test_a_loss_that_partial_made_is_made_anew_of_what_the_model_returns():
     assert not result.left
     assert "        elbo = functools.partial(loss, mu, log_var)\n" in result.text
     assert 'vae.compile("adam")' in result.text
+
+
+MADE = """\
+import functools
+import numpy as np
+from tensorflow import keras
+from tensorflow.keras import backend as K
+image = keras.Input((4,))
+mu = keras.layers.Dense(2)(image)
+log_var = keras.layers.Dense(2)(image)
+output = keras.layers.Dense(4)(mu)
+vae = keras.Model(image, output)
+def loss(x, y, beta=1.0):
+    kl = -0.5 * K.sum(1 + log_var - K.square(mu) - K.exp(log_var), axis=-1)
+    return K.sum(K.square(x - y), axis=-1) + beta * kl
+def make(beta):
+    means = mu
+    def made(x, y):
+        kl = -0.5 * K.sum(1 + log_var - K.square(means) - K.exp(log_var), axis=-1)
+        return K.sum(K.square(x - y), axis=-1) + beta * kl
+    return made
+vae.compile("adam", loss={loss})
+vae.fit(np.ones((8, 4)), np.ones((8, 4)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("loss", "called"),
+    [
+        ("functools.partial(loss, beta=3.0)", "self.vae_loss(y, output, mu=mu, log_var=log_var)"),
+        ("make(3.0)", "self.loss(y, output, log_var=log_var, means=means)"),
+    ],
+)
+def test_a_made_loss_that_reads_tensors_from_outside_gets_them(loss, called, tmp_path):
+    result = port(read_script("script.py", MADE.format(loss=loss).encode()))
+    assert not result.left and not result.errors
+    assert f'vae.compile("adam", loss={loss})' in result.text
+    assert f"return ops.mean({called})" in result.text
+    found = check(result.text, tmp_path, result.formula, keras.backend.backend())
+    assert found.expected is not None and found.equal
+
+
+@pytest.mark.parametrize("loss", ["functools.partial(loss, beta=K.mean(mu))", "elbo"])
+def test_a_loss_of_tensors_that_reads_others_from_outside_is_left(loss):
+    text = MADE.format(loss=loss)
+    text = text.replace("vae.compile", "elbo = functools.partial(loss, beta=mu)\nvae.compile")
+    result = port(read_script("script.py", text.encode()))
+    (left,) = result.left
+    assert "reads log_var and mu from outside" in left.reason and "class VAE" not in result.text
+
+
+@pytest.mark.parametrize("output", ["output", "[output]"])
+def test_a_loss_of_the_data_and_the_reconstruction_alone_needs_one_output(output, tmp_path):
+    text = MADE.partition("def loss")[0].replace("(image, output)", f"(image, {output})")
+    text += "vae.add_loss(K.sum(K.square(image - output)))\nvae.compile('adam')\n"
+    text += "print(vae.predict(np.ones((8, 4))).shape)\nvae.fit(np.ones((8, 4)))\n"
+    result = port(read_script("script.py", text.encode()))
+    assert not result.left and "vae = VAE(image, output)" in result.text
+    assert 'output = ops.cast(y_pred, "float32")' in result.text
+    assert "def predict" not in result.text
+    assert not check(result.text, tmp_path, None, keras.backend.backend()).failure
 
 
 ADDED = """\

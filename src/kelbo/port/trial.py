@@ -84,7 +84,8 @@ def _losses(model: keras.Model, formula: Formula | None, train: Any) -> dict[str
         return values.astype(kind)
 
     # What is reconstructed is one of several inputs, which its shape tells.
-    image = tuple(model.output_shape[0]) if several else shapes[0]
+    output = model.output_shape[0] if isinstance(model.output_shape, list) else model.output_shape
+    image = tuple(output) if several else shapes[0]
     described = list(zip(shapes, kinds, strict=True))
     integers = {kind for shape, kind in described if shape[1:] == image[1:]} - {"float32"}
     data = made_up(image, min(integers, default="float32")).astype("float32")
