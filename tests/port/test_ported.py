@@ -217,6 +217,30 @@ def test_a_made_loss_that_reads_tensors_from_outside_gets_them(loss, called, tmp
     assert found.expected is not None and found.equal
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "called"),
+    [
+        ("x, y", "x, y, mu, log_var", "x, y"),
+        ("x, y, mu=mu", "x, y, mu, log_var", "x, y"),
+        ("x, y, beta=1.0", "x, y, beta=1.0, *, mu, log_var", "x, y, 3.0"),
+        ("x, y, beta=1.0, mu=mu", "x, y, beta=1.0, *, mu, log_var", "x, y, 3.0"),
+        ("x, y, *more", "x, y, *more, mu, log_var", "x, y, 3.0"),
+        ("x, y, *, beta=1.0", "x, y, *, mu, log_var, beta=1.0", "x, y, beta=3.0"),
+        ("x, y, *, mu=mu, beta=1.0", "x, y, *, mu, log_var, beta=1.0", "x, y, beta=3.0"),
+    ],
+)
+def test_what_a_function_read_outside_leaves_its_other_arguments_where_they_are(
+    before, after, called, tmp_path
+):
+    text = MADE.format(loss="total").replace("loss(x, y, beta=1.0)", f"loss({before})")
+    text = text.replace("beta * kl\ndef make", "kl\ndef make")
+    total = f"def total(x, y):\n    return loss({called})\n"
+    result = port(read_script("s.py", text.replace("def make", f"{total}def make").encode()))
+    assert f"def loss({after}):" in result.text
+    assert f"return loss({called}, mu=mu, log_var=log_var)" in result.text
+    assert not check(result.text, tmp_path, result.formula, keras.backend.backend()).failure
+
+
 @pytest.mark.parametrize("loss", ["functools.partial(loss, beta=K.mean(mu))", "elbo"])
 def test_a_loss_of_tensors_that_reads_others_from_outside_is_left(loss):
     text = MADE.format(loss=loss)
