@@ -43,6 +43,42 @@ def test_what_a_layer_adds_otherwise_counts_in_the_loss_alone(regularized, tmp_p
     assert found.loss > found.expected and not found.equal
 
 
+LABELLED = """\
+import numpy as np
+from tensorflow import keras
+from tensorflow.keras import backend as K
+image = keras.Input({image})
+label = keras.Input({label})
+drawn = keras.layers.Rescaling(1.0)(image)
+one_hot = keras.layers.CategoryEncoding(4, output_mode="one_hot")(label)
+hidden = keras.layers.concatenate([drawn, one_hot])
+mu = keras.layers.Dense(2)(hidden)
+log_var = keras.layers.Dense(2)(hidden)
+output = keras.layers.Dense(6, activation="sigmoid")(mu)
+vae = keras.Model([image, label], output)
+weight = K.gather(K.constant([1.0, 2.0, 3.0, 4.0]), label)
+kl = -0.5 * K.sum(1 + log_var - K.square(mu) - K.exp(log_var), axis=-1)
+vae.add_loss(K.mean(weight * 6 * keras.losses.binary_crossentropy(image, output) + kl))
+vae.compile("adam")
+vae.fit([np.zeros((8, 6)), np.zeros(8, "int32")])
+"""
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_an_input_of_integers_gets_integers(backend, tmp_path):
+    text = LABELLED.format(image="(6,)", label="(), dtype='int32'")
+    ported = port(read_script("script.py", text.encode()))
+    found = check(ported.text, tmp_path, ported.formula, backend)
+    assert not found.failure and found.loss is not None
+
+
+def test_an_image_of_integers_has_the_loss_of_the_formula(tmp_path):
+    text = LABELLED.format(image="(6,), dtype='uint8'", label="(), dtype='int32'")
+    ported = port(read_script("script.py", text.replace("weight *", "1.0 *").encode()))
+    found = check(ported.text, tmp_path, ported.formula, "jax")
+    assert found.expected is not None and found.equal
+
+
 def test_what_fails_is_named(tmp_path):
     found = check(
         "import socket\nsocket.create_connection(('localhost', 9))\n", tmp_path, None, "jax"

@@ -71,6 +71,16 @@ def test_arguments_keep_their_lines():
 def test_statements_that_share_a_line_are_left():
     text = "x = 1; y = 2\nif x: y = 3\n"
     tree = ast.parse(text)
-    for statement in (tree.body[1], tree.body[2].body[0]):
+    for statement in (*tree.body[:2], tree.body[2].body[0]):
         with pytest.raises(Unportable, match="shares its line"):
             Edits(text).move(statement)
+
+
+def test_code_is_put_before_a_line_of_two_statements():
+    text = "x = 1; y = 2\n"
+    tree = ast.parse(text)
+    edits = Edits(text)
+    edits.insert(tree.body[0], lambda: "z = 0\n")
+    assert edits.apply() == "z = 0\n\n\nx = 1; y = 2\n"
+    with pytest.raises(Unportable, match="shares its line"):
+        edits.insert(tree.body[1], lambda: "z = 0\n")

@@ -70,16 +70,73 @@ def test_what_no_schedule_says_is_left(code, head, reason):
     assert [reason in one.reason for one in left] == [True] * bool(reason)
 
 
-@pytest.mark.parametrize("kind", ["Adadelta", "Adagrad", "Adamax", "Nadam"])
-@pytest.mark.parametrize("options", ["decay=0.1", "epsilon=None, decay=0.0"])
-def test_a_rate_that_keras_2_had_otherwise_is_left(kind, options):
-    made, (left,) = ported(f"keras.optimizers.{kind}({options})", "import keras\n")
+RATES = {"Adadelta": "1.0", "Adagrad": "0.01", "Adamax": "0.002", "Nadam": "0.002"}
+# Keras 3 has no such function.
+KERAS_2 = "import keras\nfrom keras import backend as K\nsum = K.sum\n"
+
+
+@pytest.mark.parametrize("kind", RATES)
+@pytest.mark.parametrize(
+    ("options", "head"),
+    [
+        ("decay=0.1", "import keras\n"),
+        ("epsilon=None, decay=0.0", "import keras\n"),
+        ("", KERAS_2),
+        ("clipnorm=1.0", KERAS_2),
+    ],
+)
+def test_a_rate_that_keras_2_had_otherwise_is_left(kind, options, head):
+    made, (left,) = ported(f"keras.optimizers.{kind}({options})", head)
     assert made == f"keras.optimizers.{kind}({options})"
-    assert f"{kind} had another learning rate" in left.reason
-    for head, rate in ((HEAD, ""), ("import keras\n", "lr=0.002, ")):
-        assert not ported(f"keras.optimizers.{kind}({rate}{options})", head)[1]
+    assert left.reason == (
+        f"the learning rate of {kind} was {RATES[kind]} in Keras 2.3 and before, and is 0.001 "
+        f"today: give it yours, as keras.optimizers.{kind}(learning_rate={RATES[kind]})."
+    )
+    for other, rate in ((HEAD, ""), (head, "lr=0.002, ")):
+        assert not ported(f"keras.optimizers.{kind}({rate}{options})", other)[1]
+
+
+@pytest.mark.parametrize("kind", RATES)
+def test_a_rate_of_a_script_that_may_be_of_keras_3_stays(kind):
     text = f"keras.optimizers.{kind}()"
-    assert ported(text, "import keras\n") == (text, ())  # it may be of Keras 3
+    for head in ("import keras\n", "import keras\nepsilon = keras.backend.epsilon()\n"):
+        assert ported(text, head) == (text, ())
+    assert ported(f"keras.optimizers.{kind}(**options)", KERAS_2)[1] == ()
+
+
+@pytest.mark.parametrize("kind", ["Adam", "RMSprop", "SGD"])
+def test_a_rate_that_is_as_it_was_stays(kind):
+    assert ported(f"keras.optimizers.{kind}()", KERAS_2)[1] == ()
+
+
+MODEL = """\
+image = keras.Input((4,))
+model = keras.Model(image, keras.layers.Dense(4)(image))
+model.compile({}, loss="mse")
+"""
+
+
+@pytest.mark.parametrize("kind", RATES)
+@pytest.mark.parametrize("given", ['"{}"', 'optimizer="{}"', "optimizer=name"])
+@pytest.mark.parametrize("spell", [str, str.lower])
+def test_an_optimizer_of_a_string_is_left_alike(kind, given, spell):
+    name = spell(kind)
+    compiled = MODEL.format(given.format(name))
+    for head, count in (
+        (KERAS_2, 1),
+        ("import keras\n", 0),
+        (f"{HEAD}sum = keras.backend.sum\n", 0),
+    ):
+        text = f'{head}name = "{name}"\n{compiled}'
+        result = port(read_script("script.py", text.encode()))
+        assert [RATES[kind] in left.reason for left in result.left] == [True] * count
+        assert compiled.splitlines()[-1] in result.text
+
+
+@pytest.mark.parametrize("given", ['"rmsprop"', '"adam"', '"sgd"', "unknown", "other()"])
+def test_another_string_is_none(given):
+    text = KERAS_2 + MODEL.format(given)
+    assert not port(read_script("script.py", text.encode())).left
 
 
 def test_an_optimizer_of_a_wildcard():

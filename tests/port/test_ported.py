@@ -10,12 +10,13 @@ import tokenize
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import keras
 import pytest
 
 from kelbo.doctor import examine, load
 from kelbo.doctor.source import read_script
 from kelbo.errors import DataError
-from kelbo.port import port
+from kelbo.port import check, port
 from tests.port.fixtures import BOOKS, PORTED, SPELLINGS, UNPORTABLE
 
 ROOT = Path(__file__).parents[2]
@@ -176,6 +177,91 @@ def test_a_loss_that_partial_made_is_made_anew_of_what_the_model_returns():
     assert 'vae.compile("adam")' in result.text
 
 
+MADE = """\
+import functools
+import numpy as np
+from tensorflow import keras
+from tensorflow.keras import backend as K
+image = keras.Input((4,))
+mu = keras.layers.Dense(2)(image)
+log_var = keras.layers.Dense(2)(image)
+output = keras.layers.Dense(4)(mu)
+vae = keras.Model(image, output)
+def loss(x, y, beta=1.0):
+    kl = -0.5 * K.sum(1 + log_var - K.square(mu) - K.exp(log_var), axis=-1)
+    return K.sum(K.square(x - y), axis=-1) + beta * kl
+def make(beta):
+    means = mu
+    def made(x, y):
+        kl = -0.5 * K.sum(1 + log_var - K.square(means) - K.exp(log_var), axis=-1)
+        return K.sum(K.square(x - y), axis=-1) + beta * kl
+    return made
+vae.compile("adam", loss={loss})
+vae.fit(np.ones((8, 4)), np.ones((8, 4)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("loss", "called"),
+    [
+        ("functools.partial(loss, beta=3.0)", "self.vae_loss(y, output, mu=mu, log_var=log_var)"),
+        ("make(3.0)", "self.loss(y, output, log_var=log_var, means=means)"),
+    ],
+)
+def test_a_made_loss_that_reads_tensors_from_outside_gets_them(loss, called, tmp_path):
+    result = port(read_script("script.py", MADE.format(loss=loss).encode()))
+    assert not result.left and not result.errors
+    assert f'vae.compile("adam", loss={loss})' in result.text
+    assert f"return ops.mean({called})" in result.text
+    found = check(result.text, tmp_path, result.formula, keras.backend.backend())
+    assert found.expected is not None and found.equal
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "called"),
+    [
+        ("x, y", "x, y, mu, log_var", "x, y"),
+        ("x, y, mu=mu", "x, y, mu, log_var", "x, y"),
+        ("x, y, beta=1.0", "x, y, beta=1.0, *, mu, log_var", "x, y, 3.0"),
+        ("x, y, beta=1.0, mu=mu", "x, y, beta=1.0, *, mu, log_var", "x, y, 3.0"),
+        ("x, y, *more", "x, y, *more, mu, log_var", "x, y, 3.0"),
+        ("x, y, *, beta=1.0", "x, y, *, mu, log_var, beta=1.0", "x, y, beta=3.0"),
+        ("x, y, *, mu=mu, beta=1.0", "x, y, *, mu, log_var, beta=1.0", "x, y, beta=3.0"),
+    ],
+)
+def test_what_a_function_read_outside_leaves_its_other_arguments_where_they_are(
+    before, after, called, tmp_path
+):
+    text = MADE.format(loss="total").replace("loss(x, y, beta=1.0)", f"loss({before})")
+    text = text.replace("beta * kl\ndef make", "kl\ndef make")
+    total = f"def total(x, y):\n    return loss({called})\n"
+    result = port(read_script("s.py", text.replace("def make", f"{total}def make").encode()))
+    assert f"def loss({after}):" in result.text
+    assert f"return loss({called}, mu=mu, log_var=log_var)" in result.text
+    assert not check(result.text, tmp_path, result.formula, keras.backend.backend()).failure
+
+
+@pytest.mark.parametrize("loss", ["functools.partial(loss, beta=K.mean(mu))", "elbo"])
+def test_a_loss_of_tensors_that_reads_others_from_outside_is_left(loss):
+    text = MADE.format(loss=loss)
+    text = text.replace("vae.compile", "elbo = functools.partial(loss, beta=mu)\nvae.compile")
+    result = port(read_script("script.py", text.encode()))
+    (left,) = result.left
+    assert "reads log_var and mu from outside" in left.reason and "class VAE" not in result.text
+
+
+@pytest.mark.parametrize("output", ["output", "[output]"])
+def test_a_loss_of_the_data_and_the_reconstruction_alone_needs_one_output(output, tmp_path):
+    text = MADE.partition("def loss")[0].replace("(image, output)", f"(image, {output})")
+    text += "vae.add_loss(K.sum(K.square(image - output)))\nvae.compile('adam')\n"
+    text += "print(vae.predict(np.ones((8, 4))).shape)\nvae.fit(np.ones((8, 4)))\n"
+    result = port(read_script("script.py", text.encode()))
+    assert not result.left and "vae = VAE(image, output)" in result.text
+    assert 'output = ops.cast(y_pred, "float32")' in result.text
+    assert "def predict" not in result.text
+    assert not check(result.text, tmp_path, None, keras.backend.backend()).failure
+
+
 ADDED = """\
 from tensorflow import keras
 from tensorflow.keras import backend as K
@@ -215,6 +301,67 @@ def test_a_loss_that_would_be_another_is_left(start, later, reason):
     result = port(read_script("script.py", text.encode()))
     (left,) = result.left
     assert reason in left.reason and "class VAE" not in result.text
+
+
+COMPILED = ADDED.format(start="0.0", later="{function}").replace('"mse"', "{loss}")
+WEIGHTED = "def weighted(y, y_pred, weight=1.0):\n    return weight * K.mean(K.square(y - y_pred))"
+
+
+@pytest.mark.parametrize(
+    ("function", "loss"),
+    [
+        (WEIGHTED, "functools.partial(weighted, weight=3.0)"),
+        (f"@tf.function\n{WEIGHTED}", "weighted"),
+        (f"@decorated\n{WEIGHTED}", "weighted"),
+        ("both = weighted = lambda y, y_pred: K.square(y - y_pred)", "weighted"),
+    ],
+)
+def test_what_no_file_can_name_is_kept_beside_the_loss_of_compile(function, loss):
+    text = COMPILED.format(function=function, loss=loss)
+    result = port(
+        read_script("script.py", f"import functools\nimport tensorflow as tf\n{text}".encode())
+    )
+    assert not result.left
+    assert f'vae.compile("adam", loss={loss})' in result.text
+    assert function.replace("K.", "ops.") in result.text
+    assert "super().compile(optimizer=optimizer, **kwargs)" in result.text
+    assert "ops.mean(self.reconstruction_loss(y, output))" in result.text
+
+
+def test_a_model_with_a_loss_of_partial_is_saved_and_loaded(tmp_path):
+    loss = "functools.partial(weighted, weight=3.0)"
+    text = COMPILED.format(function=WEIGHTED, loss=loss)
+    script = {}
+    exec(port(read_script("script.py", f"import functools\n{text}".encode())).text, script)
+    image = keras.ops.ones((2, 4))
+    before = script["vae"].compute_loss(x=image, y=image, y_pred=script["vae"](image))
+    script["vae"].save(tmp_path / "vae.keras")
+    with pytest.warns(UserWarning, match="compile"):
+        loaded = keras.saving.load_model(tmp_path / "vae.keras")
+    loaded.compile("adam", loss=script["vae"].reconstruction_loss)
+    after = loaded.compute_loss(x=image, y=image, y_pred=loaded(image))
+    assert keras.ops.convert_to_numpy(before - after) == pytest.approx(0, abs=1e-6)
+
+
+def test_a_loss_that_is_registered_is_registered_once():
+    function = f"@keras.utils.register_keras_serializable()\n{WEIGHTED}"
+    text = COMPILED.format(function=function, loss="weighted")
+    result = port(read_script("script.py", text.encode()))
+    assert function.replace("K.", "ops.") in result.text
+    assert "reconstruction_loss = ops.mean(self.loss(y, output))" in result.text
+
+
+def test_a_lambda_with_comments_becomes_a_function():
+    function = "# weight = 3\nweighted = lambda y, y_pred: K.square(y - y_pred)  # = 1 pixel"
+    text = COMPILED.format(function=function, loss="weighted")
+    result = port(read_script("script.py", text.encode()))
+    assert (
+        "# weight = 3\n"
+        "# = 1 pixel\n"
+        '@keras.saving.register_keras_serializable(package="vae")\n'
+        "def weighted(y, y_pred):\n"
+        "    return ops.square(y - y_pred)\n"
+    ) in result.text
 
 
 @pytest.fixture(scope="module")

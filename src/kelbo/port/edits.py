@@ -47,10 +47,16 @@ class Edits:
         self._lines = [line.encode() for line in re.split(r"\r\n|\r|\n", text)]
         self._wrapper = MetadataWrapper(cst.parse_module(text))
         places = self._wrapper.resolve(PositionProvider)
-        self._alone = {
-            (place.start.line, place.start.column)
+        lines = {
+            (place.start.line, place.start.column): node
             for node, place in places.items()
             if isinstance(node, Statement)
+        }
+        self._first = set(lines)
+        self._alone = {
+            place
+            for place, line in lines.items()
+            if not isinstance(line, cst.SimpleStatementLine) or len(line.body) == 1
         }
         self.expressions: dict[tuple[Place, Place], list[_Change]] = {}
         self.removed: dict[Place, str] = {}
@@ -76,10 +82,10 @@ class Edits:
     def _start(self, node: ast.AST) -> Place:
         return self._place(node.lineno, node.col_offset)  # type: ignore[attr-defined]
 
-    def _whole(self, node: ast.stmt) -> Place:
-        """Where a statement begins that has its lines for itself."""
+    def _whole(self, node: ast.stmt, alone: bool = True) -> Place:
+        """Where a statement begins that has its lines for itself, or begins its line."""
         place = self._start(node)
-        if place not in self._alone:
+        if place not in (self._alone if alone else self._first):
             raise Unportable(node, "it shares its line with another statement.")
         return place
 
@@ -117,7 +123,7 @@ class Edits:
 
     def insert(self, node: ast.stmt, code: Code) -> None:
         """Put code before a statement; it is made when all else is done."""
-        self.placed.setdefault(self._whole(node), []).append(code)
+        self.placed.setdefault(self._whole(node, alone=False), []).append(code)
 
     def mark(self, node: ast.stmt, remark: str) -> None:
         """Write a comment above a statement."""

@@ -1,12 +1,14 @@
 """Recipe 1: the loss function of compile closes over tensors of the functional graph."""
 
 import ast
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 import libcst as cst
 
-from kelbo.doctor.program import Call
+from kelbo.doctor.program import Call, SymbolicRead
 from kelbo.doctor.values import Instance, is_symbolic
-from kelbo.doctor.words import dotted
+from kelbo.doctor.words import dotted, in_words
 from kelbo.port.edits import Unportable
 from kelbo.port.metrics import measure, metric_reads
 from kelbo.port.model import Model
@@ -51,9 +53,14 @@ def _port_closure(script: Script, call: Call) -> None:
     if function is None:
         raise Unportable(call.node, "the loss that compile is given is no single function.")
     used = Slice(script, model, script.block(call.node))
-    if isinstance(loss, ast.Call) or used.computes(dotted(loss).partition(".")[0]):
+    reads = [read for read in script.program.symbolic_reads if read.step.node is call.node]
+    here = isinstance(loss, ast.Call) and any(
+        is_symbolic(script.program.value(node)) for node in ast.walk(loss)
+    )
+    if here or used.computes(dotted(loss).partition(".")[0]):
         # A function that is made of the tensors is made anew, of this batch's values.
         used.need(loss)
+        _reads_no_others(script, call, reads, {loss, *used.moved})
         code = used.code(loss)
         metrics = measure(script, model, *pass_on(script, model, metric_reads(script, model)))
         used.finish({call})
@@ -67,7 +74,6 @@ def _port_closure(script: Script, call: Call) -> None:
             before=used.before,
         )
         return
-    reads = [read for read in script.program.symbolic_reads if read.step.node is call.node]
     names, functions = pass_on(script, model, reads)
     metrics = measure(script, model, names, functions)
     model.rename()
@@ -77,6 +83,34 @@ def _port_closure(script: Script, call: Call) -> None:
         lambda: f"return {script.ops}.mean({called}(y, {model.name}{given})){model.regularized}"
     ]
     model.write([*metrics, *lines], script.statement(model.made), False, target=True)
+
+
+def _reads_no_others(
+    script: Script, call: Call, reads: Sequence[SymbolicRead], makers: AbstractSet[ast.AST]
+) -> None:
+    """Make sure that a function gets all that it reads from what makes it."""
+    given = {node for maker in makers for node in ast.walk(maker)}
+    around = {None, *script.above(call.node)}
+    names = {r.name for r in reads if r.node not in given and _scope(script, r.node) in around}
+    if names:
+        raise Unportable(
+            call.node,
+            f"the loss is made of tensors, and its function reads {in_words(sorted(names))} from "
+            "outside, too.",
+        )
+
+
+def _scope(script: Script, node: ast.expr) -> ast.AST | None:
+    """The function that binds the name that an expression begins with; None for the module."""
+    name = next(inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name))
+    for outer in script.above(node):
+        for inner in ast.walk(outer):
+            bound = isinstance(inner, ast.arg) and inner.arg == name
+            if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
+                bound = inner.id == name
+            if bound and script.function_around(inner) is outer:
+                return outer
+    return None
 
 
 def _first(node: cst.BaseExpression) -> cst.BaseExpression:

@@ -244,7 +244,9 @@ class Model:
             code = code_of(argument_node(made, 1, "outputs").value)
             if self.output is not self.given:
                 code = script.code(self.output)
-            listed = cst.parse_expression(f"[{', '.join([code, *self._sources])}]")
+            # Keras takes a list of one output for that output.
+            code = f"[{', '.join([code, *self._sources])}]" if self.others else code
+            listed = cst.parse_expression(code)
             found = argument_node(made, 1, "outputs")
             return made.with_deep_changes(found, value=listed)
 
@@ -265,7 +267,7 @@ class Model:
                 used = node.value
             else:
                 continue
-            if model_of(self.script.program.value(used)) is self.instance:
+            if self.others and model_of(self.script.program.value(used)) is self.instance:
                 code = self.script.code(node)
                 raise Unportable(
                     node, f"line {node.lineno} uses {code}, which would hold mu and log_var, too."
@@ -307,7 +309,9 @@ class Model:
         first = [f"# {line}\n" for line in _weight_in_words(self.script)]
         first += ["# In 32 bits, whatever precision the layers compute in.\n"]
         cast = f'{self.script.ops}.cast(output, "float32")'
-        if any(isinstance(value, Items) for value in self.handed.values()):
+        if not self.others:
+            cast = f'{self.script.ops}.cast(y_pred, "float32")'
+        elif any(isinstance(value, Items) for value in self.handed.values()):
             cast = f"keras.tree.map_structure(\n    lambda output: {cast}, y_pred\n)"
         else:
             cast = f"[{cast} for output in y_pred]"
@@ -318,17 +322,18 @@ class Model:
             "def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **kwargs):\n"
             + indented(body)
         )
-        if self._has_metrics:
+        if self._has_metrics and self.others:
             parts.append(
                 "def compute_metrics(self, x, y, y_pred, sample_weight=None):\n"
                 + indented("# Of the reconstruction alone, as before.\n")
                 + indented("return super().compute_metrics(x, y, y_pred[0], sample_weight)\n")
             )
-        parts.append(
-            "def predict(self, *args, **kwargs):\n"
-            + indented("# The reconstruction alone, as before.\n")
-            + indented("return super().predict(*args, **kwargs)[0]\n")
-        )
+        if self.others:
+            parts.append(
+                "def predict(self, *args, **kwargs):\n"
+                + indented("# The reconstruction alone, as before.\n")
+                + indented("return super().predict(*args, **kwargs)[0]\n")
+            )
         return f"{REGISTERED}class {name}(keras.Model):\n" + indented("\n".join(parts))
 
     @property

@@ -6,7 +6,8 @@ import libcst as cst
 
 from kelbo.doctor import library
 from kelbo.doctor.program import Call
-from kelbo.doctor.values import Constant, Known, options
+from kelbo.doctor.rules.backend_functions import STILL_THERE
+from kelbo.doctor.values import Constant, Instance, Known, options
 from kelbo.doctor.words import in_words
 from kelbo.port.edits import (
     Unportable,
@@ -23,8 +24,8 @@ from kelbo.port.script import Script, argument
 _RATES = {name: "0.001" for name in library.OPTIMIZERS} | {"SGD": "0.01"}
 # Learning rate after t steps: rate / (1 + decay t).
 _SCHEDULE = "keras.optimizers.schedules.InverseTimeDecay({}, decay_steps=1, decay_rate={})"
-# In the Keras 2 that was a package of its own these had another one, up to 2.3.
-_HAD_ANOTHER_RATE = {"Adadelta", "Adagrad", "Adamax", "Nadam"}
+# In the package keras these had another one, up to 2.3; from 2.4 on it had those of TensorFlow.
+_BEFORE = {"Adadelta": "1.0", "Adagrad": "0.01", "Adamax": "0.002", "Nadam": "0.002"}
 # These set the learning rate, and Keras sets none that follows a schedule.
 _SETTERS = {
     "keras.backend.set_value",
@@ -47,6 +48,8 @@ def respell_optimizers(script: Script) -> None:
                     f"{script.code(call.node.func)} is TensorFlow's alone; take an optimizer of "
                     "keras.optimizers.",
                 )
+        if call.method == "compile" and _is_of_keras_2(script):
+            _look_at_string(script, call)
 
 
 def _respell_options(script: Script, call: Call, kind: str) -> None:
@@ -60,10 +63,10 @@ def _respell_options(script: Script, call: Call, kind: str) -> None:
     ]
     decays = argument(call.node, None, "decay") is not None and "decay" not in idle
     rate = argument(call.node, 0, "lr", "learning_rate")
-    if rate is None and (decays or idle) and kind in _HAD_ANOTHER_RATE and _of_keras_alone(call):
-        raise Unportable(
-            call.node, f"{kind} had another learning rate in Keras 2.3 and before: give it yours."
-        )
+    none = call.arguments.get(0, "lr", "learning_rate") is None
+    if none and kind in _BEFORE and any(map(_of_keras_alone, options(call.function))):
+        if decays or idle or _is_of_keras_2(script):
+            raise Unportable(call.node, _other_rate(kind))
     if decays:
         _can_be_scheduled(script, call, rate)
 
@@ -76,12 +79,33 @@ def _respell_options(script: Script, call: Call, kind: str) -> None:
     script.edits.change(call.node, change)
 
 
-def _of_keras_alone(call: Call) -> bool:
-    """Whether the script takes a class from the package keras, and not from TensorFlow."""
-    return any(
-        isinstance(option, Known) and option.spelled.startswith("keras.")
-        for option in options(call.function)
+def _look_at_string(script: Script, call: Call) -> None:
+    """Leave an optimizer of another rate in `compile("adadelta")`, too."""
+    name = (library.text(call.arguments.get(0, "optimizer")) or "").lower()
+    models = [owner.of for owner in call.owners if isinstance(owner, Instance)]
+    for kind in _BEFORE:
+        if kind.lower() == name and any(map(_of_keras_alone, models)):
+            script.leave(call.node, _other_rate(kind))
+
+
+def _other_rate(kind: str) -> str:
+    return (
+        f"the learning rate of {kind} was {_BEFORE[kind]} in Keras 2.3 and before, and is "
+        f"{_RATES[kind]} today: give it yours, as "
+        f"keras.optimizers.{kind}(learning_rate={_BEFORE[kind]})."
     )
+
+
+def _is_of_keras_2(script: Script) -> bool:
+    """Whether the script uses a function of the package keras that Keras 3 does not have."""
+    read = [r.value.spelled for r in script.program.readings if isinstance(r.value, Known)]
+    parts = [spelled.rpartition(".") for spelled in read]
+    return any(head == "keras.backend" and last not in STILL_THERE for head, _, last in parts)
+
+
+def _of_keras_alone(value: object) -> bool:
+    """Whether the script takes a class from the package keras, and not from TensorFlow."""
+    return isinstance(value, Known) and value.spelled.startswith("keras.")
 
 
 def _can_be_scheduled(script: Script, call: Call, rate: ast.expr | None) -> None:

@@ -65,19 +65,7 @@ def _adding_argument(code: str) -> Callable[[cst.BaseExpression], cst.BaseExpres
 
 def _add_parameters(script: Script, function: ast.AST, names: list[str]) -> None:
     def change(parameters: cst.Parameters) -> cst.Parameters:
-        kept = [p.with_changes(comma=cst.MaybeSentinel.DEFAULT) for p in parameters.params]
-        # A default that is a tensor of the graph holds no numbers.
-        kept = [
-            p.with_changes(default=None, equal=cst.MaybeSentinel.DEFAULT)
-            if p.name.value in names
-            else p
-            for p in kept
-        ]
-        there = {p.name.value for p in kept}
-        added = [cst.Param(cst.Name(name)) for name in names if name not in there]
-        # None without a default may stand behind one that has it.
-        place = next((n for n, p in enumerate(kept) if p.default is not None), len(kept))
-        return parameters.with_changes(params=[*kept[:place], *added, *kept[place:]])
+        return _with_parameters(parameters, names)
 
     if isinstance(function, ast.Lambda):
         script.edits.change(
@@ -91,3 +79,23 @@ def _add_parameters(script: Script, function: ast.AST, names: list[str]) -> None
                 params=change(cst.ensure_type(node, cst.FunctionDef).params)
             ),
         )
+
+
+def _with_parameters(parameters: cst.Parameters, names: list[str]) -> cst.Parameters:
+    """Parameters and some more, without defaults: one that is a tensor holds no numbers.
+
+    The new ones are taken by name alone where others may be left out, whose places stay.
+    """
+    kept = [p.with_changes(comma=cst.MaybeSentinel.DEFAULT) for p in parameters.params]
+    others = [p for p in kept if p.name.value not in names]
+    starred = isinstance(parameters.star_arg, cst.Param) or bool(parameters.kwonly_params)
+    if starred or any(p.default is not None for p in (*parameters.posonly_params, *others)):
+        only = [p for p in parameters.kwonly_params if p.name.value not in names]
+        only = [p.with_changes(comma=cst.MaybeSentinel.DEFAULT) for p in only]
+        star = parameters.star_arg if starred else cst.ParamStar()
+        only = [*(cst.Param(cst.Name(name)) for name in names), *only]
+        return parameters.with_changes(params=others, star_arg=star, kwonly_params=only)
+    kept = [p.with_changes(default=None, equal=cst.MaybeSentinel.DEFAULT) for p in kept]
+    there = {p.name.value for p in kept}
+    added = [cst.Param(cst.Name(name)) for name in names if name not in there]
+    return parameters.with_changes(params=[*kept, *added])

@@ -6,6 +6,7 @@ import textwrap
 import libcst as cst
 
 from kelbo.doctor.values import Function
+from kelbo.doctor.words import dotted
 from kelbo.port.edits import code_of, indented
 from kelbo.port.script import Script
 
@@ -21,16 +22,25 @@ def register(script: Script, function: Function, given: ast.expr) -> bool:
         given: the expression by which it is.
 
     Returns:
-        Whether a file can name it; a method can be found by no name.
+        Whether a file can name it. It cannot a method, what functools.partial made, and what
+        another decorator made.
     """
     node = function.node
     if function.owner is not None or isinstance(script.parents[node], ast.ClassDef):
+        return False
+    if function.partial or any(not _registers(one) for one in getattr(node, "decorator_list", ())):
         return False
     if isinstance(node, ast.Lambda):
         return _define(script, node, given)
     if isinstance(node, ast.FunctionDef) and not node.decorator_list:
         script.edits.adapt(node, _decorated)
     return True
+
+
+def _registers(decorator: ast.expr) -> bool:
+    """Whether a decorator gives a function its registered name, and leaves it as it is."""
+    made = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return dotted(made).rpartition(".")[2] == "register_keras_serializable"
 
 
 def _decorated(statement: cst.CSTNode) -> cst.FunctionDef:
@@ -42,13 +52,12 @@ def _decorated(statement: cst.CSTNode) -> cst.FunctionDef:
 def _define(script: Script, node: ast.Lambda, given: ast.expr) -> bool:
     """`loss = lambda y, y_pred: ...` becomes a function with a name."""
     parent = script.parents[node]
-    if isinstance(parent, ast.Assign) and isinstance(parent.targets[0], ast.Name):
-        name = parent.targets[0].id
-        script.edits.replace(
-            parent,
-            lambda code: _definition(name, code.partition("=")[2].strip()),
-        )
-        return True
+    if isinstance(parent, ast.Assign) and len(parent.targets) == 1:
+        (target,) = parent.targets
+        if isinstance(target, ast.Name):
+            name = target.id
+            script.edits.replace(parent, lambda code: _definition_of(name, code))
+            return True
     if node is not given:
         return False
     name = script.free_name("vae_loss")
@@ -62,6 +71,16 @@ def _define(script: Script, node: ast.Lambda, given: ast.expr) -> bool:
     script.edits.change(node, keep)
     script.edits.insert(script.statement(node), lambda: _definition(name, kept["code"]))
     return True
+
+
+def _definition_of(name: str, code: str) -> str:
+    """The definition in the place of `loss = lambda ...`, its comments above it."""
+    (line,) = cst.parse_module(code).body
+    line = cst.ensure_type(line, cst.SimpleStatementLine)
+    comment = line.trailing_whitespace.comment
+    above = f"{comment.value}\n" if comment is not None else ""
+    made = cst.ensure_type(line.body[0], cst.Assign).value
+    return above + _definition(name, code_of(made.with_changes(lpar=[], rpar=[])))
 
 
 def _definition(name: str, code: str) -> str:

@@ -1,7 +1,7 @@
 """The process that runs a ported script: `python -m kelbo.port.trial JOB RESULTS`.
 
-Training is replaced by a few steps on random numbers of the shape that the model declares, and
-data sets by a few random images. Nothing is downloaded: connections are refused.
+Training is replaced by a few steps on random numbers of the shape and the type that the model
+declares, and data sets by a few random images. Nothing is downloaded: connections are refused.
 """
 
 import json
@@ -72,15 +72,29 @@ def _losses(model: keras.Model, formula: Formula | None, train: Any) -> dict[str
     random = np.random.default_rng(0)
     size = shapes[0][0] or _BATCH
 
-    def made_up(shape: tuple[int, ...]) -> np.ndarray:
-        return random.random((size * _STEPS, *shape[1:])).astype("float32")
+    kinds = [
+        given.dtype if keras.backend.is_int_dtype(given.dtype) else "float32"
+        for given in model.inputs
+    ]
+
+    def made_up(shape: tuple[int, ...], kind: str) -> np.ndarray:
+        sizes = size * _STEPS, *shape[1:]
+        # A layer may look integers up in a table, and every table has a 0 and a 1.
+        values = random.random(sizes) if kind == "float32" else random.integers(0, 2, sizes)
+        return values.astype(kind)
 
     # What is reconstructed is one of several inputs, which its shape tells.
-    image = tuple(model.output_shape[0]) if several else shapes[0]
-    data = made_up(image)
-    inputs = [data if shape[1:] == image[1:] else made_up(shape) for shape in shapes]
+    output = model.output_shape[0] if isinstance(model.output_shape, list) else model.output_shape
+    image = tuple(output) if several else shapes[0]
+    described = list(zip(shapes, kinds, strict=True))
+    integers = {kind for shape, kind in described if shape[1:] == image[1:]} - {"float32"}
+    data = made_up(image, min(integers, default="float32")).astype("float32")
+    inputs = [
+        data.astype(kind) if shape[1:] == image[1:] else made_up(shape, kind)
+        for shape, kind in described
+    ]
     batches = [keras.ops.convert_to_tensor(one[:size]) for one in inputs]
-    x, batch = (batches, inputs) if several else (batches[0], data)
+    x, batch = (batches, inputs) if several else (batches[0], inputs[0])
     with _activity_penalties(model) as penalties:
         outputs = model(x, training=False)
     target = keras.ops.convert_to_tensor(data[:size])

@@ -61,6 +61,9 @@ def test_other_shapes_are_not(noise):
         "image = keras.Input((4,), batch_size=100)",
         "model = keras.Sequential([keras.layers.Dense(4, batch_input_shape=(100, 4))])",
         "data = data.batch(100, drop_remainder=True)",
+        "data = data.batch(100, True)",
+        "data = data.padded_batch(100, (4,), 0.0, True)",
+        "data = data.padded_batch(100, drop_remainder=True)",
     ],
 )
 def test_a_script_that_has_one_size_may_write_it_down(before):
@@ -76,4 +79,12 @@ def test_a_script_that_has_one_size_may_write_it_down(before):
     ],
 )
 def test_none_is_no_size(before):
+    assert codes(before=before) == ["KLB314"]
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["data = data.batch(100, False)", "data = data.batch(100)", "data = data.shuffle(100, True)"],
+)
+def test_a_script_that_keeps_the_last_batch_may_not(before):
     assert codes(before=before) == ["KLB314"]

@@ -9,6 +9,8 @@ from kelbo.doctor.values import Constant, Items, Value
 
 _LIBRARIES = ("keras.", "tensorflow.")
 _INPUTS = {"keras.Input", "keras.layers.Input", "keras.layers.InputLayer"}
+# Where tf.data's methods take drop_remainder.
+_DROPS = {"batch": 1, "padded_batch": 3}
 
 
 class FixedNoise(Rule):
@@ -71,7 +73,8 @@ def _has_one_size(program: Program) -> bool:
     """Whether the script sees to it that all batches have one size."""
     for call in program.calls:
         given = {name: size for name, size in call.arguments.keywords if not _is_open(size)}
-        if "batch_input_shape" in given or given.get("drop_remainder") == Constant(True):
+        drops = call.arguments.get(_DROPS.get(call.method or ""), "drop_remainder")
+        if "batch_input_shape" in given or drops == Constant(True):
             return True
         if call.names & _INPUTS and given.keys() & {"batch_shape", "batch_size"}:
             return True
