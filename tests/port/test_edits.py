@@ -68,6 +68,16 @@ def test_arguments_keep_their_lines():
     assert code(without(call(text), 1, "b")) == "f(\n    a,\n)"
 
 
+def test_comments_stay_beside_their_arguments():
+    text = "f(  # f\n    # above\n    a,  # a\n    b=1,  # b\n)"
+    added = "f(  # f\n    # above\n    a,  # a\n    b=1,  # b\n    c=2,\n)"
+    assert code(with_argument(call(text), "c=2")) == added
+    assert code(without(call(text), 1, "b")) == "f(  # f\n    # above\n    a,  # a\n)"
+    text = "f(a,\n  b=1  # b\n  )"
+    assert code(with_argument(call(text), "c=2")) == "f(a,\n  b=1,  # b\n  c=2\n  )"
+    assert code(without(call(text), 1, "b")) == "f(a\n  )"
+
+
 def test_statements_that_share_a_line_are_left():
     text = "x = 1; y = 2\nif x: y = 3\n"
     tree = ast.parse(text)

@@ -292,19 +292,40 @@ def with_arguments(call: cst.Call, arguments: Sequence[cst.Arg]) -> cst.Call:
     if not arguments:
         return call.with_changes(args=[], whitespace_before_args=cst.SimpleWhitespace(""))
     before = call.whitespace_before_args
-    lines = isinstance(before, cst.ParenthesizedWhitespace)
-    comma = cst.Comma(whitespace_after=before if lines else cst.SimpleWhitespace(" "))
     ended = call.args[-1] if call.args else None
     *head, last = arguments
-    made = [
-        given
-        if isinstance(given.comma, cst.Comma) and given is not ended
-        else given.with_changes(comma=comma, whitespace_after_arg=cst.SimpleWhitespace(""))
-        for given in head
-    ]
+    made = []
+    for given in head:
+        if not isinstance(given.comma, cst.Comma) or given is ended:
+            broken = isinstance(before, cst.ParenthesizedWhitespace)
+            lines = before.with_changes(empty_lines=[]) if broken else None
+            gap: Any = lines or _gap_behind(given) or cst.SimpleWhitespace(" ")
+            given = given.with_changes(
+                comma=cst.Comma(whitespace_after=_with_comment_of(given, gap)),
+                whitespace_after_arg=cst.SimpleWhitespace(""),
+            )
+        made.append(given)
     if ended is not None:
-        last = last.with_changes(comma=ended.comma, whitespace_after_arg=ended.whitespace_after_arg)
+        comma, after = ended.comma, _with_comment_of(last, ended.whitespace_after_arg)
+        if isinstance(comma, cst.Comma):
+            gap = _with_comment_of(last, comma.whitespace_after)
+            comma = comma.with_changes(whitespace_after=gap)
+        last = last.with_changes(comma=comma, whitespace_after_arg=after)
     return call.with_changes(args=[*made, last])
+
+
+def _gap_behind(given: cst.Arg) -> cst.ParenthesizedWhitespace | None:
+    """The end of the line behind an argument; None where the line does not end there."""
+    gaps = [getattr(given.comma, "whitespace_after", None), given.whitespace_after_arg]
+    return next((gap for gap in gaps if isinstance(gap, cst.ParenthesizedWhitespace)), None)
+
+
+def _with_comment_of(given: cst.Arg, gap: Any) -> Any:
+    """What stands behind an argument, with the argument's own comment."""
+    if not isinstance(gap, cst.ParenthesizedWhitespace):
+        return gap
+    own = _gap_behind(given)
+    return gap.with_changes(first_line=own.first_line if own else cst.TrailingWhitespace())
 
 
 def _in_the_same_parentheses(
