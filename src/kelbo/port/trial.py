@@ -38,7 +38,7 @@ def main(job: str, results: str) -> None:
     """Run the script of a job and write down what was found."""
     content = json.loads(Path(job).read_text(encoding="utf-8"))
     formula = Formula.from_json(content["formula"]) if content["formula"] else None
-    failure = "the script came to no training of a model that has a compute_loss."
+    failure = "the script trains no model that has a compute_loss, and no other loss is checked."
     found: dict[str, Any] = {"failure": failure}
     train = keras.Model.fit
 
