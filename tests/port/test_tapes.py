@@ -60,3 +60,13 @@ def test_a_compiled_function_that_calls_a_model_is_marked():
 
 def test_a_compiled_function_of_data_stays():
     assert not ported("@tf.function\ndef scaled(x):\n    return x / 255\n\nscaled(data)\n").left
+
+
+def test_layers_of_tensorflow_probability_are_marked_once():
+    head = "import tensorflow_probability as tfp\n"
+    layer = "keras.layers.Dense(4)\nz = tfp.layers.IndependentNormal(2)\n"
+    result = ported(f"{head}{layer}{layer}")
+    (left,) = result.left
+    assert "TensorFlow Probability are of Keras 2" in left.reason
+    assert f"{left.reason}\nz = tfp.layers" in result.text
+    assert not ported(f"{head}prior = tfp.distributions.Normal(0.0, 1.0)\n").left

@@ -18,7 +18,7 @@ from kelbo.port.options import respell_options
 from kelbo.port.sampling import port_sampling
 from kelbo.port.script import Left, Script
 from kelbo.port.spelling import port_imports, respell
-from kelbo.port.tapes import leave_tapes
+from kelbo.port.tapes import leave_probability, leave_tapes
 from kelbo.port.training import respell_training
 from kelbo.port.weights import rename_weights
 from kelbo.port.wrapping import wrapped
@@ -67,6 +67,7 @@ def port(source: Source) -> Ported:
     respell_training(script)
     rename_weights(script)
     leave_tapes(script)
+    leave_probability(script)
     port_sampling(script)
     port_added_losses(script)
     port_loss_layers(script)

@@ -48,7 +48,7 @@ def respell(script: Script) -> None:
         seen.add(node)
         if not isinstance(value, Known) or program.value(node) != value:
             continue
-        if value.name == "keras" and isinstance(node, ast.Attribute):
+        if value.name == "keras" and (isinstance(node, ast.Attribute) or node.id == "tf_keras"):
             script.edits.respell(node, "keras")
             continue
         if (activation := activation_of(script, node, value.name)) is not None:

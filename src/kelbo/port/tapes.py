@@ -1,4 +1,4 @@
-"""Training by tf.GradientTape, and models in @tf.function, which TensorFlow alone can run."""
+"""What TensorFlow alone can run: tf.GradientTape, models in @tf.function, TFP's layers."""
 
 import ast
 
@@ -26,6 +26,15 @@ def leave_tapes(script: Script) -> None:
         node = function.node
         if node not in marked and _is_of_tensorflow(script, node) and _calls_layers(script, node):
             script.leave(node, "tf.function is TensorFlow's alone, and a model is called in it.")
+
+
+def leave_probability(script: Script) -> None:
+    """Mark the first layer of TensorFlow Probability, which no model of Keras 3 takes."""
+    calls = sorted(script.calls_in(script.source.tree), key=lambda call: call.node.lineno)
+    for call in calls:
+        if any(name.startswith("tensorflow_probability.layers.") for name in call.names):
+            script.leave(call.node, "the layers of TensorFlow Probability are of Keras 2.")
+            return
 
 
 def _is_of_tensorflow(script: Script, node: ast.AST) -> bool:
