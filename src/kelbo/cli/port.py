@@ -78,8 +78,8 @@ def port(
         say(f"{name}:{left.line}: left as it was: {left.reason}", style="yellow")
     if not ported.vae:
         say(
-            f"No VAE was recognised in {name}: it has no KL term that kelbo knows. Only names and "
-            "options are ported."
+            f"No VAE was recognised in {name}: it has no KL term that kelbo knows, and no loss is "
+            "rewritten."
         )
     if not ported.changed:
         say(f"There is nothing {'more ' * bool(ported.left)}to port in {name}.")
