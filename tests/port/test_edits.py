@@ -51,6 +51,21 @@ def test_a_removed_statement_leaves_its_comments():
     assert comments() == "# above\n# beside\n"
 
 
+def test_a_heading_above_a_removed_statement_stays():
+    text = "x = 0\n\n# Heading\n\n# above\ny()\n\n# Other\n\nz()\nw = 1\n"
+    tree = ast.parse(text)
+    edits = Edits(text)
+    comments = edits.remove(tree.body[1])
+    edits.remove(tree.body[2])
+    assert edits.apply() == "x = 0\n\n# Heading\n\n\n# Other\n\nw = 1\n"
+    assert comments() == "# above\n"
+    edits = Edits(text)
+    edits.remove(tree.body[1])
+    edits.insert(tree.body[2], lambda: "def f():\n    pass\n")
+    made = edits.apply()
+    assert "\n# Heading\n" in made.partition("def f")[0] and "# above" not in made
+
+
 @given(st.lists(st.sampled_from(["a", "b", "c", "d"]), unique=True, min_size=1))
 def test_arguments_come_and_go(names):
     made = call(f"f({', '.join(f'{name}=1' for name in names)})")
