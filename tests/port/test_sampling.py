@@ -113,6 +113,19 @@ def test_a_function_that_is_used_elsewhere_is_left():
     assert "keras.layers.Lambda(draw)(mu)" in result.text
 
 
-def test_noise_of_the_graph_is_left():
-    result = ported("z = mu + K.exp(log_var / 2) * K.random_normal(K.shape(mu))\n")
-    assert "drawn once" in result.left[0].reason
+@pytest.mark.parametrize(
+    "code",
+    [
+        "z = mu + K.exp(log_var / 2) * K.random_normal(K.shape(mu))\n",
+        "eps = K.random_normal(K.shape(mu))\nz = mu + K.exp(log_var / 2) * eps\n",
+        "eps = K.random_normal((8, 2))\nz = mu + K.exp(log_var / 2) * eps\n",
+    ],
+)
+def test_noise_of_the_graph_is_left(code):
+    result = ported(code)
+    (left,) = result.left
+    assert "drawn once" in left.reason
+
+
+def test_noise_of_numbers_stays():
+    assert not ported("eps = K.random_normal((8, 2))\nz = 2 * eps\n").left

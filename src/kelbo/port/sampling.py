@@ -71,10 +71,15 @@ def _noise(script: Script, node: ast.AST) -> list[Call]:
 
 
 def _in_graph(script: Script, call: Call) -> bool:
-    """Whether noise is computed with symbolic tensors."""
+    """Whether noise is computed with symbolic tensors, there or where its name is read."""
+    parent = script.parents[call.node]
+    target = parent.targets[0] if isinstance(parent, ast.Assign) else None
+    mentions = script.mentions(target.id) if isinstance(target, ast.Name) else []
+    uses = [call.node, *(mention for mention in mentions if script.made(mention) is call.node)]
     return any(
         getattr(script.program.value(outer), "symbolic", False)
-        for outer in script.above(call.node)
+        for use in uses
+        for outer in script.above(use)
         if isinstance(outer, ast.BinOp)
     )
 
