@@ -1,4 +1,6 @@
+import io
 import re
+import sys
 
 import pytest
 
@@ -36,12 +38,50 @@ def test_it_goes_where_out_says_and_never_onto_the_script(script, tmp_path):
     assert script.read_text() == GERON.read_text()
 
 
+def test_a_script_comes_by_stdin(script, monkeypatch, tmp_path):
+    def given(content):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+
+    monkeypatch.chdir(tmp_path)
+    for arguments in (["-"], ["-", "-o", "-"]):
+        given(script.read_bytes())
+        assert kelbo("port", *arguments).out == EXPECTED
+    given(script.read_bytes())
+    assert kelbo("port", "-", "-o", tmp_path / "new.py").out == ""
+    assert (tmp_path / "new.py").read_text() == EXPECTED
+    given(UNPORTABLE[0].read_bytes())
+    assert "<stdin>:14: left as it was" in kelbo("port", "-").err
+    given(b"print 'x'")
+    assert "<stdin> cannot be ported" in kelbo("port", "-").err
+    given(b'{"cells": [], "nbformat": 4}')
+    assert "save it as .py first" in refused("port", "-", code=2)
+    monkeypatch.setattr(sys, "stdin", None)
+    assert "from stdin" in refused("port", "-", code=2)
+
+
+def test_a_script_without_a_vae_is_named(tmp_path):
+    path = tmp_path / "classifier.py"
+    path.write_text(
+        "from tensorflow import keras\n"
+        'model = keras.Sequential([keras.layers.Dense(10, activation="softmax")])\n'
+        'model.compile("adam", "sparse_categorical_crossentropy")\nmodel.fit(x, y)\n'
+    )
+    result = kelbo("port", path)
+    assert result.code == 0 and "Wrote" in result.err
+    assert f"No VAE was recognised in {path}" in result.err
+    result = kelbo("port", path, "--force", "--check")
+    assert result.code == 1 and "There is no check without a VAE" in result.err
+    again = kelbo("port", path.with_name("classifier-keras3.py"))
+    assert again.code == 0 and "There is nothing to port" in again.err
+    assert "No VAE was recognised" in again.err
+
+
 def test_nothing_to_port_writes_nothing(tmp_path):
     path = tmp_path / "new.py"
     path.write_text(EXPECTED)
     result = kelbo("port", path)
     assert (result.code, result.out) == (0, "")
-    assert "There is nothing to port" in result.err
+    assert "There is nothing to port" in result.err and "No VAE" not in result.err
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -72,7 +112,7 @@ def test_what_is_nested_too_deep_is_refused(tmp_path):
 
 def test_what_the_doctor_still_finds_does_not_keep_from_the_check(script):
     script.write_text(script.read_text().replace("K.exp(log_var / 2)", "K.exp(log_var)"))
-    result = kelbo("port", script, "--check", "--backend", "tensorflow")
+    result = kelbo("port", script, "--check")
     assert result.code == 1
     assert "KLB204" in result.err and "They agree." in result.err
 
@@ -83,6 +123,6 @@ def test_there_is_no_check_of_what_is_left(tmp_path):
 
 
 def test_a_checked_script_agrees_with_the_original(script):
-    result = kelbo("port", script, "--check", "--backend", "tensorflow")
+    result = kelbo("port", script, "--check")
     assert result.code == 0, result.err
     assert "They agree." in result.err

@@ -87,6 +87,18 @@ def test_what_fails_is_named(tmp_path):
     assert "downloads nothing" in found.failure
 
 
+def test_data_sets_have_their_lengths(tmp_path):
+    script = (
+        "import keras\n"
+        "(x, _), (t, _) = keras.datasets.mnist.load_data()\n"
+        "x, t = x.reshape(60000, 784), t.reshape(10000, 784)\n"
+        "(x, y), _ = keras.datasets.cifar10.load_data()\n"
+        "x, y = x.reshape(50000, 3072), y.reshape(50000, 1)[:, 0]\n"
+        "raise SystemExit('so far')\n"
+    )
+    assert "so far" in check(script, tmp_path, None, "jax").failure
+
+
 def test_no_picture_is_drawn_of_the_model(tmp_path):
     script = "from keras.utils import plot_model\nplot_model(None)\nraise SystemExit('so far')\n"
     assert "so far" in check(script, tmp_path, None, "jax").failure

@@ -51,6 +51,21 @@ def test_a_removed_statement_leaves_its_comments():
     assert comments() == "# above\n# beside\n"
 
 
+def test_a_heading_above_a_removed_statement_stays():
+    text = "x = 0\n\n# Heading\n\n# above\ny()\n\n# Other\n\nz()\nw = 1\n"
+    tree = ast.parse(text)
+    edits = Edits(text)
+    comments = edits.remove(tree.body[1])
+    edits.remove(tree.body[2])
+    assert edits.apply() == "x = 0\n\n# Heading\n\n\n# Other\n\nw = 1\n"
+    assert comments() == "# above\n"
+    edits = Edits(text)
+    edits.remove(tree.body[1])
+    edits.insert(tree.body[2], lambda: "def f():\n    pass\n")
+    made = edits.apply()
+    assert "\n# Heading\n" in made.partition("def f")[0] and "# above" not in made
+
+
 @given(st.lists(st.sampled_from(["a", "b", "c", "d"]), unique=True, min_size=1))
 def test_arguments_come_and_go(names):
     made = call(f"f({', '.join(f'{name}=1' for name in names)})")
@@ -66,6 +81,16 @@ def test_arguments_keep_their_lines():
     text = "f(\n    a,\n    b=1,\n)"
     assert code(with_argument(call(text), "c=2")) == "f(\n    a,\n    b=1,\n    c=2,\n)"
     assert code(without(call(text), 1, "b")) == "f(\n    a,\n)"
+
+
+def test_comments_stay_beside_their_arguments():
+    text = "f(  # f\n    # above\n    a,  # a\n    b=1,  # b\n)"
+    added = "f(  # f\n    # above\n    a,  # a\n    b=1,  # b\n    c=2,\n)"
+    assert code(with_argument(call(text), "c=2")) == added
+    assert code(without(call(text), 1, "b")) == "f(  # f\n    # above\n    a,  # a\n)"
+    text = "f(a,\n  b=1  # b\n  )"
+    assert code(with_argument(call(text), "c=2")) == "f(a,\n  b=1,  # b\n  c=2\n  )"
+    assert code(without(call(text), 1, "b")) == "f(a\n  )"
 
 
 def test_statements_that_share_a_line_are_left():

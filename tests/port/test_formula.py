@@ -1,5 +1,6 @@
 import math
 
+import keras
 import numpy as np
 import pytest
 
@@ -72,3 +73,11 @@ def test_it_is_read_from_the_original():
     assert found == formula(
         divergence="squared_error", pixel=0.25, latent=-1.5, log_var=Linear(2.0, (2,))
     )
+
+
+def test_probabilities_of_0_and_1_cost_what_they_cost_keras():
+    x = np.array([[0.0, 1.0, 0.3, 0.6]], "float32")
+    y = np.array([[1.0, 0.0, 1.0, 0.0]], "float32")
+    found = formula(latent=0.0)(x, [y, x, x])
+    expected = keras.ops.sum(keras.ops.binary_crossentropy(x, y))
+    assert found == pytest.approx(float(keras.ops.convert_to_numpy(expected)), rel=1e-6)

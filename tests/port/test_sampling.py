@@ -29,6 +29,38 @@ def test_a_lambda_expression_becomes_a_layer():
     assert f"* keras.random.normal(\n            {drawn}\n        )\n" in result.text
 
 
+DRAWN = "z = keras.layers.Lambda(draw)([mu, log_var])\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "shape"),
+    [
+        ("m, l = p\n    e = K.random_normal(shape=(250, 2))\n    return m + K.exp(l) * e", "m"),
+        ("e = K.random_normal((size, 2))\n    return p[0] + K.exp(p[1] / 2) * e", "p[0]"),
+    ],
+)
+def test_noise_for_a_batch_of_a_fixed_size_gets_the_shape_of_mu(lines, shape):
+    result = ported(f"size = 250\ndef draw(p):\n    {lines}\n\n{DRAWN}")
+    assert not result.left
+    text = " ".join(result.text.split()).replace("shape=", "").replace("( ", "(")
+    assert f"keras.random.normal(ops.shape({shape}), dtype" in text
+
+
+@pytest.mark.parametrize(
+    ("shape", "lines"),
+    [
+        ("(1, 2)", "return p[0] + K.random_normal({})"),  # one noise for all
+        ("(250, 1)", "return p[0] + K.random_normal({})"),
+        ("(250, 2)", "e = K.random_normal({})\n    m, l = p\n    return m + e * l"),  # m is not yet
+    ],
+)
+def test_noise_of_another_shape_keeps_it(shape, lines):
+    result = ported(f"def draw(p):\n    {lines.format(shape)}\n\n{DRAWN}")
+    assert f"keras.random.normal(\n            {shape}, " in result.text or (
+        f"keras.random.normal({shape}, " in result.text
+    )
+
+
 def test_a_seed_stays_and_a_layer_with_a_start_keeps_it():
     result = ported(
         "class Sampling(keras.layers.Layer):\n"
@@ -81,6 +113,19 @@ def test_a_function_that_is_used_elsewhere_is_left():
     assert "keras.layers.Lambda(draw)(mu)" in result.text
 
 
-def test_noise_of_the_graph_is_left():
-    result = ported("z = mu + K.exp(log_var / 2) * K.random_normal(K.shape(mu))\n")
-    assert "drawn once" in result.left[0].reason
+@pytest.mark.parametrize(
+    "code",
+    [
+        "z = mu + K.exp(log_var / 2) * K.random_normal(K.shape(mu))\n",
+        "eps = K.random_normal(K.shape(mu))\nz = mu + K.exp(log_var / 2) * eps\n",
+        "eps = K.random_normal((8, 2))\nz = mu + K.exp(log_var / 2) * eps\n",
+    ],
+)
+def test_noise_of_the_graph_is_left(code):
+    result = ported(code)
+    (left,) = result.left
+    assert "drawn once" in left.reason
+
+
+def test_noise_of_numbers_stays():
+    assert not ported("eps = K.random_normal((8, 2))\nz = 2 * eps\n").left

@@ -146,6 +146,8 @@ def test_eager_cures_and_old_options_go():
          "from keras.layers import Dense\nDense(1)\n"),
         ("from keras.engine.topology import Layer\nLayer()\n",
          "from keras import Layer\nLayer()\n"),
+        ("import tf_keras\nlayers = tf_keras.layers\nlayers.Dense(1)\n",
+         "import keras\nlayers = keras.layers\nlayers.Dense(1)\n"),
         ("from keras.layers import Dense, merge\nDense(1)\n",
          "from keras.layers import Dense\nDense(1)\n"),
         ("from keras import objectives\nobjectives.mse(x, x)\n",

@@ -46,12 +46,42 @@ def test_what_the_script_has_stays(before):
     assert wrapped(f"# {LONG}{LONG}{LONG}\n", text) == text
 
 
+def test_a_call_that_was_broken_before_is_broken_anew():
+    head = f"    e = normal(shape=({LONG},), {{}}\n"
+    before = head.format("mean=0.,") + "           std=1.)  # one\n"
+    after = before.replace("std=1.", f"std=1., dtype={LONG}, seed=seed_generator")
+    given = (f"shape=({LONG},)", "mean=0.", "std=1.", f"dtype={LONG}", "seed=seed_generator")
+    lines = "".join(f"        {one},\n" for one in given)
+    expected = f"if x:\n    e = normal(\n{lines}    )  # one\n"
+    assert wrapped(f"if x:\n{before}", f"if x:\n{after}") == expected
+
+
+@pytest.mark.parametrize("piece", ["# a comment\n", '"""two\nlines""",\n', "\\\n"])
+def test_what_cannot_stand_on_one_line_stays_broken(piece):
+    text = f"f(x, {piece}  {LONG}, {LONG})\n"
+    assert ast.dump(ast.parse(wrapped("", text))) == ast.dump(ast.parse(text))
+    assert piece.strip("\\\n") in wrapped("", text)
+
+
+def test_lines_stay_under_the_bracket():
+    before = "kl = 2 * K.sum(1 + a\n               - b, axis=[1,\n                          2])\n"
+    after = before.replace("K.sum", "ops.sum")
+    moved = after.replace("\n ", "\n   ")
+    assert wrapped(before, after) == moved
+    # What was not under it before, or is not changed, keeps its place.
+    assert wrapped(before.replace("\n ", "\n  "), after) == after
+    assert wrapped(f"{before}{after}", after) == after
+    text = before.replace("1 + a", '"""a\n   b"""')
+    assert '"""a\n   b"""\n                 - b' in wrapped(text, text.replace("K.", "ops."))
+
+
 CALL = st.recursive(
     st.sampled_from(["x", "(x)", LONG, "'é, ('", "(é, 1)", "f'{g(x)}'", "[a for a in b]"]),
     lambda inner: st.builds(
-        lambda name, args: f"{name}({', '.join(args)})",
+        lambda name, args, gap: f"{name}({gap.join(args)})",
         st.sampled_from(["f", "é.g"]),
         st.lists(inner, max_size=4),
+        st.sampled_from([", ", ",\n  ", ", # é, (\n"]),
     ),
     max_leaves=12,
 )

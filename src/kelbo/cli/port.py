@@ -10,18 +10,22 @@ from kelbo.cli.console import BackendOption, say
 from kelbo.errors import DataError, UsageError
 
 if TYPE_CHECKING:
+    from kelbo.doctor import Source
     from kelbo.port import Ported
 
-_STDOUT = "-"
+_STREAM = "-"  # stdin in the place of the script, stdout in that of the file
 
-ScriptArgument = Annotated[Path, typer.Argument(metavar="SCRIPT", show_default=False)]
+ScriptArgument = Annotated[
+    Path, typer.Argument(metavar="SCRIPT", help="- to read it from stdin.", show_default=False)
+]
 OutOption = Annotated[
     str | None,
     typer.Option(
         "--out",
         "-o",
         metavar="FILE",
-        help="Where to write it; - for stdout. SCRIPT's name with -keras3 if not given.",
+        help="Where to write it; - for stdout. SCRIPT's name with -keras3 if not given, and stdout "
+        "for a script from stdin.",
     ),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")]
@@ -54,14 +58,9 @@ def port(
 
     Example: [bold]kelbo port vae.py --check[/bold] writes vae-keras3.py
     """
-    from kelbo import doctor
     from kelbo.backend import choose
     from kelbo.port import port as rewrite
 
-    if script.suffix == ".ipynb":
-        raise UsageError(
-            f"Expected a script, received the notebook {script}: save it as .py first."
-        )
     if backend is not None and not check:
         raise UsageError(
             "--backend says where --check runs the script. Add --check, or leave --backend out: "
@@ -69,19 +68,21 @@ def port(
         )
     place = _place(script, out, force)
     chosen = choose(backend)[0] if check else ""
-    source = doctor.load(str(script))
-    if isinstance(source, doctor.Skipped):
-        raise DataError(f"{script} cannot be ported: {source.reason}")
+    source = _read(script)
+    name = source.path
     try:
         ported = rewrite(source)
     except RecursionError:
-        raise DataError(
-            f"{script} cannot be ported: its expressions are nested too deep."
-        ) from None
+        raise DataError(f"{name} cannot be ported: its expressions are nested too deep.") from None
     for left in ported.left:
-        say(f"{script}:{left.line}: left as it was: {left.reason}", style="yellow")
+        say(f"{name}:{left.line}: left as it was: {left.reason}", style="yellow")
+    if not ported.vae:
+        say(
+            f"No VAE was recognised in {name}: it has no KL term that kelbo knows, and no loss is "
+            "rewritten."
+        )
     if not ported.changed:
-        say(f"There is nothing {'more ' * bool(ported.left)}to port in {script}.")
+        say(f"There is nothing {'more ' * bool(ported.left)}to port in {name}.")
         raise typer.Exit(1 if ported.left else 0)
     if place is None:
         sys.stdout.write(ported.text)
@@ -99,9 +100,37 @@ def port(
         )
     if check and ported.left:
         say("There is no check where something is left.")
-    equal = not check or bool(ported.left) or _check(ported, script, chosen)
-    if ported.left or ported.errors or not equal:
+    elif check and not ported.vae:
+        say("There is no check without a VAE.")
+    checked = not check or ported.vae and not ported.left and _check(ported, script, chosen)
+    if ported.left or ported.errors or not checked:
         raise typer.Exit(1)
+
+
+def _read(script: Path) -> "Source":
+    """The script, from its file or from stdin.
+
+    Raises:
+        UsageError: it is a notebook, or nothing comes by stdin.
+        DataError: it cannot be read.
+    """
+    from kelbo import doctor
+
+    if str(script) == _STREAM:
+        if sys.stdin is None or sys.stdin.isatty():
+            raise UsageError("Expected a script from stdin, as in: kelbo port - < vae.py")
+        source = doctor.read_stream(getattr(sys.stdin, "buffer", sys.stdin))
+        notebook = isinstance(source, doctor.Source) and bool(source.cells)
+    else:
+        source = doctor.load(str(script))
+        notebook = script.suffix == ".ipynb"
+    if notebook:
+        raise UsageError(
+            f"Expected a script, received the notebook {source.path}: save it as .py first."
+        )
+    if isinstance(source, doctor.Skipped):
+        raise DataError(f"{source.path} cannot be ported: {source.reason}")
+    return source
 
 
 def _place(script: Path, out: str | None, force: bool) -> Path | None:
@@ -110,7 +139,7 @@ def _place(script: Path, out: str | None, force: bool) -> Path | None:
     Raises:
         UsageError: there is a file already, or it is the script itself.
     """
-    if out == _STDOUT:
+    if (out or str(script)) == _STREAM:
         return None
     place = Path(out) if out is not None else script.with_name(f"{script.stem}-keras3.py")
     if place.exists() and script.exists() and place.samefile(script):

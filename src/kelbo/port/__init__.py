@@ -2,12 +2,13 @@
 
 `script` holds what the doctor read of it and the planned `edits`, which keep comments and
 formatting. `spelling` gives names and imports as they are today, `options`, `optimizers`,
-`training` and `weights` what layers, optimizers, compile and fit, and files of weights take, and
-`sampling` makes the layers that draw noise. In the recipes of `added_loss`, `loss_layer` and
-`loss_closure` the loss reads tensors of the functional graph. In the port a `model` hands them
-over: its outputs are the reconstruction and whatever else the loss needs, and its compute_loss
-gets their values for this batch and computes the loss by the script's own lines. `check` runs the
-result for a few steps and compares its loss with the original's `formula`.
+`training` and `weights` what layers, optimizers, compile and fit, and files of weights take,
+`tapes` marks what trains on TensorFlow alone, and `sampling` makes the layers that draw noise. In
+the recipes of `added_loss`, `loss_layer` and `loss_closure` the loss reads tensors of the
+functional graph. In the port a `model` hands them over: its outputs are the reconstruction and
+whatever else the loss needs, and its compute_loss gets their values for this batch and computes the
+loss by the script's own lines. `check` runs the result for a few steps and compares its loss with
+the original's `formula`.
 """
 
 from kelbo.port.check import Checked, check

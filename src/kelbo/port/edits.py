@@ -21,6 +21,7 @@ Code = Callable[[], str]  # made when all changes are
 _Change = Callable[[cst.BaseExpression], cst.BaseExpression]
 
 _MARK = "kelbo port: "
+_HEADING = "_kelbo_heading"  # keeps the place of a heading
 
 
 class Unportable(Exception):
@@ -165,14 +166,30 @@ class _Changing(cst.CSTTransformer):
             edits.moved[place] = code_of(updated.with_changes(leading_lines=lines)).strip("\n")
             found = []
         elif place in edits.removed:
+            heading, updated = _without_heading(updated)
             edits.removed[place] = _comments_of(updated)
-            found = []
+            found = [_keeping(_HEADING, heading)] if heading else []
         elif place in edits.replaced:
             code = edits.replaced[place](code_of(updated))
             found = statements(code, updated.leading_lines)
         if place in edits.placed:
-            found.insert(0, cst.SimpleStatementLine([cst.Expr(cst.Name(_name_of(place)))]))
+            found.insert(0, _keeping(_name_of(place)))
         return cst.FlattenSentinel(found) if len(found) != 1 else found[0]
+
+
+def _keeping(name: str, leading: Sequence[cst.EmptyLine] = ()) -> Statement:
+    """What keeps a place until the lines that belong there are known."""
+    return cst.SimpleStatementLine([cst.Expr(cst.Name(name))], leading_lines=leading)
+
+
+def _without_heading(statement: Statement) -> tuple[list[cst.EmptyLine], Statement]:
+    """The comments that an empty line parts from the statement below; and that without them."""
+    lines = list(statement.leading_lines)
+    empty = [place for place, line in enumerate(lines, 1) if line.comment is None]
+    heading = lines[: max(empty, default=0)]
+    if all(line.comment is None for line in heading):
+        return [], statement
+    return heading, statement.with_changes(leading_lines=lines[len(heading) :])
 
 
 def _comments_of(statement: Statement) -> str:
@@ -209,14 +226,23 @@ class _Inserting(cst.CSTTransformer):
 
     def _filled(self, body: Sequence[Statement], blank: int) -> list[Statement]:
         found: list[Statement] = []
+        heading: list[cst.EmptyLine] = []
         gap = False
         for statement in body:
-            codes = self.names.get(code_of(statement).strip())
+            name = code_of(statement.with_changes(leading_lines=[])).strip()
+            if name == _HEADING:
+                heading += statement.leading_lines
+                continue
+            codes = self.names.get(name)
             for code in codes or ():
-                made = statements(code())
+                made = statements(code(), heading)
                 found += [apart(made[0], blank if found else 0), *made[1:]]
+                heading = []
             if codes is None:
+                lines = [*heading, *statement.leading_lines]
+                statement = statement.with_changes(leading_lines=lines)
                 found.append(apart(statement, blank) if gap else statement)
+            heading = []
             gap = codes is not None
         return found
 
@@ -298,19 +324,40 @@ def with_arguments(call: cst.Call, arguments: Sequence[cst.Arg]) -> cst.Call:
     if not arguments:
         return call.with_changes(args=[], whitespace_before_args=cst.SimpleWhitespace(""))
     before = call.whitespace_before_args
-    lines = isinstance(before, cst.ParenthesizedWhitespace)
-    comma = cst.Comma(whitespace_after=before if lines else cst.SimpleWhitespace(" "))
     ended = call.args[-1] if call.args else None
     *head, last = arguments
-    made = [
-        given
-        if isinstance(given.comma, cst.Comma) and given is not ended
-        else given.with_changes(comma=comma, whitespace_after_arg=cst.SimpleWhitespace(""))
-        for given in head
-    ]
+    made = []
+    for given in head:
+        if not isinstance(given.comma, cst.Comma) or given is ended:
+            broken = isinstance(before, cst.ParenthesizedWhitespace)
+            lines = before.with_changes(empty_lines=[]) if broken else None
+            gap: Any = lines or _gap_behind(given) or cst.SimpleWhitespace(" ")
+            given = given.with_changes(
+                comma=cst.Comma(whitespace_after=_with_comment_of(given, gap)),
+                whitespace_after_arg=cst.SimpleWhitespace(""),
+            )
+        made.append(given)
     if ended is not None:
-        last = last.with_changes(comma=ended.comma, whitespace_after_arg=ended.whitespace_after_arg)
+        comma, after = ended.comma, _with_comment_of(last, ended.whitespace_after_arg)
+        if isinstance(comma, cst.Comma):
+            gap = _with_comment_of(last, comma.whitespace_after)
+            comma = comma.with_changes(whitespace_after=gap)
+        last = last.with_changes(comma=comma, whitespace_after_arg=after)
     return call.with_changes(args=[*made, last])
+
+
+def _gap_behind(given: cst.Arg) -> cst.ParenthesizedWhitespace | None:
+    """The end of the line behind an argument; None where the line does not end there."""
+    gaps = [getattr(given.comma, "whitespace_after", None), given.whitespace_after_arg]
+    return next((gap for gap in gaps if isinstance(gap, cst.ParenthesizedWhitespace)), None)
+
+
+def _with_comment_of(given: cst.Arg, gap: Any) -> Any:
+    """What stands behind an argument, with the argument's own comment."""
+    if not isinstance(gap, cst.ParenthesizedWhitespace):
+        return gap
+    own = _gap_behind(given)
+    return gap.with_changes(first_line=own.first_line if own else cst.TrailingWhitespace())
 
 
 def _in_the_same_parentheses(

@@ -17,7 +17,9 @@ from kelbo.doctor.expressions import Expression
 from kelbo.doctor.objective import KL, Balance
 from kelbo.doctor.values import Items, Tensor, Value
 
-_EPSILON = 1e-7  # Keras's: probabilities keep this distance from 0 and 1.
+# Keras keeps probabilities this far from 0 and 1, which is another distance from 1 in 32 bits.
+_LEAST = float(np.float32(1e-7))
+_MOST = float(np.float32(1 - 1e-7))
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class Formula:
             return (x - y) ** 2
         if self.from_logits:
             return np.maximum(y, 0) - x * y + np.log1p(np.exp(-np.abs(y)))
-        y = np.clip(y, _EPSILON, 1 - _EPSILON)
+        y = np.clip(y, _LEAST, _MOST)
         return -(x * np.log(y) + (1 - x) * np.log(1 - y))
 
     def as_json(self) -> dict[str, Any]:

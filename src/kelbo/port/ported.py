@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import libcst as cst
 
 from kelbo.doctor import Finding, Severity, Skipped, Source, examine
+from kelbo.doctor.objective import kl_terms
 from kelbo.doctor.source import read_script
 from kelbo.errors import DataError
 from kelbo.port.added_loss import port_added_losses
@@ -17,6 +18,7 @@ from kelbo.port.options import respell_options
 from kelbo.port.sampling import port_sampling
 from kelbo.port.script import Left, Script
 from kelbo.port.spelling import port_imports, respell
+from kelbo.port.tapes import leave_probability, leave_tapes
 from kelbo.port.training import respell_training
 from kelbo.port.weights import rename_weights
 from kelbo.port.wrapping import wrapped
@@ -33,8 +35,9 @@ class Ported:
         text: its code.
         changed: whether there was anything to port.
         left: what was left as it was.
-        errors: what the doctor still finds in the ported script, apart from what was left.
         formula: the loss, as it is read from the original; None where it cannot be.
+        errors: what the doctor still finds in the ported script, apart from what was left.
+        vae: whether the script has a KL term that is known, or a compute_loss of its own.
     """
 
     text: str
@@ -42,6 +45,7 @@ class Ported:
     left: tuple[Left, ...] = field(default=())
     formula: Formula | None = None
     errors: tuple[Finding, ...] = field(default=())
+    vae: bool = False
 
 
 def port(source: Source) -> Ported:
@@ -56,12 +60,14 @@ def port(source: Source) -> Ported:
     script = Script(source)
     if (guarded := script.guarded) is not None:
         reason = "the script looks at which Keras there is, and is left as it was."
-        return Ported(source.text, False, (Left(guarded, reason),))
+        return Ported(source.text, False, (Left(guarded, reason),), vae=_has_vae(script))
     respell(script)
     respell_options(script)
     respell_optimizers(script)
     respell_training(script)
     rename_weights(script)
+    leave_tapes(script)
+    leave_probability(script)
     port_sampling(script)
     port_added_losses(script)
     port_loss_layers(script)
@@ -77,7 +83,13 @@ def port(source: Source) -> Ported:
     if isinstance(found, Skipped):
         raise _broken(source, found.reason)
     errors = [f for f in examine(found) if f.rule.severity is Severity.ERROR and not left]
-    return Ported(text, text != source.text, left, formula, tuple(errors))
+    vae = _has_vae(script)
+    return Ported(text, text != source.text, left, formula, tuple(errors), vae)
+
+
+def _has_vae(script: Script) -> bool:
+    program = script.program
+    return bool(kl_terms(program)) or any("compute_loss" in one.body for one in program.classes)
 
 
 def _broken(source: Source, reason: str) -> DataError:

@@ -9,11 +9,12 @@ import libcst as cst
 
 from kelbo.doctor import library
 from kelbo.doctor.program import Call
-from kelbo.doctor.values import Class, Function, Known, options
+from kelbo.doctor.values import Class, Constant, Function, Items, Known, Tensor, options
 from kelbo.doctor.words import in_words
 from kelbo.port.edits import (
     Unportable,
     apart,
+    argument_node,
     code_of,
     indented,
     renamed,
@@ -70,10 +71,15 @@ def _noise(script: Script, node: ast.AST) -> list[Call]:
 
 
 def _in_graph(script: Script, call: Call) -> bool:
-    """Whether noise is computed with symbolic tensors."""
+    """Whether noise is computed with symbolic tensors, there or where its name is read."""
+    parent = script.parents[call.node]
+    target = parent.targets[0] if isinstance(parent, ast.Assign) else None
+    mentions = script.mentions(target.id) if isinstance(target, ast.Name) else []
+    uses = [call.node, *(mention for mention in mentions if script.made(mention) is call.node)]
     return any(
         getattr(script.program.value(outer), "symbolic", False)
-        for outer in script.above(call.node)
+        for use in uses
+        for outer in script.above(use)
         if isinstance(outer, ast.BinOp)
     )
 
@@ -84,10 +90,15 @@ def _draw_from_generator(script: Script, call: Call) -> str:
     seed = next((script.code(k.value) for k in call.node.keywords if k.arg == "seed"), "")
     seed = "" if seed == "None" else seed
     has_dtype = argument(call.node, 3, "dtype") is not None
+    shape = argument(call.node, 0, "shape")
+    tensor = _tensor_of_shape(script, call.node, shape) if shape is not None else ""
 
     def change(node: cst.BaseExpression) -> cst.BaseExpression:
         drawn = without(cst.ensure_type(node, cst.Call), 4, "seed", "name")
         drawn = renamed(drawn, {"std": "stddev"})
+        if tensor:
+            like = cst.parse_expression(f"{script.ops}.shape({tensor})")
+            drawn = drawn.with_deep_changes(argument_node(drawn, 0, "shape"), value=like)
         # Where layers compute in 16 bits, Keras hands this one its inputs in 16 bits.
         drawn = drawn if has_dtype else with_argument(drawn, "dtype=self.compute_dtype")
         return with_argument(drawn, "seed=self.seed_generator")
@@ -97,6 +108,48 @@ def _draw_from_generator(script: Script, call: Call) -> str:
     ):
         script.edits.change(call.node, change)
     return seed
+
+
+def _tensor_of_shape(script: Script, noise: ast.Call, shape: ast.expr) -> str:
+    """The tensor that noise for batches of one size is made for, as mu for noise of (250, 2).
+
+    Keras 2 built a model for batches of any size of it; Keras 3 does not on every backend.
+
+    Args:
+        script: the script.
+        noise: the call that draws it.
+        shape: what it is given.
+
+    Returns:
+        What the function around it calls the tensor; empty where there is none, or other noise.
+    """
+    function, given = script.function_around(noise), script.program.value(shape)
+    items = given.items if isinstance(given, Items) else ()
+    sizes = tuple(item.value for item in items if isinstance(item, Constant))
+    if function is None or len(sizes) < max(2, len(items)) or sizes[0] == 1:
+        return ""
+    for node in ast.walk(function):
+        value = script.program.value(node)
+        if isinstance(value, Tensor) and value.shape == (None, *sizes[1:]):
+            place = isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant)
+            root = node.value if isinstance(node, ast.Subscript) and place else node
+            if isinstance(root, ast.Name) and _is_bound_above(root.id, noise.lineno, function):
+                return script.code(node)
+    return ""
+
+
+def _is_bound_above(name: str, line: int, function: ast.AST) -> bool:
+    """Whether a function binds a name above a line, and nowhere else."""
+    bound = [
+        inner
+        for inner in ast.walk(function)
+        if isinstance(inner, ast.arg)
+        and inner.arg == name
+        or isinstance(inner, ast.Name)
+        and isinstance(inner.ctx, ast.Store)
+        and inner.id == name
+    ]
+    return len(bound) == 1 and (isinstance(bound[0], ast.arg) or bound[0].lineno < line)
 
 
 def _lambda_becomes_layer(script: Script, call: Call, function: Function, number: int) -> str:

@@ -23,6 +23,7 @@ from kelbo.port.functions import (
 )
 from kelbo.port.names import EAGER, place, today
 from kelbo.port.script import Script, assigned_names, imported_names
+from kelbo.port.tapes import TAPE
 
 # What becomes more than another name.
 _CALLS = {
@@ -47,7 +48,7 @@ def respell(script: Script) -> None:
         seen.add(node)
         if not isinstance(value, Known) or program.value(node) != value:
             continue
-        if value.name == "keras" and isinstance(node, ast.Attribute):
+        if value.name == "keras" and (isinstance(node, ast.Attribute) or node.id == "tf_keras"):
             script.edits.respell(node, "keras")
             continue
         if (activation := activation_of(script, node, value.name)) is not None:
@@ -72,7 +73,7 @@ def respell(script: Script) -> None:
                 _CALLS[value.name](script, calls[node][0])
         elif of_backend and value.name.rpartition(".")[2] not in STILL_THERE:
             script.leave(node, f"Keras 3 has no {script.code(node)}.")
-        elif inside and value.name.startswith("tensorflow."):
+        elif inside and value.name.startswith("tensorflow.") and value.name != TAPE:
             script.leave(node, f"{script.code(node)} is TensorFlow's alone.")
     for call in program.calls:
         if call.names & EAGER:

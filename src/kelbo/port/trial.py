@@ -1,7 +1,7 @@
 """The process that runs a ported script: `python -m kelbo.port.trial JOB RESULTS`.
 
 Training is replaced by a few steps on random numbers of the shape and the type that the model
-declares, and data sets by a few random images. Nothing is downloaded: connections are refused.
+declares, and data sets by as many random images. Nothing is downloaded: connections are refused.
 """
 
 import json
@@ -20,12 +20,13 @@ from kelbo.port.formula import Formula
 
 _BATCH = 8
 _STEPS = 3
-# What the data sets of Keras look like: the images' shape.
-_IMAGES = {
-    "mnist": (28, 28),
-    "fashion_mnist": (28, 28),
-    "cifar10": (32, 32, 3),
-    "cifar100": (32, 32, 3),
+# What the data sets of Keras look like: how many images to train and to test, and their shape, and
+# that of a label. Scripts name these numbers, as in `x_train.reshape(60000, 784)`.
+_IMAGES: dict[str, tuple[int, int, tuple[int, ...], tuple[int, ...]]] = {
+    "mnist": (60_000, 10_000, (28, 28), ()),
+    "fashion_mnist": (60_000, 10_000, (28, 28), ()),
+    "cifar10": (50_000, 10_000, (32, 32, 3), (1,)),
+    "cifar100": (50_000, 10_000, (32, 32, 3), (1,)),
 }
 
 
@@ -37,7 +38,7 @@ def main(job: str, results: str) -> None:
     """Run the script of a job and write down what was found."""
     content = json.loads(Path(job).read_text(encoding="utf-8"))
     formula = Formula.from_json(content["formula"]) if content["formula"] else None
-    failure = "the script came to no training of a model that has a compute_loss."
+    failure = "the script trains no model that has a compute_loss, and no other loss is checked."
     found: dict[str, Any] = {"failure": failure}
     train = keras.Model.fit
 
@@ -147,16 +148,18 @@ def _refuse_connections() -> None:
 
 
 def _make_up_data() -> None:
-    """Give the data sets of Keras as many random images as a few steps take."""
+    """Give the data sets of Keras random images and labels, made when the script asks for them."""
     random = np.random.default_rng(0)
-    for name, shape in _IMAGES.items():
 
-        def load_data(*args: Any, shape: tuple[int, ...] = shape, **kwargs: Any) -> Any:
-            images = random.integers(0, 256, (_BATCH * _STEPS, *shape)).astype("uint8")
-            labels = random.integers(0, 10, (_BATCH * _STEPS,)).astype("uint8")
-            return (images, labels), (images, labels)
+    def loading(train: int, test: int, image: tuple[int, ...], label: tuple[int, ...]) -> Any:
+        def made_up(count: int) -> tuple[np.ndarray, np.ndarray]:
+            images = random.integers(0, 256, (count, *image), dtype="uint8")
+            return images, random.integers(0, 10, (count, *label), dtype="uint8")
 
-        getattr(keras.datasets, name).load_data = load_data
+        return lambda *args, **kwargs: (made_up(train), made_up(test))
+
+    for name, sizes in _IMAGES.items():
+        getattr(keras.datasets, name).load_data = loading(*sizes)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,11 @@
 """Lines that became too long, broken as formatters break them: at the arguments of a call."""
 
 import ast
+import io
 import re
+import tokenize
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 _LONGEST = 100
 _END = re.compile(r"(\r\n|\r|\n)")  # where Python ends a line; str.splitlines has more such places
@@ -10,40 +14,171 @@ _END = re.compile(r"(\r\n|\r|\n)")  # where Python ends a line; str.splitlines h
 def wrapped(before: str, after: str) -> str:
     """The ported script with its long lines broken, where the script has none that are as long.
 
+    Lines that stood under an opening bracket stand there again.
+
     Args:
         before: the script.
         after: the ported script.
     """
     kept = set(_END.split(before))
     limit = max(_LONGEST, *map(len, kept))
+    after = _under_brackets(before, after, kept)
     while True:
         parts = _END.split(after)  # every second one is the end of a line
+        long = [
+            number
+            for number, line in enumerate(parts[::2], 1)
+            if len(line) > limit and line not in kept
+        ]
+        if (joined := _joined(after, long)) is not None:
+            after = joined
+            continue
         calls = _calls(after)
-        for number, line in enumerate(parts[::2], 1):
-            if len(line) > limit and line not in kept and number in calls:
-                parts[2 * number - 2] = _broken(line, calls[number], limit)
+        for number in long:
+            if number in calls:
+                parts[2 * number - 2] = _broken(parts[2 * number - 2], calls[number], limit)
         if after == (after := "".join(parts)):
             return after
+
+
+def _under_brackets(before: str, after: str, kept: set[str]) -> str:
+    """The ported script, its lines under the opening brackets that they stood under before.
+
+    Args:
+        before: the script.
+        after: the ported script.
+        kept: the lines of the script.
+    """
+    there = {
+        bracket.column - margin
+        for _, bracket, margin, begins in _lines_in_brackets(before)
+        if begins == bracket.column
+    }
+    parts = _END.split(after)
+    shifts: dict[int, int] = {}
+    for number, bracket, margin, begins in _lines_in_brackets(after):
+        shift = shifts.get(bracket.line, 0)
+        changed = shift or parts[2 * bracket.line - 2] not in kept
+        if changed and bracket.column and begins - margin in there:
+            shift += bracket.column - begins
+        shifts[number] = shift
+    for number, shift in shifts.items():
+        line = parts[2 * number - 2]
+        if shift and line.strip():
+            text = line.lstrip()
+            parts[2 * number - 2] = " " * max(0, len(line) - len(text) + shift) + text
+    return "".join(parts)
+
+
+@dataclass
+class _Bracket:
+    """An opening bracket.
+
+    Args:
+        line: its line, from 1.
+        column: of what stands behind it on its line; 0 where nothing does.
+    """
+
+    line: int
+    column: int = 0
+
+
+def _lines_in_brackets(text: str) -> Iterator[tuple[int, _Bracket, int, int]]:
+    """The lines that begin in a bracket.
+
+    Yields:
+        The number of the line, the innermost bracket there, and the columns in which the bracket's
+        line and this one begin.
+    """
+    lines = _END.split(text)[::2]
+    margins = [0, *(len(line) - len(line.lstrip()) for line in lines), 0]
+    brackets: list[_Bracket] = []
+    for token in _tokens(text):
+        line, column = token.start
+        if token.type == tokenize.NL:
+            if brackets:
+                inner = brackets[-1]
+                yield line + 1, inner, margins[inner.line], margins[line + 1]
+            continue
+        if token.type == tokenize.OP and token.string in ")]}":
+            brackets.pop()
+        elif brackets and token.type != tokenize.COMMENT and brackets[-1].line == line:
+            brackets[-1].column = brackets[-1].column or column
+        if token.type == tokenize.OP and token.string in "([{":
+            brackets.append(_Bracket(line))
 
 
 def _calls(text: str) -> dict[int, ast.Call]:
     """The longest call with arguments that begins and ends on a line, for each line."""
     found: dict[int, ast.Call] = {}
+    for node in _calls_with_arguments(text):
+        if node.lineno == node.end_lineno:
+            before = found.get(node.lineno, node)
+            found[node.lineno] = max(before, node, key=_length)
+    return found
+
+
+def _calls_with_arguments(text: str) -> Iterator[ast.Call]:
+    """The calls that are given something, the outer ones first."""
     todo: list[ast.AST] = [ast.parse(text)]
     while todo:
         node = todo.pop()
         if isinstance(node, ast.JoinedStr):
             continue  # where the places in it cannot be trusted
-        if isinstance(node, ast.Call) and node.lineno == node.end_lineno:
-            if node.args or node.keywords:
-                before = found.get(node.lineno, node)
-                found[node.lineno] = max(before, node, key=_length)
+        if isinstance(node, ast.Call) and (node.args or node.keywords):
+            yield node
         todo.extend(reversed(list(ast.iter_child_nodes(node))))
-    return found
 
 
 def _length(node: ast.expr) -> int:
     return (node.end_col_offset or 0) - node.col_offset
+
+
+def _joined(text: str, long: list[int]) -> str | None:
+    """The text with a call on one line whose arguments began beside its bracket; None for none.
+
+    Args:
+        text: the script.
+        long: the numbers of its long lines, of which the call has one.
+    """
+    if not long:
+        return None
+    fixed = _fixed_lines(text)
+    found = None
+    for node in _calls_with_arguments(text):
+        first, last = node.lineno, node.end_lineno or node.lineno
+        given: list[ast.expr | ast.keyword] = [*node.args, *node.keywords]
+        beside = min(one.lineno for one in given) == first
+        whole = beside and node.func.end_lineno == first < last
+        if whole and not fixed & {*range(first, last)}:
+            if any(first <= number <= last for number in long):
+                found = node
+    if found is None:
+        return None
+    parts = _END.split(text)
+    first, last = found.lineno, found.end_lineno or found.lineno
+    line = parts[2 * first - 2]
+    for number in range(first + 1, last + 1):
+        more = parts[2 * number - 2].strip()
+        gap = "" if line.endswith(("(", "[", "{")) or more.startswith((")", "]", "}")) else " "
+        line = f"{line.rstrip()}{gap}{more}"
+    return "".join([*parts[: 2 * first - 2], line, *parts[2 * last - 1 :]])
+
+
+def _fixed_lines(text: str) -> set[int]:
+    """The lines that end in a comment, a backslash or within a string, from 1."""
+    fixed = {number for number, line in enumerate(_END.split(text)[::2], 1) if line.endswith("\\")}
+    for token in _tokens(text):
+        if token.type == tokenize.COMMENT:
+            fixed.add(token.start[0])
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Constant | ast.JoinedStr):
+            fixed |= {*range(node.lineno, node.end_lineno or node.lineno)}
+    return fixed
+
+
+def _tokens(text: str) -> Iterator[tokenize.TokenInfo]:
+    return tokenize.generate_tokens(io.StringIO(text, newline="").readline)
 
 
 def _broken(line: str, call: ast.Call, limit: int) -> str:
