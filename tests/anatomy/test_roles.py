@@ -2,7 +2,7 @@
 
 import keras
 import pytest
-from keras import layers
+from keras import layers, ops
 
 from kelbo.anatomy.memory import networks_in
 from kelbo.anatomy.roles import RoleError, Roles, find_decoder, find_encoder
@@ -34,6 +34,29 @@ def test_two_pairs_are_none():
     )
     place = encoder_of(model, **names)
     assert (place.mu.layer, place.second.layer) == tuple(names.values())
+
+
+@pytest.mark.parametrize("name", ["tanh", "softplus", "relu"])
+def test_what_is_made_of_a_named_tensor_is_not_taken_for_it(name):
+    model, _, _ = models.inline(bound=layers.Activation(name))
+    with pytest.raises(RoleError, match="none was found"):
+        encoder_of(model)
+
+
+def test_a_sum_of_mu_and_log_var_draws_nothing():
+    x = keras.Input((DIM,))
+    q = [layers.Dense(LATENT, name=name)(x) for name in ("z_mean", "z_log_var")]
+    model = keras.Model(x, layers.Dense(DIM)(ops.square(q[0]) + ops.exp(q[1]) - q[1]))
+    with pytest.raises(RoleError, match="none was found"):
+        encoder_of(model)
+
+
+def test_a_layer_may_get_sigma_that_is_made_of_log_var():
+    x = keras.Input((DIM,))
+    mu, log_var = (layers.Dense(LATENT, name=name)(x) for name in ("z_mean", "z_log_var"))
+    model = keras.Model(x, layers.Dense(DIM)(Sampling()([mu, ops.exp(log_var / 2)])))
+    place = encoder_of(model)
+    assert (place.mu.layer, place.second.layer) == ("z_mean", "z_log_var")
 
 
 def test_data_and_their_reconstruction_are_no_pair():
