@@ -494,6 +494,54 @@ def test_labels_for_a_condition_of_no_known_size_are_refused(model):
         subject.conditions_of(np.arange(3))
 
 
+class InMethods(models.ForeignVAE):
+    """The way of PyTorch's example: layers as attributes, and encode and decode as methods."""
+
+    def __init__(self, halves=False, foreign=False):
+        super().__init__(encoder=keras.layers.Identity(), decoder=keras.layers.Identity())
+        del self.encoder, self.decoder
+        self.halves, self.foreign = halves, foreign
+        self.flat, self.to_image = keras.layers.Flatten(), keras.layers.Reshape(SHAPE)
+        self.fc1, self.fc3 = (keras.layers.Dense(12, "tanh") for _ in range(2))
+        self.fc2, self.fc4 = keras.layers.Dense(2 * LATENT), keras.layers.Dense(DIM)
+        self.sampling = models.Sampling()
+
+    def encode(self, x):
+        q = self.fc2(self.fc1(self.flat(x)))
+        if self.foreign:
+            q = np.asarray(q)
+        return q if self.halves else (q[:, :LATENT], q[:, LATENT:])
+
+    def decode(self, z):
+        return keras.ops.sigmoid(self.to_image(self.fc4(self.fc3(z))))
+
+    def call(self, x):
+        q = self.encode(x)
+        mu, log_var = keras.ops.split(q, 2, axis=-1) if self.halves else q
+        return self.decode(self.sampling([mu, log_var])), mu, log_var
+
+
+@pytest.mark.parametrize("halves", [False, True])
+def test_networks_may_be_in_methods(halves):
+    model = InMethods(halves)
+    model.compile("adam")
+    model.fit(images(), verbose=0)
+    diagnosis = kelbo.diagnose(model, images())
+    assert diagnosis.figures["effective_beta"] == pytest.approx(1.0, rel=3e-3)
+    assert diagnosis.origin["encoder"].startswith("encode(x), 'encoder' up to ")
+    expected = [keras.ops.convert_to_numpy(one) for one in model(images())[1:]]
+    q = subject_of(model, x=images()).encode(images())
+    for one, other in zip(expected, q, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_methods_that_take_no_symbolic_tensors_are_said_to():
+    with pytest.raises(UsageError, match="encode and decode of 'foreign' cannot.*keras.ops"):
+        kelbo.diagnose(InMethods(foreign=True), images())
+    with pytest.raises(UsageError, match="half of what encode gives is not known yet"):
+        kelbo.diagnose(InMethods(halves=True), images())
+
+
 @pytest.mark.parametrize("order", [("a", "b"), ("z_log_var", "z_mean"), ("z_mean", "z_log_var")])
 def test_outputs_are_known_by_their_names_else_by_their_order(order):
     inputs, mu, log_var = keras.Input(SHAPE), 2.0, -7.0

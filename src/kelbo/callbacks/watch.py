@@ -51,7 +51,7 @@ class Watch(keras.callbacks.Callback):
             UsageError: it has no encoder or decoder that can be found.
             DataError: x are no data for the model, or lack its conditions.
         """
-        self.subject = subject_of(self.model)
+        self.subject = subject_of(self.model, x=self.x)
         self.data = self.subject.data(self.x)
         self.seen: frozenset[str] = frozenset()
 

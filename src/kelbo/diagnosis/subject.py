@@ -242,6 +242,7 @@ def subject_of(
     model: keras.Model | Subject,
     encoder: keras.Layer | None = None,
     decoder: keras.Layer | None = None,
+    x: Any = None,
 ) -> Subject:
     """Find the parts of a model.
 
@@ -250,6 +251,7 @@ def subject_of(
         encoder: x -> mu, log_var and perhaps z; for a model without an attribute or a layer
             `encoder`.
         decoder: z -> x, likewise.
+        x: data, whose shape a model needs that has its networks in methods encode and decode.
 
     Raises:
         UsageError: the model is none, or the parts cannot be found.
@@ -264,7 +266,7 @@ def subject_of(
     posterior, likelihood = getattr(model, "posterior", None), getattr(model, "likelihood", None)
     if isinstance(posterior, Posterior) and isinstance(likelihood, Likelihood):
         return _of_kelbo(model, posterior, likelihood)
-    return _of_keras(model, encoder, decoder)
+    return _of_keras(model, encoder, decoder, x)
 
 
 def _of_kelbo(model: Any, posterior: Posterior, likelihood: Likelihood) -> Subject:
@@ -296,9 +298,9 @@ def _of_kelbo(model: Any, posterior: Posterior, likelihood: Likelihood) -> Subje
 
 
 def _of_keras(
-    model: keras.Model, encoder: keras.Layer | None, decoder: keras.Layer | None
+    model: keras.Model, encoder: keras.Layer | None, decoder: keras.Layer | None, x: Any
 ) -> Subject:
-    is_passed = encoder is not None
+    is_passed, is_any_passed = encoder is not None, encoder is not None or decoder is not None
     encoder, decoder = encoder or _part(model, "encoder"), decoder or _part(model, "decoder")
     refused = None
     if not is_passed and getattr(encoder, "outputs", None):
@@ -312,9 +314,13 @@ def _of_keras(
     z = None if decoder is not None else 0
     if encoder is None or decoder is None:
         try:
-            encoder, decoder, posterior, origin = _by_structure(networks, encoder, decoder)
+            parts = _by_structure(networks, encoder, decoder)
         except RoleError as error:
-            raise refused or _not_found(model, error) from error
+            by_methods = None if is_any_passed or encoder is not None else _by_methods(model, x)
+            if by_methods is None:
+                raise refused or _not_found(model, error) from error
+            parts, z = by_methods, 0
+        encoder, decoder, posterior, origin = parts
     matched = _matched(encoder, decoder, networks, z)
     z = matched.get("decoder_inputs", (0,)).index(0)
     z_shape = _input_shapes(decoder)[z]
@@ -333,9 +339,50 @@ def _of_keras(
     )
 
 
+# Encoder and decoder; what makes mu and log_var of an encoder that was found; and the origin.
+_Parts = tuple[
+    keras.Layer, keras.Layer, Callable[[Any], tuple[Tensor, Tensor]] | None, dict[str, str]
+]
+
+
+def _by_methods(model: keras.Model, x: Any) -> _Parts | None:
+    """The parts of a model that has its networks in methods encode(x) and decode(z), or None.
+
+    Raises:
+        UsageError: they take more, or cannot be called on symbolic tensors.
+    """
+    encode, decode = (getattr(model, name, None) for name in ("encode", "decode"))
+    arrays = keras.tree.flatten(x)
+    is_one = len(arrays) == 1 and isinstance(arrays[0], np.ndarray)
+    if encode is None or decode is None or not is_one:
+        return None
+    try:
+        given = keras.Input(arrays[0].shape[1:])
+        whole = keras.Model(given, encode(given), name="encoder")
+        from_x = next(find_encoder(list(networks_in(whole)), Roles(encoder="encoder")))
+        encoder = from_x.network.part(from_x.inputs, from_x.wanted)
+        is_built = all(layer.built for _, layer in attributes(model))
+        if from_x.mu == from_x.second and not is_built:
+            raise RoleError("Whether decode takes half of what encode gives is not known yet.")
+        z = keras.Input(from_x.latent_shape(encoder))
+        decoder = keras.Model(z, decode(z))
+    except RoleError as error:
+        raise _not_found(model, error) from error
+    except Exception as error:  # whatever the author's code may have against symbolic tensors
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise UsageError(
+            f"The methods encode and decode of {model.name!r} cannot be called on keras.Input "
+            f"({reason}). Write them with layers and keras.ops, without functions of TensorFlow, "
+            "JAX or PyTorch: encode(x) to mu and log_var, decode(z) to x. Or pass the networks: "
+            "kelbo.diagnose(model, x, encoder=..., decoder=...)."
+        ) from error
+    origin = {"encoder": f"encode(x), {from_x}", "decoder": "decode(z)"}
+    return encoder, decoder, from_x.parameters, origin
+
+
 def _by_structure(
     networks: Sequence[LiveNetwork], encoder: keras.Layer | None, decoder: keras.Layer | None
-) -> tuple[keras.Layer, keras.Layer, Callable[[Any], tuple[Tensor, Tensor]] | None, dict[str, str]]:
+) -> _Parts:
     """What is missing of encoder and decoder, as parts of the model's networks, whose layers they
     share; with what makes mu and log_var of an encoder that was found, and what was taken for it.
 
