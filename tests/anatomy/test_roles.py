@@ -5,6 +5,7 @@ import pytest
 from keras import layers, ops
 
 from kelbo.anatomy.memory import networks_in
+from kelbo.anatomy.names import named_input
 from kelbo.anatomy.roles import RoleError, Roles, find_decoder, find_encoder
 from kelbo.errors import UsageError
 from tests.diagnosis.models import DIM, LATENT, Sampling, make_decoder, make_encoder
@@ -110,6 +111,21 @@ def test_names_that_are_told_come_first():
 def test_roles_that_contradict_each_other_are_refused(said, message):
     with pytest.raises(UsageError, match=message):
         Roles.of(said)
+
+
+@pytest.mark.parametrize(
+    ("names", "place"),
+    [
+        (["label", "z_in"], 1),
+        (["latent_code", "class_code"], 0),
+        (["c", "input_3"], 1),
+        (["one", "two"], None),
+        (["z", "code"], None),
+        (["label", "y"], None),
+    ],
+)
+def test_an_input_is_told_by_its_name_or_not_at_all(names, place):
+    assert named_input("z", names) == place
 
 
 def test_what_there_is_is_listed():

@@ -14,7 +14,7 @@ _INPUTS = {
     "x": re.compile(r"(^|_)(x|images?|imgs?|pixels?|data)($|_|\d)", re.IGNORECASE),
     "z": re.compile(r"(^|_)(z|latents?|codes?|sampl\w*)($|_|\d)", re.IGNORECASE),
 }
-_CONDITION = re.compile(r"label|class|cond|one_?hot|(^|_)y($|_|\d)", re.IGNORECASE)
+_CONDITION = re.compile(r"label|class|cond|one_?hot|(^|_)[cy]($|_|\d)", re.IGNORECASE)
 
 
 def named_mu_and_log_var(names: Sequence[str]) -> tuple[int, int] | None:

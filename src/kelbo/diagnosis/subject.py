@@ -363,7 +363,10 @@ def _by_methods(model: keras.Model, x: Any) -> _Parts | None:
         encoder = from_x.network.part(from_x.inputs, from_x.wanted)
         is_built = all(layer.built for _, layer in attributes(model))
         if from_x.mu == from_x.second and not is_built:
-            raise RoleError("Whether decode takes half of what encode gives is not known yet.")
+            raise RoleError(
+                "Not all layers are built, so it is not known whether decode takes half of what "
+                "encode gives."
+            )
         z = keras.Input(from_x.latent_shape(encoder))
         decoder = keras.Model(z, decode(z))
     except RoleError as error:
