@@ -2,9 +2,10 @@
 
 import keras
 import pytest
-from keras import layers
+from keras import layers, ops
 
 from kelbo.anatomy.memory import networks_in
+from kelbo.anatomy.names import named_input
 from kelbo.anatomy.roles import RoleError, Roles, find_decoder, find_encoder
 from kelbo.errors import UsageError
 from tests.diagnosis.models import DIM, LATENT, Sampling, make_decoder, make_encoder
@@ -34,6 +35,29 @@ def test_two_pairs_are_none():
     )
     place = encoder_of(model, **names)
     assert (place.mu.layer, place.second.layer) == tuple(names.values())
+
+
+@pytest.mark.parametrize("name", ["tanh", "softplus", "relu"])
+def test_what_is_made_of_a_named_tensor_is_not_taken_for_it(name):
+    model, _, _ = models.inline(bound=layers.Activation(name))
+    with pytest.raises(RoleError, match="none was found"):
+        encoder_of(model)
+
+
+def test_a_sum_of_mu_and_log_var_draws_nothing():
+    x = keras.Input((DIM,))
+    q = [layers.Dense(LATENT, name=name)(x) for name in ("z_mean", "z_log_var")]
+    model = keras.Model(x, layers.Dense(DIM)(ops.square(q[0]) + ops.exp(q[1]) - q[1]))
+    with pytest.raises(RoleError, match="none was found"):
+        encoder_of(model)
+
+
+def test_a_layer_may_get_sigma_that_is_made_of_log_var():
+    x = keras.Input((DIM,))
+    mu, log_var = (layers.Dense(LATENT, name=name)(x) for name in ("z_mean", "z_log_var"))
+    model = keras.Model(x, layers.Dense(DIM)(Sampling()([mu, ops.exp(log_var / 2)])))
+    place = encoder_of(model)
+    assert (place.mu.layer, place.second.layer) == ("z_mean", "z_log_var")
 
 
 def test_data_and_their_reconstruction_are_no_pair():
@@ -87,6 +111,21 @@ def test_names_that_are_told_come_first():
 def test_roles_that_contradict_each_other_are_refused(said, message):
     with pytest.raises(UsageError, match=message):
         Roles.of(said)
+
+
+@pytest.mark.parametrize(
+    ("names", "place"),
+    [
+        (["label", "z_in"], 1),
+        (["latent_code", "class_code"], 0),
+        (["c", "input_3"], 1),
+        (["one", "two"], None),
+        (["z", "code"], None),
+        (["label", "y"], None),
+    ],
+)
+def test_an_input_is_told_by_its_name_or_not_at_all(names, place):
+    assert named_input("z", names) == place
 
 
 def test_what_there_is_is_listed():

@@ -10,6 +10,7 @@ from kelbo.callbacks import Watch
 from kelbo.errors import DataError
 from kelbo.objectives import ELBO
 from tests.diagnosis.models import collapse, healthy_vae, images
+from tests.foreign.models import of_labels
 
 
 @pytest.fixture
@@ -87,6 +88,23 @@ def test_other_data_than_the_model_s_are_refused_before_the_training():
     assert int(model.optimizer.iterations) == 0
 
 
+def test_conditions_are_given_as_to_fit():
+    model, x = of_labels(), [images(300), np.eye(3)[np.arange(300) % 3].astype("float32")]
+    model.fit(x, batch_size=60, verbose=0, callbacks=[Watch(x, settling_steps=0)])
+    watch = Watch(tuple(x))
+    model.fit(x, batch_size=60, verbose=0, callbacks=[watch])
+    assert [len(array) for array in (watch.data.x, *watch.data.conditions)] == [256, 256]
+
+
+def test_a_condition_that_lacks_is_asked_for_before_the_training():
+    model, x = of_labels(), [images(), np.eye(3)[np.arange(120) % 3].astype("float32")]
+    with pytest.raises(DataError, match=r"x and 1 condition.*received 1 array.*\[x, labels\]"):
+        model.fit(x, verbose=0, callbacks=[Watch(x[0])])
+    assert int(model.optimizer.iterations) == 0
+
+
 def test_one_datum_is_refused():
     with pytest.raises(DataError, match=r"at least two data, received shape \(1, 4, 4, 1\)"):
         Watch(images(1))
+    with pytest.raises(DataError, match="at least two data, received float"):
+        Watch([images(), 1.0])

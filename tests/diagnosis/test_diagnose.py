@@ -2,17 +2,26 @@
 
 import importlib
 import json
+from dataclasses import replace
 
 import keras
 import numpy as np
 import pytest
 
 import kelbo
+from kelbo.diagnosis.subject import subject_of
 from kelbo.errors import DataError, UsageError
 from kelbo.objectives import ELBO
 from tests.diagnosis import models
 from tests.diagnosis.models import DIM, LATENT, SHAPE, foreign_vae, images, make_decoder
-from tests.foreign.models import conditional, halves, unnamed
+from tests.foreign.models import (
+    conditional,
+    flat,
+    halves,
+    of_labels,
+    renamed,
+    unnamed,
+)
 
 model = pytest.fixture(models.healthy_vae, name="model")
 
@@ -417,6 +426,162 @@ def test_a_condition_is_given_as_to_fit(as_given):
     diagnosis = kelbo.diagnose(conditional(), as_given([images(), label]), images())
     assert diagnosis.figures["effective_beta"] == pytest.approx(1.0, rel=3e-3)
     assert "120 data of 4 x 4 x 1" in diagnosis.subject
+
+
+class Joined(keras.Model):
+    """A network without a graph, of what it gets side by side."""
+
+    def __init__(self, *outputs):
+        super().__init__()
+        self.outer = outputs
+
+    def call(self, inputs):
+        flat = [keras.ops.reshape(one, (-1, int(np.prod(one.shape[1:])))) for one in inputs]
+        found = [layer(keras.ops.concatenate(flat, axis=-1)) for layer in self.outer]
+        return found if len(found) > 1 else keras.ops.reshape(found[0], (-1, *SHAPE))
+
+
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
+def test_a_condition_beside_a_network_without_a_graph_is_asked_for(part):
+    dense = keras.layers.Dense
+    network = {
+        "encoder": lambda: Joined(*(dense(LATENT) for _ in range(3))),
+        "decoder": lambda: Joined(dense(DIM, "sigmoid")),
+    }[part]()
+    model = of_labels(**{part: network})
+    x = [images(), np.eye(LATENT)[np.arange(120) % LATENT].astype("float32")]
+    with pytest.raises(UsageError, match=f"takes 2 inputs.*{part}=keras.Model"):
+        kelbo.diagnose(model, x)
+    inputs = {
+        "encoder": [keras.Input(SHAPE), keras.Input((LATENT,), name="label")],
+        "decoder": [keras.Input((LATENT,), name=name) for name in ("label", "z")],
+    }[part]
+    subject = subject_of(model, **{part: keras.Model(inputs, network(inputs))})
+    mu, _ = subject.encode(x[0], x[1:])
+    outputs = (mu, subject.decode(mu, x[1:]))
+    expected = (model.encoder(x)[0], model.decoder([x[1], mu]))
+    for one, other in zip(expected, outputs, strict=True):
+        np.testing.assert_allclose(keras.ops.convert_to_numpy(one), other, rtol=1e-5, atol=1e-6)
+
+
+def test_only_the_part_that_is_missing_is_searched_for():
+    x = keras.Input((DIM,))
+    one, two = keras.layers.Dense(LATENT)(x), keras.layers.Dense(LATENT)(x)
+    decoded = keras.layers.Dense(DIM, "sigmoid", name="to_x")
+    no_names = keras.Model(x, decoded(one + keras.ops.exp(0.5 * two)))
+    encoder = keras.Model(x, [one, two])
+    subject = subject_of(no_names, encoder=encoder)
+    assert subject.encoder is encoder and list(subject.origin) == ["decoder"]
+    assert "to to_x" in subject.origin["decoder"] and subject.decoder.weights == decoded.weights
+    with pytest.raises(UsageError, match="no encoder or no decoder.*one encoder"):
+        subject_of(no_names)
+
+    q = [keras.layers.Dense(LATENT, name=name)(x) for name in ("z_mean", "z_log_var")]
+    joined = keras.layers.Concatenate()([models.Sampling()(q), q[0]])
+    past_z = keras.Model(x, keras.layers.Dense(DIM)(joined))
+    z = keras.Input((LATENT,))
+    decoder = keras.Model(z, past_z.layers[-1](keras.layers.Concatenate()([z, z])))
+    subject = subject_of(past_z, decoder=decoder)
+    assert subject.decoder is decoder and list(subject.origin) == ["encoder"]
+    with pytest.raises(UsageError, match="no encoder or no decoder.*one decoder"):
+        subject_of(past_z)
+    z = keras.Input((LATENT + 1,))
+    with pytest.raises(UsageError, match=r"a decoder from z of shape \(3,\).*\(None, 4\)"):
+        subject_of(past_z, decoder=keras.Model(z, keras.layers.Dense(DIM)(z)))
+
+
+def test_a_passed_encoder_of_its_own_layers_leads_to_the_decoder():
+    model, encoder, _ = flat()
+    copy = keras.models.clone_model(encoder)
+    with pytest.raises(UsageError, match="no encoder or no decoder.*one decoder"):
+        subject_of(model, encoder=copy)
+    outer = models.ForeignVAE(encoder=keras.layers.Identity(), decoder=keras.layers.Identity())
+    del outer.encoder, outer.decoder
+    outer.to_image = renamed(make_decoder(), "to_image")
+    subject = subject_of(outer, encoder=models.make_encoder())
+    assert subject.origin == {"decoder": "'to_image'"}
+    assert subject.decoder.weights == outer.to_image.weights
+    with pytest.raises(UsageError, match="no functional or sequential network"):
+        subject_of(outer, encoder=Joined(keras.layers.Dense(3), keras.layers.Dense(3)))
+
+
+def with_trunk(heads=True):
+    """A layer called encoder that ends before mu and log_var."""
+    x, h = keras.Input((DIM,)), keras.Input((DIM,))
+    trunk = keras.Model(h, keras.layers.Dense(12, "tanh")(h), name="encoder")(x)
+    q = [keras.layers.Dense(LATENT, name=name)(trunk) for name in ("z_mean", "z_log_var")]
+    z = keras.Input((LATENT,))
+    decoder = keras.Model(z, keras.layers.Dense(DIM, "sigmoid")(z), name="decoder")
+    sampled = models.Sampling()(q) if heads else q[0]
+    return keras.Model(x, decoder(sampled)), keras.Model(x, q)
+
+
+def test_a_trunk_that_is_called_encoder_is_not_taken_for_it(tmp_path):
+    model, encoder = with_trunk()
+    model.compile("adam", "mse")
+    x = images().reshape(-1, DIM)
+    model.save(tmp_path / "model.keras")
+    expected = [keras.ops.convert_to_numpy(one) for one in encoder(x)]
+    for subject in (subject_of(model), kelbo.read_model(tmp_path / "model.keras")):
+        assert "up to z_mean and z_log_var" in subject.origin["encoder"]
+        for one, other in zip(expected, subject.encode(x), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    with pytest.raises(UsageError, match="'encoder' returns 1 output"):
+        subject_of(with_trunk(heads=False)[0])
+
+
+def test_labels_for_a_condition_of_no_known_size_are_refused(model):
+    subject = replace(subject_of(model), conditions=((None,),))
+    with pytest.raises(DataError, match=r"conditions of shape \(None,\).*Pass them in Python"):
+        subject.conditions_of(np.arange(3))
+
+
+class InMethods(models.ForeignVAE):
+    """The way of PyTorch's example: layers as attributes, and encode and decode as methods."""
+
+    def __init__(self, halves=False, foreign=False):
+        super().__init__(encoder=keras.layers.Identity(), decoder=keras.layers.Identity())
+        del self.encoder, self.decoder
+        self.halves, self.foreign = halves, foreign
+        self.flat, self.to_image = keras.layers.Flatten(), keras.layers.Reshape(SHAPE)
+        self.fc1, self.fc3 = (keras.layers.Dense(12, "tanh") for _ in range(2))
+        self.fc2, self.fc4 = keras.layers.Dense(2 * LATENT), keras.layers.Dense(DIM)
+        self.sampling = models.Sampling()
+
+    def encode(self, x):
+        q = self.fc2(self.fc1(self.flat(x)))
+        if self.foreign:
+            q = np.asarray(q)
+        return q if self.halves else (q[:, :LATENT], q[:, LATENT:])
+
+    def decode(self, z):
+        return keras.ops.sigmoid(self.to_image(self.fc4(self.fc3(z))))
+
+    def call(self, x):
+        q = self.encode(x)
+        mu, log_var = keras.ops.split(q, 2, axis=-1) if self.halves else q
+        return self.decode(self.sampling([mu, log_var])), mu, log_var
+
+
+@pytest.mark.parametrize("halves", [False, True])
+def test_networks_may_be_in_methods(halves):
+    model = InMethods(halves)
+    model.compile("adam")
+    model.fit(images(), verbose=0)
+    diagnosis = kelbo.diagnose(model, images())
+    assert diagnosis.figures["effective_beta"] == pytest.approx(1.0, rel=3e-3)
+    assert diagnosis.origin["encoder"].startswith("encode(x), 'encoder' up to ")
+    expected = [keras.ops.convert_to_numpy(one) for one in model(images())[1:]]
+    q = subject_of(model, x=images()).encode(images())
+    for one, other in zip(expected, q, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_methods_that_take_no_symbolic_tensors_are_said_to():
+    with pytest.raises(UsageError, match="encode and decode of 'foreign' cannot.*keras.ops"):
+        kelbo.diagnose(InMethods(foreign=True), images())
+    with pytest.raises(UsageError, match="known whether decode takes half of what encode gives"):
+        kelbo.diagnose(InMethods(halves=True), images())
 
 
 @pytest.mark.parametrize("order", [("a", "b"), ("z_log_var", "z_mean"), ("z_mean", "z_log_var")])

@@ -214,6 +214,42 @@ def with_noise_as_input():
     return model, keras.Model(x, [mu, log_var]), keras.Model(z, decoded)
 
 
+class Noise(layers.Layer):
+    """Noise in the shape of what it gets."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.seed_generator = keras.random.SeedGenerator(3)
+
+    def call(self, inputs):
+        return keras.random.normal(ops.shape(inputs), seed=self.seed_generator)
+
+
+def inline(nested=False, bound=None):
+    """All in the graph: the KL, which is an output, and z = mu + exp(log_var / 2) noise."""
+    x = keras.Input((DIM,))
+    h = layers.Dense(12, "tanh")(x)
+    mu = layers.Dense(LATENT, name="z_mean")(h)
+    log_var = layers.Dense(LATENT, name="z_log_var")(h)
+    if bound is not None:
+        log_var = bound(log_var)
+    z = mu + ops.exp(0.5 * log_var) * Noise()(mu)
+    kl = -0.5 * ops.sum(1 + log_var - ops.square(mu) - ops.exp(log_var), axis=-1, keepdims=True)
+    to_x = [layers.Dense(12, "tanh"), layers.Dense(DIM, "sigmoid")]
+    given = keras.Input((LATENT,))
+    decoder = keras.Model(given, to_x[1](to_x[0](given)), name="decoder")
+    decoded = decoder(z) if nested else to_x[1](to_x[0](z))
+    return keras.Model(x, [decoded, kl]), keras.Model(x, [mu, log_var]), decoder
+
+
+def inline_nested():
+    return inline(nested=True)
+
+
+def inline_clipped():
+    return inline(bound=lambda log_var: ops.clip(log_var, -0.1, 0.1))
+
+
 def conditional(labels=2):
     """Functional and in one piece; encoder and decoder take a label, too."""
     x, label = keras.Input(SHAPE), keras.Input((labels,), name="label")
@@ -222,6 +258,51 @@ def conditional(labels=2):
     z = Sampling()(AddKL()([mu, log_var]))
     decoded = layers.Dense(DIM, "sigmoid")(layers.Concatenate()([z, label]))
     model = keras.Model([x, label], layers.Reshape(SHAPE)(decoded))
+    model.compile("adam", cross_entropy)
+    return model
+
+
+class OfLabels(VAE):
+    """A conditional VAE whose decoder takes the label first."""
+
+    def call(self, inputs):
+        mu, log_var, z = self.encoder(inputs)
+        return self.decoder([inputs[1], z]), mu, log_var
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        return super().compute_loss(x[0], y, y_pred, sample_weight, training)
+
+
+def label_encoder():
+    x, label = keras.Input(SHAPE, name="image"), keras.Input((LATENT,), name="label")
+    h = layers.Concatenate()([layers.Flatten()(x), label])
+    q = [layers.Dense(LATENT, name=name)(h) for name in ("z_mean", "z_log_var")]
+    return keras.Model([x, label], [*q, Sampling()(q)], name="encoder")
+
+
+def label_decoder(*names):
+    """From a label and z, which have one shape."""
+    label, z = (keras.Input((LATENT,), name=name) for name in names)
+    decoded = layers.Dense(DIM, "sigmoid")(layers.Concatenate()([label, 2.0 * z]))
+    return keras.Model([label, z], layers.Reshape(SHAPE)(decoded), name="decoder")
+
+
+def of_labels(names=("the_label", "z_in"), **parts):
+    """As many classes as latent dimensions."""
+    networks = {"encoder": label_encoder(), "decoder": label_decoder(*names)}
+    model = OfLabels(**networks | parts)
+    model([ops.zeros((2, *SHAPE)), ops.zeros((2, LATENT))])
+    model.compile("adam")
+    return model
+
+
+def of_labels_nested(names=(None, None)):
+    """The same, functional: the whole model calls both networks."""
+    encoder, decoder = label_encoder(), label_decoder(*names)
+    x, label = keras.Input(SHAPE, name="x"), keras.Input((LATENT,), name="condition")
+    mu, log_var, z = encoder([x, label])
+    model = keras.Model([x, label], decoder([label, z]))
+    model.encoder, model.decoder = encoder, decoder
     model.compile("adam", cross_entropy)
     return model
 

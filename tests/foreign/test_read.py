@@ -90,6 +90,18 @@ def test_the_diagnosis_of_a_file_is_that_of_its_model(make, likelihood, left_out
         assert line in str(of_file)
 
 
+@pytest.mark.parametrize("make", [models.inline, models.inline_nested, models.inline_clipped])
+def test_arithmetic_on_mu_and_log_var_is_not_taken_for_them(make, path):
+    model, encoder, decoder = make()
+    read = read_model(save(model, path))
+    x = images(5).reshape(5, DIM)
+    mu, log_var = map(keras.ops.convert_to_numpy, encoder(x))
+    for one, other in zip((mu, log_var), read.encode(x), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    expected = keras.ops.convert_to_numpy(decoder(mu))
+    np.testing.assert_allclose(read.decode(mu), expected, rtol=1e-5)
+
+
 def test_the_training_steps_are_those_of_the_optimiser(path):
     model = models.subclassed()[0]
     assert read_model(save(model, path)).training_steps is None
@@ -211,14 +223,94 @@ def test_halves_of_one_output_are_mu_and_log_var(path):
     assert "whose halves are mu and log_var" in read.origin["encoder"]
 
 
+def labels(n):
+    return np.eye(LATENT)[np.arange(n) % LATENT].astype("float32")
+
+
+@pytest.mark.parametrize("make", [models.of_labels, models.of_labels_nested])
+def test_a_label_of_the_shape_of_z_is_not_taken_for_it(make, path):
+    model = make()
+    x = [images(60), labels(60)]
+    of_model = kelbo.diagnose(model, x, x[0]).figures
+    of_file = read_model(save(model, path))
+    mu, _ = of_file.encode(x[0], x[1:])
+    expected = keras.ops.convert_to_numpy(model.decoder([x[1], mu]))
+    np.testing.assert_allclose(of_file.decode(mu, x[1:]), expected, rtol=1e-5)
+    figures = kelbo.diagnose(of_file, x).figures
+    for name in ("kl", "activity"):
+        np.testing.assert_allclose(figures[name], of_model[name], rtol=1e-5, atol=1e-6)
+
+
+def test_where_no_name_tells_z_from_a_label_it_is_asked_for(path):
+    model = models.of_labels(("one", "two"))
+    x = [images(5), labels(5)]
+    with pytest.raises(UsageError, match=r"z, but one and two have its shape.*name=\"z\""):
+        kelbo.diagnose(model, x)
+    with pytest.raises(RunError, match="z, but one and two have its shape.*encoder or z"):
+        read_model(save(model, path))
+    read = read_model(path, z="two")
+    expected = keras.ops.convert_to_numpy(model.decoder([x[1], x[1] / 2]))
+    np.testing.assert_allclose(read.decode(x[1] / 2, x[1:]), expected, rtol=1e-5)
+    named = [keras.Input((LATENT,), name=name) for name in ("z", "label")]
+    decoder = keras.Model(named, model.decoder(named[::-1]))
+    figures = kelbo.diagnose(model, x, decoder=decoder).figures
+    assert figures["effective_beta"] == pytest.approx(1.0, rel=3e-3)
+
+
+def test_where_neither_shape_nor_name_tells_x_from_a_condition_it_is_said(path):
+    inputs = [keras.Input(SHAPE, name=name) for name in ("one", "two")]
+    h = layers.Flatten()(layers.Concatenate()(inputs))
+    q = [layers.Dense(LATENT, name=name)(h) for name in ("mu", "log_var")]
+    encoder = keras.Model(inputs, [*q, Sampling()(q)], name="encoder")
+
+    class Translating(models.OfLabels):
+        def call(self, inputs):
+            mu, log_var, z = self.encoder(inputs)
+            return self.decoder(z), mu, log_var
+
+    model = Translating(encoder, make_decoder())
+    model.compile("adam")
+    model([images(2), images(2)])
+    with pytest.raises(UsageError, match='may be x, but one and two may.*name="x"'):
+        kelbo.diagnose(model, [images(), images()])
+    with pytest.raises(RunError, match="theirs.keras: .*may be x, but one and two may"):
+        read_model(save(model, path))
+
+
+def test_halves_of_one_output_and_a_label_of_another_shape(path):
+    x, label = keras.Input(SHAPE), keras.Input((2 * LATENT,))
+    h = layers.Concatenate()([layers.Flatten()(x), label])
+    encoder = keras.Model([x, label], layers.Dense(2 * LATENT)(h), name="encoder")
+    label, z = keras.Input((2 * LATENT,)), keras.Input((LATENT,))
+    decoded = layers.Dense(DIM, "sigmoid")(layers.Concatenate()([label, z]))
+    decoder = keras.Model([label, z], layers.Reshape(SHAPE)(decoded), name="decoder")
+
+    class OfHalves(models.OfLabels):
+        def call(self, inputs):
+            mu, log_var = keras.ops.split(self.encoder(inputs), 2, axis=-1)
+            return self.decoder([inputs[1], mu]), mu, log_var
+
+    model = OfHalves(encoder, decoder)
+    model.compile("adam")
+    label = np.eye(2 * LATENT)[np.arange(60) % LATENT].astype("float32")
+    model([images(60), label])
+    of_model = kelbo.diagnose(model, [images(60), label]).figures
+    assert of_model["effective_beta"] == pytest.approx(1.0, rel=3e-3)
+    of_file = kelbo.diagnose(read_model(save(model, path)), [images(60), label]).figures
+    np.testing.assert_allclose(of_file["kl"], of_model["kl"], rtol=1e-5)
+
+
 def test_an_autoencoder_is_not_read_as_halves(path):
     class Autoencoder(models.VAE):
         def call(self, x):
             return self.decoder(self.encoder(x))
 
     encoder = keras.Sequential([keras.Input(SHAPE), layers.Flatten(), layers.Dense(LATENT)])
-    with pytest.raises(RunError, match=r"z of shape \(1,\).*'decoder' from \(None, 3\)"):
-        read_model(save(models.subclassed(Autoencoder, encoder)[0], path))
+    model = models.subclassed(Autoencoder, encoder)[0]
+    with pytest.raises(RunError, match="'decoder' takes it whole: this looks like a plain auto"):
+        read_model(save(model, path))
+    with pytest.raises(UsageError, match="takes it whole: this looks like a plain autoencoder"):
+        kelbo.diagnose(model, images())
 
 
 def test_a_condition_is_read_with_the_data(path):

@@ -14,10 +14,12 @@ class LiveNetwork(Network):
     """A functional or sequential network in memory.
 
     Attributes:
+        layer: the network itself.
         nodes: the calls of its layers, as Keras keeps them.
         tensors: its symbolic tensors.
     """
 
+    layer: Any = None
     nodes: Mapping[tuple[str, int], Any] = field(default_factory=dict)
     tensors: Mapping[Output, Any] = field(default_factory=dict)
 
@@ -111,6 +113,7 @@ def _network(layer: keras.Layer, path: tuple[str, ...]) -> LiveNetwork | None:
         ),
         named=isinstance(inner.output, dict),
         shapes={output: tuple(tensor.shape) for output, tensor in tensors.items()},
+        layer=layer,
         nodes=nodes,
         tensors=tensors,
     )

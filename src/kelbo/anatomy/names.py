@@ -1,4 +1,4 @@
-"""What the tensors of q(z|x) are called in people's code."""
+"""What the tensors of q(z|x), and the inputs of its networks, are called in people's code."""
 
 import re
 from collections.abc import Sequence
@@ -9,6 +9,12 @@ _MU = re.compile(r"(^|_)(mu|mean)($|_|\d)", re.IGNORECASE)
 _SIGMA = re.compile(
     r"sigma|std|scale|variance|(^|_)var($|_|\d)|^(softplus|exp|exponential)$", re.IGNORECASE
 )
+# Names of what a network takes.
+_INPUTS = {
+    "x": re.compile(r"(^|_)(x|images?|imgs?|pixels?|data)($|_|\d)", re.IGNORECASE),
+    "z": re.compile(r"(^|_)(z|latents?|codes?|sampl\w*)($|_|\d)", re.IGNORECASE),
+}
+_CONDITION = re.compile(r"label|class|cond|one_?hot|(^|_)[cy]($|_|\d)", re.IGNORECASE)
 
 
 def named_mu_and_log_var(names: Sequence[str]) -> tuple[int, int] | None:
@@ -28,3 +34,13 @@ def is_named_as_sigma(*names: str) -> bool:
     log sigma or a variance, which are easily taken for log_var where order alone tells.
     """
     return any(_SIGMA.search(name) and not _LOG_VAR.search(name) for name in names)
+
+
+def named_input(what: str, names: Sequence[str]) -> int | None:
+    """The place of "x" or "z" among the names of inputs: the only one that is called so, else the
+    only one that is not called a condition; None where the names do not tell.
+    """
+    possible = [i for i, name in enumerate(names) if not _CONDITION.search(name)]
+    called = [i for i in possible if _INPUTS[what].search(names[i])]
+    found = called or possible
+    return found[0] if len(found) == 1 else None

@@ -2,13 +2,19 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import permutations
 from typing import Any, Generic, TypeVar
 
 import keras
 from keras import ops
 
 from kelbo.anatomy.graph import Network, Output
-from kelbo.anatomy.names import is_named_as_parameter, is_named_as_sigma, named_mu_and_log_var
+from kelbo.anatomy.names import (
+    is_named_as_parameter,
+    is_named_as_sigma,
+    named_input,
+    named_mu_and_log_var,
+)
 from kelbo.errors import UsageError
 
 # What the second parameter of q(z|x) may be -> log_var of it.
@@ -20,7 +26,23 @@ TO_LOG_VAR: dict[str, Callable[[Any], Any]] = {
 }
 # Layers that are listed where nothing was found.
 _MOST_LISTED = 12
-
+# What hands on the one tensor that it gets as what it is: in bounds, in another form, normalised.
+_KEEPERS = frozenset(
+    {
+        "ActivityRegularization",
+        "BatchNormalization",
+        "Cast",
+        "Clip",
+        "Flatten",
+        "Identity",
+        "Maximum",
+        "Minimum",
+        "Reshape",
+        "StopGradient",
+    }
+)
+# What makes sigma of log_var, beside the exponential, and scales noise with it.
+_SCALES = frozenset({"Divide", "Multiply", "Power", "Rescaling", "Sqrt", "TrueDivide"})
 
 Net = TypeVar("Net", bound=Network)
 # Of one datum or one z, without the batch.
@@ -224,7 +246,7 @@ def _named(network: Net, told: Roles) -> Iterator[Encoder[Net]]:
     """By the names of outputs; by the order of an encoder's outputs; by what one layer gets."""
     outputs = [output for _, output in network.outputs]
     named = named_mu_and_log_var([name for name, _ in network.outputs])
-    pairs = set(_named_arguments(network))
+    pairs = {*_named_arguments(network), *_drawn_inline(network)}
     if named is not None:
         yield Encoder(network, outputs[named[0]], outputs[named[1]])
     elif network.is_called(told.encoder or "encoder") and len(pairs) != 1:
@@ -242,11 +264,43 @@ def _named_arguments(network: Network) -> Iterator[tuple[Output, Output]]:
                 yield sources[named[0]], sources[named[1]]
 
 
+def _drawn_inline(network: Network) -> Iterator[tuple[Output, Output]]:
+    """Mu and log_var, wherever mu and the exponential of log_var meet, as in mu + sigma noise."""
+    for step in network.steps.values():
+        for sources in step.calls if step.kind == "Add" or step.needed else ():
+            for mu, scaled in permutations(sources, 2):
+                for log_var in _exponents(network, scaled):
+                    names = [_known_as(network, mu), _known_as(network, log_var)]
+                    if named_mu_and_log_var(names) == (0, 1):
+                        yield mu, log_var
+
+
+def _exponents(network: Network, scaled: Output) -> Iterator[Output]:
+    """The tensors with the name of a parameter whose exponential is a factor of another tensor."""
+    seen, rest = set(), [(scaled, False)]
+    while rest:
+        output, is_power = place = rest.pop()
+        if place in seen:
+            continue
+        seen.add(place)
+        step = network.steps[output.layer]
+        is_exp = step.kind == "Exp" or (step.kind, step.activation) == ("Activation", "exponential")
+        if is_named_as_parameter(_known_as(network, output)):
+            yield from [output] if is_power else []
+        elif is_exp or step.kind in _SCALES | _KEEPERS:
+            rest += [(source, is_power or is_exp) for source in network.sources(output)]
+
+
 def _known_as(network: Network, output: Output) -> str:
-    """The name of a tensor's layer; of a layer with one source, as a clip, perhaps the source's."""
-    sources = network.sources(output)
-    names = [output.layer, *(source.layer for source in sources if len(sources) == 1)]
-    return next((name for name in names if is_named_as_parameter(name)), output.layer)
+    """The name of a tensor's layer; of what only hands a tensor on, as a clip, that tensor's."""
+    step, sources = network.steps[output.layer], network.sources(output)
+    if step.kind == "Mean":  # keras.ops.mean, which has this name of itself
+        return ""
+    is_linear = (step.kind, step.activation) == ("Activation", "linear")
+    keeps = len(sources) == 1 and (step.kind in _KEEPERS or is_linear)
+    if is_named_as_parameter(output.layer) or not keeps:
+        return output.layer
+    return _known_as(network, sources[0])
 
 
 def _drawn_from(network: Net) -> Iterator[Encoder[Net]]:
@@ -316,31 +370,98 @@ def find_decoder(
     if told.z is not None:
         return _after_layer(networks, told.z)
     name = told.decoder or "decoder"
-    found = [_whole(one, latent_shape) for one in networks if one.is_called(name)][:1]
-    if told.decoder is not None and not found:
+    called = next((one for one in networks if one.is_called(name)), None)
+    if called is not None:
+        return whole_decoder(called, encoder, latent_shape, networks)
+    if told.decoder is not None:
         raise RoleError(f"There is no network {told.decoder!r}.{_list(networks)}")
+    found = [after for one in networks for after in _after_z(one, encoder, latent_shape)]
     if not found:
-        found = [after for one in networks for after in _after_z(one, encoder, latent_shape)]
-    if not found:
-        found = [_whole(one, latent_shape) for one in _beside(networks, encoder, latent_shape)]
+        found = [
+            whole_decoder(one, encoder, latent_shape, networks)
+            for one in _beside(networks, encoder, latent_shape)
+        ]
     if len(found) != 1:
         raise RoleError(
             f"Expected one decoder, a network from z of shape {latent_shape} to x and from "
             f"nothing else of x, but {_count(found)}; one that is named decoder is it."
-            f"{_list(networks)}"
+            f"{_autoencoder(networks, encoder, latent_shape)}{_list(networks)}"
         )
     return found[0]
 
 
-def _whole(network: Net, latent_shape: Shape) -> Decoder[Net]:
-    """A network that is a decoder: from z, and perhaps a condition, to x."""
+def whole_decoder(
+    network: Net, encoder: Encoder[Net], latent_shape: Shape, networks: Sequence[Net]
+) -> Decoder[Net]:
+    """A network that is a decoder: from z, and perhaps a condition, to x.
+
+    Args:
+        network: the network.
+        encoder: what gives mu and log_var.
+        latent_shape: of one z.
+        networks: all there are; one of them may call the network, and show what it gets.
+
+    Raises:
+        RoleError: it does not take z, or it cannot be told which of its inputs is z.
+    """
     taken = [given for given in network.inputs if network.shapes.get(given, ())[1:] == latent_shape]
     if not taken or len(network.outputs) != 1:
         raise RoleError(
             f"Expected a decoder from z of shape {latent_shape} to x alone, received {network}."
+            f"{_autoencoder([network], encoder, latent_shape)}"
         )
-    others = {given for given in network.inputs if given != taken[0]}
-    return Decoder(network, taken[0], network.outputs[0][1], _among_inputs(network, others))
+    z = _z_among(taken, network, encoder, networks)
+    others = {given for given in network.inputs if given != z}
+    return Decoder(network, z, network.outputs[0][1], _among_inputs(network, others))
+
+
+def _z_among(
+    taken: Sequence[Output], network: Net, encoder: Encoder[Net], networks: Sequence[Net]
+) -> Output:
+    """The input of a decoder that is z, of those that have its shape."""
+    if len(taken) == 1:
+        return taken[0]
+    called = [given for given in taken if given in _given_of_q(network, encoder, networks)]
+    if len(called) == 1:
+        return called[0]
+    names = [given.layer for given in taken]
+    place = named_input("z", names)
+    if place is None:
+        raise RoleError(
+            f"Expected one input of {network.name!r} that may be z, but {' and '.join(names)} have "
+            f"its shape, and no name tells which; one that is named z is it."
+        )
+    return taken[place]
+
+
+def _given_of_q(network: Net, encoder: Encoder[Net], networks: Sequence[Net]) -> set[Output]:
+    """The inputs of a network that get something of mu or log_var where another one calls it."""
+    found = set()
+    for outer in networks:
+        layer, inner = outer.layer_of(network), outer.layer_of(encoder.network)
+        if layer is None or (inner is None and outer is not encoder.network):
+            continue
+        parameters = encoder.wanted if inner is None else []
+        for sources in outer.steps[layer].calls:
+            for given, source in zip(network.inputs, sources, strict=False):
+                passed = outer.passed(source)
+                if any(one.layer == inner or one in parameters for one in passed):
+                    found.add(given)
+    return found
+
+
+def _autoencoder(networks: Sequence[Net], encoder: Encoder[Net], latent_shape: Shape) -> str:
+    """That a decoder takes the encoder's only output whole, and not in halves, or ""."""
+    half = latent_shape[-1] or 0
+    whole = [(*latent_shape[:-1], size) for size in (2 * half, 2 * half + 1)]
+    for network in networks if encoder.mu == encoder.second else ():
+        taken = {network.shapes.get(given, ())[1:] for given in network.inputs}
+        if network is not encoder.network and not taken.isdisjoint(whole):
+            return (
+                f" {encoder.network.name!r} has one output, and {network.name!r} takes it whole: "
+                "this looks like a plain autoencoder, which has no mu and log_var."
+            )
+    return ""
 
 
 def _after_layer(networks: Sequence[Net], name: str) -> Decoder[Net]:
@@ -371,7 +492,18 @@ def _after_z(network: Net, encoder: Encoder[Net], latent_shape: Shape) -> list[D
             if z is not None and not others.issuperset(given):
                 found.append(Decoder(network, z, x, _among_inputs(network, others)))
                 break
-    return found
+    # A KL that is an output, too, is made of mu and log_var, but not of noise.
+    return [one for one in found if _is_drawn(one, parameters, inner)] or found
+
+
+def _is_drawn(decoder: Decoder[Any], parameters: set[Output], inner: str | None) -> bool:
+    """Whether z may be random: made in the encoder, by code of the author's, or of an input."""
+    network, z = decoder.network, decoder.z
+    passed = network.passed(z, stops=parameters) - parameters
+    steps = [(network.steps[one.layer], network.sources(one)) for one in passed]
+    return z.layer == inner or any(
+        step.needed or step.kind == "GaussianNoise" or not sources for step, sources in steps
+    )
 
 
 def _within(

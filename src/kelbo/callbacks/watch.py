@@ -4,9 +4,8 @@ import logging
 from typing import Any
 
 import keras
-import numpy as np
 
-from kelbo.diagnosis.data import check_array, of_x
+from kelbo.diagnosis.data import check_array
 from kelbo.diagnosis.diagnose import LEARNING_CHECKS, SETTLING_STEPS, examine
 from kelbo.diagnosis.finding import Finding
 from kelbo.diagnosis.finite import check_finite
@@ -27,20 +26,22 @@ class Watch(keras.callbacks.Callback):
     few data. Each finding goes to the logger "kelbo" once, and again only after it had gone away.
 
     Args:
-        x: data, (n, *data_shape), at least two; the first 256 are used.
+        x: data, (n, *data_shape), at least two; the first 256 are used. Of a conditional VAE the
+            list, tuple or dictionary of arrays that `fit` takes as x.
         settling_steps: training steps before collapse, an ignored z and a poor reconstruction
             count: every model begins with them.
 
     Raises:
-        DataError: x is no array of at least two data.
+        DataError: x is not made of arrays of at least two data.
     """
 
     chunk_safe = True
 
-    def __init__(self, x: np.ndarray, settling_steps: int = SETTLING_STEPS):
+    def __init__(self, x: Any, settling_steps: int = SETTLING_STEPS):
         super().__init__()
-        check_array(x)
-        self.x = x[:_ROWS]
+        for array in keras.tree.flatten(x):
+            check_array(array, axes=1)
+        self.x = keras.tree.map_structure(lambda array: array[:_ROWS], x)
         self.settling_steps = settling_steps
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -48,10 +49,10 @@ class Watch(keras.callbacks.Callback):
 
         Raises:
             UsageError: it has no encoder or decoder that can be found.
-            DataError: x are no data for the encoder.
+            DataError: x are no data for the model, or lack its conditions.
         """
-        self.subject = subject_of(self.model)
-        self.subject.check_shape(self.x)
+        self.subject = subject_of(self.model, x=self.x)
+        self.data = self.subject.data(self.x)
         self.seen: frozenset[str] = frozenset()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -64,8 +65,8 @@ class Watch(keras.callbacks.Callback):
 
     def _look(self) -> list[Finding]:
         likelihood = self.subject.only_likelihood
-        observation = observe(self.subject, of_x(self.x), likelihood)
-        not_finite = None if observation.is_finite else check_finite(self.subject, of_x(self.x))
+        observation = observe(self.subject, self.data, likelihood)
+        not_finite = None if observation.is_finite else check_finite(self.subject, self.data)
         if not_finite is not None:
             return [not_finite]
         settled = int(self.model.optimizer.iterations) >= self.settling_steps

@@ -273,10 +273,18 @@ def _without_collector() -> Iterator[None]:
 
 def _roles(given: list[str] | None) -> dict[str, str]:
     """Roles and the layers that have them."""
+    roles: dict[str, str] = {}
     for text in given or ():
-        if "=" not in text:
+        role, is_named, layer = text.partition("=")
+        if not is_named:
             raise UsageError(f"Expected a role and a layer, as --role mu=dense_3, received {text}.")
-    return dict(text.split("=", 1) for text in given or ())
+        if role in roles:
+            raise UsageError(
+                f"Expected one layer for each role, received {roles[role]!r} and {layer!r} for "
+                f"{role}."
+            )
+        roles[role] = layer
+    return roles
 
 
 def _codes(given: list[str] | None) -> list[str]:

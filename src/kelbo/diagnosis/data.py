@@ -39,11 +39,6 @@ class Data:
         return Data(*(of(getattr(self, part.name)) for part in fields(self)))
 
 
-def of_x(x: np.ndarray) -> Data:
-    """Data without conditions that are to be reconstructed."""
-    return Data(x, (), x, x, None)
-
-
 def check_array(data: Any, axes: int = 2) -> None:
     """Refuse what no diagnosis can look at.
 

@@ -82,7 +82,7 @@ def diagnose(
         UsageError: the model has no encoder or decoder that can be found.
         DataError: x is no array of at least two data that fit the model, or y has another length.
     """
-    subject = subject_of(model, encoder, decoder)
+    subject = subject_of(model, encoder, decoder, x)
     data = _rows(subject.data(x, y))
     kl_of_epochs = tuple((metrics or {}).get("kl", ()))
     with unchanged(subject):

@@ -4,16 +4,23 @@ import inspect
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from kelbo.anatomy.memory import attributes, networks_in
-from kelbo.anatomy.names import is_named_as_sigma, named_mu_and_log_var
-from kelbo.anatomy.roles import RoleError, Roles, find_decoder, find_encoder
+from kelbo.anatomy.memory import LiveNetwork, attributes, networks_in
+from kelbo.anatomy.names import is_named_as_sigma, named_input, named_mu_and_log_var
+from kelbo.anatomy.roles import (
+    Encoder,
+    RoleError,
+    Roles,
+    find_decoder,
+    find_encoder,
+    whole_decoder,
+)
 from kelbo.diagnosis.data import Data, check_array
 from kelbo.distributions import Bernoulli, Normal
 from kelbo.distributions.distribution import Distribution, Tensor
@@ -155,15 +162,16 @@ class Subject:
             DataError: there are none, the model takes something else, or there are more classes.
         """
         shapes = ", ".join(map(str, self.conditions))
-        if labels is None or len(self.conditions) != 1 or len(self.conditions[0]) > 1:
+        sizes = self.conditions[0] if len(self.conditions) == 1 else (None,)
+        classes = sizes[0] if sizes else 1
+        if labels is None or len(sizes) > 1 or classes is None:
             what = "these data have none" if labels is None else "these are labels"
             raise DataError(
                 f"The model takes conditions of shape {shapes} beside x, and {what}. Pass them in "
                 "Python: kelbo.diagnose(kelbo.read_model(path), [x, conditions])."
             )
-        (classes,) = self.conditions[0] or (1,)
-        if classes in (None, 1):
-            return [labels.reshape(len(labels), *self.conditions[0])]
+        if classes == 1:
+            return [labels.reshape(len(labels), *sizes)]
         if labels.min() < 0 or labels.max() >= classes:
             raise DataError(
                 f"The model takes a condition of {classes} classes, received labels from "
@@ -190,7 +198,7 @@ class Subject:
             shapes = f" of shape {', '.join(map(str, self.conditions))}" if self.conditions else ""
             raise DataError(
                 f"Expected x and {len(self.conditions)} condition(s){shapes}, received "
-                f"{len(arrays)} array(s). Pass them as to fit: kelbo.diagnose(model, [x, labels])."
+                f"{len(arrays)} array(s). Pass them together, as to fit: [x, labels]."
             )
         shape, given = self.input_shape, list(arrays)
         place = next((n for n, one in enumerate(given) if shape and _fits(shape[1:], one)), 0)
@@ -240,6 +248,7 @@ def subject_of(
     model: keras.Model | Subject,
     encoder: keras.Layer | None = None,
     decoder: keras.Layer | None = None,
+    x: Any = None,
 ) -> Subject:
     """Find the parts of a model.
 
@@ -248,6 +257,7 @@ def subject_of(
         encoder: x -> mu, log_var and perhaps z; for a model without an attribute or a layer
             `encoder`.
         decoder: z -> x, likewise.
+        x: data, whose shape a model needs that has its networks in methods encode and decode.
 
     Raises:
         UsageError: the model is none, or the parts cannot be found.
@@ -262,7 +272,7 @@ def subject_of(
     posterior, likelihood = getattr(model, "posterior", None), getattr(model, "likelihood", None)
     if isinstance(posterior, Posterior) and isinstance(likelihood, Likelihood):
         return _of_kelbo(model, posterior, likelihood)
-    return _of_keras(model, encoder, decoder)
+    return _of_keras(model, encoder, decoder, x)
 
 
 def _of_kelbo(model: Any, posterior: Posterior, likelihood: Likelihood) -> Subject:
@@ -294,62 +304,190 @@ def _of_kelbo(model: Any, posterior: Posterior, likelihood: Likelihood) -> Subje
 
 
 def _of_keras(
-    model: keras.Model, encoder: keras.Layer | None, decoder: keras.Layer | None
+    model: keras.Model, encoder: keras.Layer | None, decoder: keras.Layer | None, x: Any
 ) -> Subject:
+    is_passed, is_any_passed = encoder is not None, encoder is not None or decoder is not None
     encoder, decoder = encoder or _part(model, "encoder"), decoder or _part(model, "decoder")
-    posterior, origin = None, {}
+    refused = None
+    if not is_passed and getattr(encoder, "outputs", None):
+        try:
+            _places(encoder, _output(encoder), _input_shapes(decoder))
+        except UsageError as error:  # it may be what comes before mu and log_var
+            encoder, refused = None, error
+    networks, posterior = list(networks_in(model)), None
+    origin: dict[str, str] = {}
+    # A decoder that is made here takes z first.
+    z = None if decoder is not None else 0
     if encoder is None or decoder is None:
-        found = _by_structure(model)
-        posterior, origin = (found[2], found[3]) if encoder is None else (None, {})
-        encoder, decoder = encoder or found[0], decoder or found[1]
+        try:
+            parts = _by_structure(networks, encoder, decoder)
+        except RoleError as error:
+            by_methods = None if is_any_passed or encoder is not None else _by_methods(model, x)
+            if by_methods is None:
+                raise refused or _not_found(model, error) from error
+            parts, z = by_methods, 0
+        encoder, decoder, posterior, origin = parts
+    matched = _matched(encoder, decoder, networks, z)
+    z = matched.get("decoder_inputs", (0,)).index(0)
+    z_shape = _input_shapes(decoder)[z]
     return Subject(
         name=_in_words(model),
         model=model,
         encoder=encoder,
         decoder=decoder,
-        posterior=posterior or (lambda outputs: _mu_and_log_var(encoder, decoder, outputs)),
+        posterior=posterior or (lambda outputs: _mu_and_log_var(encoder, z_shape, outputs)),
         likelihoods=_LIKELIHOODS,
         prior=Normal(0.0, 0.0),
         supports=_supports(decoder),
         training_steps=_training_steps(model),
         origin=origin,
-        **_matched(encoder, decoder),
+        **matched,
     )
 
 
-def _by_structure(
-    model: keras.Model,
-) -> tuple[keras.Model, keras.Model, Callable[[Any], tuple[Tensor, Tensor]], dict[str, str]]:
-    """Encoder and decoder as parts of the model's networks; they share its layers."""
-    networks = list(networks_in(model))
+# Encoder and decoder; what makes mu and log_var of an encoder that was found; and the origin.
+_Parts = tuple[
+    keras.Layer, keras.Layer, Callable[[Any], tuple[Tensor, Tensor]] | None, dict[str, str]
+]
+
+
+def _by_methods(model: keras.Model, x: Any) -> _Parts | None:
+    """The parts of a model that has its networks in methods encode(x) and decode(z), or None.
+
+    Raises:
+        UsageError: they take more, or cannot be called on symbolic tensors.
+    """
+    encode, decode = (getattr(model, name, None) for name in ("encode", "decode"))
+    arrays = keras.tree.flatten(x)
+    is_one = len(arrays) == 1 and isinstance(arrays[0], np.ndarray)
+    if encode is None or decode is None or not is_one:
+        return None
     try:
-        from_x = next(find_encoder(networks, Roles()))
+        given = keras.Input(arrays[0].shape[1:])
+        whole = keras.Model(given, encode(given), name="encoder")
+        from_x = next(find_encoder(list(networks_in(whole)), Roles(encoder="encoder")))
         encoder = from_x.network.part(from_x.inputs, from_x.wanted)
-        from_z = find_decoder(networks, from_x, from_x.latent_shape(encoder), Roles())
+        is_built = all(layer.built for _, layer in attributes(model))
+        if from_x.mu == from_x.second and not is_built:
+            raise RoleError(
+                "Not all layers are built, so it is not known whether decode takes half of what "
+                "encode gives."
+            )
+        z = keras.Input(from_x.latent_shape(encoder))
+        decoder = keras.Model(z, decode(z))
     except RoleError as error:
+        raise _not_found(model, error) from error
+    except Exception as error:  # whatever the author's code may have against symbolic tensors
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise UsageError(
-            f"The model {model.name!r} has no encoder or no decoder: neither an attribute nor a "
-            f"layer of that name is one, and its networks do not show them. {error} Pass them: "
-            "kelbo.diagnose(model, x, encoder=keras.Model(images, [mu, log_var]), "
-            "decoder=keras.Model(z, decoded)); of a functional model "
-            'model.get_layer("NAME").output is such a tensor.'
+            f"The methods encode and decode of {model.name!r} cannot be called on keras.Input "
+            f"({reason}). Write them with layers and keras.ops, without functions of TensorFlow, "
+            "JAX or PyTorch: encode(x) to mu and log_var, decode(z) to x. Or pass the networks: "
+            "kelbo.diagnose(model, x, encoder=..., decoder=...)."
         ) from error
-    decoder = from_z.network.part([from_z.z, *from_z.conditions], [from_z.x])
-    return encoder, decoder, from_x.parameters, {"encoder": str(from_x), "decoder": str(from_z)}
+    origin = {"encoder": f"encode(x), {from_x}", "decoder": "decode(z)"}
+    return encoder, decoder, from_x.parameters, origin
 
 
-def _matched(encoder: keras.Layer, decoder: keras.Layer) -> dict[str, Any]:
-    """Which input of the two networks is x, z and which condition; by shapes, else by order."""
+def _by_structure(
+    networks: Sequence[LiveNetwork], encoder: keras.Layer | None, decoder: keras.Layer | None
+) -> _Parts:
+    """What is missing of encoder and decoder, as parts of the model's networks, whose layers they
+    share; with what makes mu and log_var of an encoder that was found, and what was taken for it.
+
+    Raises:
+        RoleError: it cannot be told.
+    """
+    posterior, origin = None, dict[str, str]()
+    from_x = next(find_encoder(networks, Roles())) if encoder is None else _place(networks, encoder)
+    part = from_x.network.part(from_x.inputs, from_x.wanted)
+    latent_shape = from_x.latent_shape(part)
+    if encoder is None:
+        encoder, posterior, origin["encoder"] = part, from_x.parameters, str(from_x)
+    if decoder is None:
+        from_z = find_decoder(networks, from_x, latent_shape, Roles())
+        decoder = from_z.network.part([from_z.z, *from_z.conditions], [from_z.x])
+        origin["decoder"] = str(from_z)
+    elif from_x.mu == from_x.second or getattr(decoder, "inputs", None):
+        whole_decoder(_network(networks, decoder), from_x, latent_shape, networks)
+    return encoder, decoder, posterior, origin
+
+
+def _not_found(model: keras.Model, error: RoleError) -> UsageError:
+    return UsageError(
+        f"The model {model.name!r} has no encoder or no decoder: no attribute and no layer of that "
+        f"name is one, and its networks do not show it. {error} Pass them: "
+        "kelbo.diagnose(model, x, encoder=keras.Model(images, [mu, log_var]), "
+        "decoder=keras.Model(z, decoded)); of a functional model "
+        'model.get_layer("NAME").output is such a tensor.'
+    )
+
+
+def _place(networks: Sequence[LiveNetwork], encoder: keras.Layer) -> Encoder[LiveNetwork]:
+    """Where an encoder that is known gives mu and log_var: in a network of the model's, or alone.
+
+    Raises:
+        RoleError: it shows no tensors.
+    """
+    own = _network([], encoder)
+    _, tensors = _named_tensors(encoder, _output(encoder))
+    # Of the only output a decoder must take half.
+    mu, second = (0, 0) if len(tensors) == 1 else _places(encoder, _output(encoder), [])
+    for network in (*networks, own):
+        outputs = {id(tensor): output for output, tensor in network.tensors.items()}
+        if id(tensors[mu]) in outputs and id(tensors[second]) in outputs:
+            return Encoder(network, outputs[id(tensors[mu])], outputs[id(tensors[second])])
+    raise RoleError(f"The outputs of {encoder.name!r} are not made in it.")
+
+
+def _network(networks: Sequence[LiveNetwork], layer: keras.Layer) -> LiveNetwork:
+    """A part that is known, among the model's networks or alone.
+
+    Raises:
+        RoleError: it is no functional or sequential network.
+    """
+    # Alone it is inside of no other.
+    alone = (replace(one, path=("passed",)) for one in networks_in(layer) if one.layer is layer)
+    network = next((one for one in (*networks, *alone) if one.layer is layer), None)
+    if network is None:
+        raise RoleError(
+            f"{layer.name!r} is no functional or sequential network, and does not show its tensors."
+        )
+    return network
+
+
+def _matched(
+    encoder: keras.Layer,
+    decoder: keras.Layer,
+    networks: Sequence[LiveNetwork] = (),
+    z: int | None = None,
+) -> dict[str, Any]:
+    """Which input of the two networks is x, z and which condition: by shapes, calls and names.
+
+    Args:
+        encoder: the network.
+        decoder: likewise.
+        networks: those of the model; one may call the decoder.
+        z: the place of z, where it is known.
+
+    Raises:
+        UsageError: it cannot be told.
+    """
     of_encoder, of_decoder = _input_shapes(encoder), _input_shapes(decoder)
     if len(of_encoder) == len(of_decoder) == 1:
         return {}
-    made = getattr(decoder, "output_shape", None)
-    size = _size(made[1:]) if isinstance(made, tuple) else None
-    sizes = [_size(shape) for shape in of_encoder]
-    x = sizes.index(size) if size is not None and size in sizes else 0
+    for one, other in ((encoder, decoder), (decoder, encoder)):
+        if len(_input_shapes(one)) > 1 and not getattr(other, "inputs", None):
+            raise UsageError(
+                f"{one.name!r} takes {len(_input_shapes(one))} inputs, and {other.name!r} is no "
+                "functional model, so it does not show whether it takes a condition, too. Pass "
+                "functional models as encoder=, decoder=: with x = keras.Input(shape), and label "
+                "and z alike, encoder=keras.Model([x, label], model.encoder([x, label])), "
+                "decoder=keras.Model([z, label], model.decoder([z, label]))."
+            )
+    x = _place_of_x(encoder, decoder)
+    z = _place_of_z(encoder, decoder, networks) if z is None else z
     conditions = [shape for n, shape in enumerate(of_encoder) if n != x]
-    codes = {tuple(tensor.shape[1:]) for tensor in encoder.outputs}
-    z = next((n for n, shape in enumerate(of_decoder) if shape in codes), 0)
     unused = dict(enumerate(conditions, 1))
     decoder_inputs = []
     for n, shape in enumerate(of_decoder):
@@ -367,8 +505,48 @@ def _matched(encoder: keras.Layer, decoder: keras.Layer) -> dict[str, Any]:
     }
 
 
-def _half(shape: Sequence[int]) -> tuple[float, ...]:
+def _place_of_x(encoder: keras.Model, decoder: keras.Model) -> int:
+    """The input of the encoder that is x: what has the shape, else the size, of a reconstruction;
+    where that does not tell, what is called so.
+    """
+    shapes, made = _input_shapes(encoder), tuple(decoder.outputs[0].shape[1:])
+    alike = [n for n, shape in enumerate(shapes) if shape == made]
+    size = _size(made)
+    alike = alike or [n for n, shape in enumerate(shapes) if size and _size(shape) == size]
+    alike = alike or list(range(len(shapes)))
+    names = [encoder.inputs[n].name for n in alike]
+    place = 0 if len(alike) == 1 else named_input("x", names)
+    if place is None:
+        raise UsageError(
+            f"Expected one input of the encoder {encoder.name!r} that may be x, but "
+            f"{' and '.join(names)} may, and no name tells which. Pass an encoder with names: with "
+            'x = keras.Input(shape, name="x") and label = keras.Input(shape, name="label"), '
+            "encoder=keras.Model([x, label], encoder([x, label]))."
+        )
+    return alike[place]
+
+
+def _place_of_z(encoder: keras.Model, decoder: keras.Model, networks: Sequence[LiveNetwork]) -> int:
+    """The input of the decoder that is z."""
+    if len(_input_shapes(decoder)) == 1:
+        return 0
+    try:
+        from_x, network = _place(networks, encoder), _network(networks, decoder)
+        latent_shape = from_x.latent_shape(from_x.network.part(from_x.inputs, from_x.wanted))
+        z = whole_decoder(network, from_x, latent_shape, networks).z
+    except RoleError as error:
+        raise UsageError(
+            f'{error} Pass a decoder with names: with z = keras.Input(shape, name="z") and label = '
+            'keras.Input(shape, name="label"), decoder=keras.Model([z, label], decoder([z, '
+            "label])), called with both in its own order."
+        ) from error
+    return network.inputs.index(z)
+
+
+def _half(shape: Sequence[int | None]) -> tuple[float | None, ...] | None:
     """The shape of one z, where the last axis of the encoder's only output holds mu and log_var."""
+    if len(shape) < 2 or shape[-1] is None:
+        return None
     return (*shape[1:-1], shape[-1] / 2)
 
 
@@ -377,7 +555,7 @@ def _size(shape: Sequence[int | None]) -> int | None:
     return math.prod(known) if len(known) == len(shape) else None
 
 
-def _input_shapes(network: keras.Layer) -> list[tuple[int | None, ...]]:
+def _input_shapes(network: keras.Layer | None) -> list[tuple[int | None, ...]]:
     """Of a network that knows them, without the batch; of another one input of no known shape."""
     return [tuple(one.shape[1:]) for one in getattr(network, "inputs", None) or ()] or [()]
 
@@ -396,7 +574,7 @@ def subject_of_networks(
     Args:
         name: what it is, in a few words.
         encoder: x, and perhaps conditions, to what `posterior` makes mu and log_var of.
-        decoder: z, and perhaps conditions, to x.
+        decoder: z, and perhaps conditions after it, to x.
         posterior: as in `Subject`.
         likelihood: what the decoder's output means: PROBABILITIES, LOGITS, GAUSSIAN, or None where
             nothing says it.
@@ -414,7 +592,7 @@ def subject_of_networks(
         likelihoods=meant,
         prior=Normal(0.0, 0.0),
         supports={name: supports[name] for name in meant},
-        **_matched(encoder, decoder),
+        **_matched(encoder, decoder, z=0),
         training_steps=training_steps,
         origin=origin,
     )
@@ -474,17 +652,46 @@ def _sigma_in(encoder: keras.Layer) -> str | None:
 
 
 def _mu_and_log_var(
-    encoder: keras.Layer, decoder: keras.Layer, outputs: Any
+    encoder: keras.Layer, z_shape: tuple[int | None, ...], outputs: Any
 ) -> tuple[Tensor, Tensor]:
-    """The two outputs by their names, else the first two of several, as the books order them."""
+    """Mu and log_var of the outputs of an encoder whose decoder takes z of a shape."""
+    first, second = _places(encoder, outputs, [z_shape])
+    _, tensors = _named_tensors(encoder, outputs)
+    if first == second:
+        return tuple(ops.split(tensors[first], 2, axis=-1))
+    return tensors[first], tensors[second]
+
+
+def _output(network: keras.Model) -> Any:
+    """The symbolic outputs of a functional or sequential network, in their structure."""
+    return getattr(network, "_functional", network).output
+
+
+def _named_tensors(encoder: keras.Layer, outputs: Any) -> tuple[list[str], list[Tensor]]:
     if isinstance(outputs, dict):
-        names, tensors = list(outputs), list(outputs.values())
-    else:
-        tensors = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
-        names = list(getattr(encoder, "output_names", ()))
+        return list(outputs), list(outputs.values())
+    tensors = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+    return list(getattr(encoder, "output_names", ())), tensors
+
+
+def _places(
+    encoder: keras.Layer, outputs: Any, taken: Sequence[tuple[int | None, ...]]
+) -> tuple[int, int]:
+    """The places of mu and log_var among the outputs: by their names, else the first two of
+    several, as the books order them; one place, where a decoder takes half of the only output.
+
+    Args:
+        encoder: what gives the outputs.
+        outputs: tensors, or symbolic ones.
+        taken: the shapes of what the decoder takes, without the batch.
+
+    Raises:
+        UsageError: they are not there, or not of one shape.
+    """
+    names, tensors = _named_tensors(encoder, outputs)
     named = named_mu_and_log_var(names)
     if named is not None and len(tensors) == len(names):
-        chosen = tensors[named[0]], tensors[named[1]]
+        places = named
     elif len(tensors) in (2, 3) and not isinstance(outputs, dict):
         sigma = _sigma_in(encoder)
         if sigma is not None:
@@ -493,22 +700,25 @@ def _mu_and_log_var(
                 f"{sigma!r} of {encoder.name!r} seems to be sigma, log sigma or a variance. "
                 f"{SIGMA_WAY_OUT}"
             )
-        chosen = tensors[0], tensors[1]
-    elif len(tensors) == 1 and _input_shapes(decoder)[0] == _half(tensors[0].shape):
-        chosen = ops.split(tensors[0], 2, axis=-1)
+        places = (0, 1)
+    elif len(tensors) == 1 and _half(tensors[0].shape) in taken:
+        return 0, 0
     else:
+        is_whole = len(tensors) == 1 and tuple(tensors[0].shape[1:]) in taken
+        whole = "the decoder takes it whole: this looks like a plain autoencoder, without them. "
         raise UsageError(
             f"Expected an encoder that returns mu, log_var and perhaps z, or a dict with these "
-            f"names; {encoder.name!r} returns {len(tensors)} output(s). Pass one that does: "
+            f"names; {encoder.name!r} returns {len(tensors)} output(s)"
+            f"{', and ' + whole if is_whole else '. '}Pass one that does: "
             "kelbo.diagnose(model, x, encoder=keras.Model(images, [mu, log_var]))."
         )
-    shapes = [tuple(tensor.shape) for tensor in chosen]
+    shapes = [tuple(tensors[place].shape) for place in places]
     if shapes[0] != shapes[1] or len(shapes[0]) < 2:
         raise UsageError(
             f"Expected mu and log_var of one shape (n, latent_dim), or (n, ..., channels), "
             f"received {shapes[0]} and {shapes[1]} from the encoder {encoder.name!r}."
         )
-    return chosen
+    return places
 
 
 def _call(layer: keras.Layer, inputs: Sequence[Any], training: bool) -> Any:

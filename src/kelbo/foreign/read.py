@@ -100,7 +100,7 @@ def read_model(path: str | Path, **roles: str) -> Subject:
         raise RunError(f"{path}: {error} {_SAY}") from error
     except CodeNeededError as error:
         raise RunError(f"{path}: {error}. {_WAY_OUT}") from error
-    except RunError as error:
+    except (RunError, UsageError) as error:
         raise RunError(f"{path}: {error} {_WAY_OUT}") from error
     except _DAMAGE as error:
         raise RunError(

@@ -60,7 +60,13 @@ def _count_weights(make: Callable[[], keras.Model]) -> int:
 
 
 def _make(network: FileNetwork, given: Sequence[Output], wanted: Sequence[Output]) -> keras.Model:
-    inputs = [keras.Input(network.shapes[output][1:]) for output in given]
+    # An input keeps its name, which may tell x from a condition; in the midst it is a layer's.
+    inputs = [
+        keras.Input(
+            network.shapes[output][1:], name=output.layer if output in network.inputs else None
+        )
+        for output in given
+    ]
     tensors: dict[Output, Any] = dict(zip(given, inputs, strict=True))
     layers: dict[str, Any] = {}
     for output in network.calls_before(wanted, given):
