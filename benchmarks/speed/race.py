@@ -188,7 +188,7 @@ class Runner:
         except Failed as failure:  # its epochs were measured all the same
             print(f"  {self.name}: its memory is unknown, {failure}", file=sys.stderr)
             last = {"peak_memory": None, "peak_device_memory": None, "notes": []}
-        self.process.wait()
+        self._wait()
         for note in last["notes"]:
             print(f"  {self.name}: {note}", file=sys.stderr)
         first = self.turns[0][0]
@@ -238,10 +238,18 @@ class Runner:
 
     def _end(self) -> str:
         """How a process ended that says nothing more."""
-        return f"it ended with exit code {self.process.wait()}"
+        return f"it ended with exit code {self._wait()}"
+
+    def _wait(self) -> int:
+        """Wait for its end as long as for an answer; what hangs at its end is killed."""
+        try:
+            return self.process.wait(self.patience)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
 
     def _show_errors(self) -> None:
-        self.process.wait()
+        self._wait()
         self.errors.seek(0)
         for line in self.errors.readlines()[-SHOWN:]:
             print(f"    {line.rstrip()}", file=sys.stderr)

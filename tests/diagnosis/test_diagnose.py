@@ -113,7 +113,8 @@ def test_codes_of_a_small_scale_are_no_collapse(model):
     model.likelihood.network.get_layer("dec_dense").set_weights([decoder[0] * 50.0, decoder[1]])
     diagnosis = kelbo.diagnose(model, images())
     assert diagnosis.figures["active_units"] == 0 and diagnosis.figures["nats_from_z"] > 1.0
-    assert names(diagnosis) == []
+    # Their KL against a prior of scale 1 is large, of course.
+    assert names(diagnosis) == ["elbo-below-independent-pixels"]
 
 
 def test_after_a_few_steps_a_collapse_is_a_warning(model):
@@ -647,3 +648,73 @@ def test_what_is_no_model_is_refused(model):
 def test_data_of_another_form_are_refused(model, x):
     with pytest.raises(DataError, match="Expected an array of at least two|takes data of shape"):
         kelbo.diagnose(model, x)
+
+
+def test_a_kl_that_costs_more_than_z_gains(model):
+    model.posterior.mu.bias.assign(model.posterior.mu.bias - 30.0)
+    decoder = model.likelihood.network.get_layer("dec_dense")
+    decoder.bias.assign(decoder.bias + 4.0 * 30.0)
+    diagnosis = kelbo.diagnose(model, images())
+    (found,) = diagnosis.findings
+    assert found.name == "elbo-below-independent-pixels"
+    assert found.figures["elbo"] == diagnosis.figures["elbo"] < -1000.0
+    assert found.figures["independent_pixels"] < DIM
+    # The weight of the KL is right, so it is the KL that is looked at.
+    assert found.cure.startswith("Check the KL in the loss")
+
+
+def test_a_sum_of_squares_and_the_kl_is_an_elbo():
+    def sum_of_squares(x, y):
+        return keras.ops.sum(keras.ops.square(x - y), axis=(1, 2, 3))
+
+    diagnosis = kelbo.diagnose(foreign_vae(sum_of_squares), images())
+    assert diagnosis.figures["effective_beta"] == pytest.approx(0.5, rel=3e-3)
+    assert "effective-beta" not in names(diagnosis)
+    model = foreign_vae(sum_of_squares, 1 / LATENT)
+    found = finding_of(kelbo.diagnose(model, images()), "effective-beta")
+    assert f"summed over the {DIM} values of a datum (squared error, twice" in found.meaning
+
+
+def test_twice_the_kl_is_no_squared_error():
+    found = finding_of(kelbo.diagnose(foreign_vae(weight=2.0), images()), "effective-beta")
+    assert "squared error" not in found.meaning
+
+
+def test_a_decoder_that_never_reads_z_and_an_encoder_that_never_reads_x():
+    z = keras.Input((LATENT,))
+    x = keras.layers.Dense(DIM, "sigmoid")(keras.ops.zeros_like(z))
+    deaf = foreign_vae(decoder=keras.Model(z, keras.layers.Reshape(SHAPE)(x)))
+    blind = foreign_vae()
+    for model in (deaf, blind):
+        for name in ("mu", "log_var"):
+            layer = model.encoder.get_layer(name)
+            scale = 1e-4 if model is deaf else 0.0
+            layer.set_weights([scale * weight for weight in layer.get_weights()])
+    collapsed = finding_of(kelbo.diagnose(deaf, images()), "posterior-collapse")
+    assert collapsed.cure.endswith("whatever z is: check that its input is z.")
+    collapsed = finding_of(kelbo.diagnose(blind, images()), "posterior-collapse")
+    assert "check that x reaches it" in collapsed.cure
+
+
+def test_a_decoder_of_mean_and_log_var():
+    z = keras.Input((LATENT,))
+    h = keras.layers.Dense(12, "tanh")(z)
+    outputs = [keras.layers.Reshape(SHAPE)(keras.layers.Dense(DIM)(h)) for _ in range(2)]
+
+    class Gaussian(models.ForeignVAE):
+        def call(self, x):
+            mu, log_var, z = self.encoder(x)
+            return [*self.decoder(z), mu, log_var]
+
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+            mean, second, mu, log_var = y_pred
+            error = keras.ops.square(x - mean) * keras.ops.exp(-second) + second
+            return super().compute_loss(x, x, (0.5 * error, mu, log_var))
+
+    model = Gaussian(
+        lambda x, error: keras.ops.sum(error, axis=(1, 2, 3)), 2.0, decoder=keras.Model(z, outputs)
+    )
+    model.compile("adam")
+    figures = kelbo.diagnose(model, images()).figures
+    assert figures["likelihood"] == "Gaussian of mean and log_var"
+    assert figures["effective_beta"] == pytest.approx(2.0, rel=3e-3)

@@ -37,7 +37,7 @@ def check_collapse(observation: Observation) -> Finding | None:
             f"dimensions (posterior means vary by less than {ACTIVE_ABOVE}"
             f"{_kl(observation)}), so every reconstruction is the same.{_since(observation)}"
         ),
-        cure=_cure(observation),
+        cure=f"{_cure(observation)}{_to_the_last_digit(observation)}",
         figures=figures,
     )
 
@@ -58,6 +58,21 @@ def _since(observation: Observation) -> str:
     return f" The KL is below {nothing:.2g} nats since epoch {since + 1} of {len(epochs)}."
 
 
+def _to_the_last_digit(observation: Observation) -> str:
+    """What is the same to the last digit gets no input, or what it gets is lost on the way."""
+    if not observation.activity.any():
+        return (
+            " The encoder gives the same to the last digit, whatever x is: check that x reaches it "
+            "and that no layer is dead (all negative into a ReLU)."
+        )
+    if observation.decoder_is_deaf:
+        return (
+            " The decoder gives the same to the last digit, whatever z is: check that its input is "
+            "z."
+        )
+    return ""
+
+
 def _cure(observation: Observation) -> str:
     if observation.log_var is None:  # an autoencoder, which has no KL
         return (
@@ -75,6 +90,8 @@ def _cure(observation: Observation) -> str:
         if observation.kl_can_warm_up
         else "Train"
     )
+    if observation.effective_beta is None:
+        first = f"Check that the effective beta is 1. {first}"
     return (
         f"{first} longer, give the encoder a lower learning rate or more units. With a Gaussian "
         "likelihood learn its variance (in kelbo: gaussian-shared)."

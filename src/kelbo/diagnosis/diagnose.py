@@ -14,7 +14,7 @@ from kelbo.diagnosis.data import Data
 from kelbo.diagnosis.draw import check_draw
 from kelbo.diagnosis.finding import Diagnosis, Finding, gravest_first
 from kelbo.diagnosis.finite import check_finite, overflow
-from kelbo.diagnosis.floor import check_floor
+from kelbo.diagnosis.floor import check_elbo, check_floor
 from kelbo.diagnosis.ignored_z import check_ignored_z
 from kelbo.diagnosis.kl_weight import check_kl_weight
 from kelbo.diagnosis.log_var import check_log_var
@@ -136,21 +136,26 @@ def _diagnose(
     observation = observe(subject, data, likelihood, weights, kl_of_epochs, seed)
     findings = examine(observation, OTHER_CHECKS)
     if observation.is_finite:
-        learning = examine(observation, LEARNING_CHECKS)
-        findings += [_unless_early(found, subject.training_steps) for found in learning]
+        learnt = examine_learnt(observation, findings)
+        findings += _unless_early(learnt, subject.training_steps)
     return diagnosis(gravest_first(findings), observation.figures, unmeasured)
 
 
-def _unless_early(finding: Finding, training_steps: int | None) -> Finding:
-    """A finding as it is, or as a warning where the model has hardly been trained."""
-    if training_steps is None or training_steps >= SETTLING_STEPS or finding.severity == "note":
-        return finding
+def _unless_early(findings: list[Finding], training_steps: int | None) -> list[Finding]:
+    """The findings as they are; where the model has hardly been trained as warnings, no notes."""
+    if training_steps is None or training_steps >= SETTLING_STEPS:
+        return findings
     steps = f"{training_steps} training step{'' if training_steps == 1 else 's'}"
-    return replace(
-        finding,
-        severity="warning",
-        cure=f"Train on first: this is after {steps}, and every model begins so. {finding.cure}",
-    )
+    return [
+        replace(
+            finding,
+            severity="warning",
+            cure=f"Train on first: this is after {steps}, and every model begins so. "
+            f"{finding.cure}",
+        )
+        for finding in findings
+        if finding.severity != "note"
+    ]
 
 
 def examine(observation: Observation, checks: Iterable[Check]) -> list[Finding]:
@@ -158,6 +163,17 @@ def examine(observation: Observation, checks: Iterable[Check]) -> list[Finding]:
     if not observation.is_finite:
         return [check_log_var(observation) or overflow(observation)]
     return [found for check in checks if (found := check(observation)) is not None]
+
+
+def examine_learnt(observation: Observation, findings: Sequence[Finding]) -> list[Finding]:
+    """What was learnt too little of; a poor ELBO where no other finding explains it."""
+    learnt = examine(observation, LEARNING_CHECKS)
+    explained = [
+        one
+        for one in (*findings, *learnt)
+        if one.severity != "note" and one.name != "effective-beta"
+    ]
+    return learnt if explained else learnt + examine(observation, (check_elbo,))
 
 
 def _rows(data: Data) -> Data:

@@ -3,7 +3,7 @@
 import numpy as np
 from keras import ops
 
-from kelbo.beta import OR_BETA_OF_1
+from kelbo.beta import OR_BETA_OF_1, explain_beta
 from kelbo.diagnosis.finding import Finding
 from kelbo.diagnosis.loss_weights import log_prob
 from kelbo.diagnosis.observation import Observation
@@ -39,6 +39,35 @@ def check_floor(observation: Observation) -> Finding | None:
             "the decoder gets something else than z."
         ),
         figures={"reconstruction": reconstruction, "independent_pixels": floor},
+    )
+
+
+def check_elbo(observation: Observation) -> Finding | None:
+    """Find a KL that costs more than z gains. Of a normal that depends on the variance chosen."""
+    floor, elbo, kl = independent_pixels(observation), observation.elbo, observation.kl
+    if floor is None or elbo is None or kl is None or isinstance(observation.p, Normal):
+        return None
+    if -elbo <= floor + _ROUNDING:
+        return None
+    beta = observation.effective_beta
+    if beta is not None and not explain_beta(beta):
+        cure = (
+            "Check the KL in the loss, -0.5 * sum(1 + log_var - mu^2 - exp(log_var)): its weight "
+            "is right, and the training has not kept it small. If it is right, train longer."
+        )
+    else:
+        cure = "Give the KL the weight of the ELBO: an effective beta of 1. Then train again."
+    return Finding(
+        name="elbo-below-independent-pixels",
+        severity="warning",
+        title="As a model of the data it is worse than one without latents",
+        meaning=(
+            f"The ELBO is {elbo:.4g} nats, of which the KL takes {kl.sum():.4g}; "
+            f"independent pixels with the means of these data reach {-floor:.4g}. Samples from the "
+            "prior do not look like the data."
+        ),
+        cure=cure,
+        figures={"elbo": elbo, "independent_pixels": floor},
     )
 
 

@@ -1,7 +1,9 @@
 """Does the KL reach the encoder, and how much does it count?"""
 
 from kelbo.diagnosis.finding import Finding
+from kelbo.diagnosis.loss_weights import LossWeights
 from kelbo.diagnosis.observation import Observation
+from kelbo.diagnosis.subject import GAUSSIAN
 from kelbo.objectives import explain_beta, format_beta
 
 
@@ -52,7 +54,7 @@ def check_kl_weight(observation: Observation) -> Finding | None:
             figures=figures,
         )
     note = explain_beta(beta)
-    if not note:
+    if not note or (weights is not None and _is_sum_of_squares(weights)):
         return None
     return Finding(
         name="effective-beta",
@@ -67,6 +69,15 @@ def check_kl_weight(observation: Observation) -> Finding | None:
     )
 
 
+def _is_sum_of_squares(weights: LossWeights) -> bool:
+    """Whether the loss is a sum of squared errors plus the KL: the ELBO with a variance of 1/2."""
+    found = (weights.reconstruction, weights.kl)
+    return weights.likelihood == GAUSSIAN and all(
+        abs(one - expected) < 0.01 * expected
+        for one, expected in zip(found, (2.0, 1.0), strict=True)
+    )
+
+
 def _reductions(observation: Observation) -> str:
     """What the measured weights come from, where they are those of a mean or a sum."""
     weights = observation.loss_weights
@@ -74,6 +85,10 @@ def _reductions(observation: Observation) -> str:
         return ""
     data_dim, latent_dim = observation.x[0].size, observation.mu.shape[1]
     of_reconstruction = _reduction(weights.reconstruction, data_dim, "values of a datum")
+    if weights.likelihood == GAUSSIAN and not of_reconstruction:
+        # A squared error without its factor 1/2 weighs twice.
+        half = _reduction(0.5 * weights.reconstruction, data_dim, "values of a datum")
+        of_reconstruction = half and f"{half} (squared error, twice the log-likelihood)"
     of_kl = _reduction(weights.kl, latent_dim, "latent dimensions")
     if not of_reconstruction or not of_kl:
         return ""
@@ -81,10 +96,8 @@ def _reductions(observation: Observation) -> str:
 
 
 def _reduction(weight: float, size: int, of: str) -> str:
-    # A squared error without its factor 1/2 weighs twice.
-    for times, extra in ((1.0, ""), (2.0, " (squared error, twice the log-likelihood)")):
-        if abs(weight - times) < 0.01 * times:
-            return f"summed over the {size} {of}{extra}"
-        if abs(weight * size - times) < 0.01 * times:
-            return f"averaged over the {size} {of}{extra}"
+    if abs(weight - 1.0) < 0.01:
+        return f"summed over the {size} {of}"
+    if abs(weight * size - 1.0) < 0.01:
+        return f"averaged over the {size} {of}"
     return ""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -35,6 +36,7 @@ class Observation:
         p: p(x|z), z drawn from q(z|x).
         log_px_z: its logarithm, (n,).
         log_px_other_z: the same with the z of another datum, (n,).
+        decoder_is_deaf: whether another datum's z makes no difference at all, to the last digit.
         loss_weights: as measured, or None.
         effective_beta: as measured, otherwise as the model states it, or None.
         kl_of_epochs: the KL of each epoch of the training, where it is known.
@@ -48,6 +50,7 @@ class Observation:
     p: Distribution | None = None
     log_px_z: np.ndarray | None = None
     log_px_other_z: np.ndarray | None = None
+    decoder_is_deaf: bool = False
     loss_weights: LossWeights | None = None
     effective_beta: float | None = None
     kl_of_epochs: tuple[float, ...] = ()
@@ -75,6 +78,13 @@ class Observation:
         if self.log_px_z is None or self.log_px_other_z is None:
             return None
         return float(np.mean(self.log_px_z - self.log_px_other_z))
+
+    @property
+    def elbo(self) -> float | None:
+        """In nats, of one draw of z a datum."""
+        if self.log_px_z is None or self.kl is None:
+            return None
+        return float(self.log_px_z.mean()) - float(self.kl.sum())
 
     @property
     def nats_in_z(self) -> float:
@@ -112,7 +122,7 @@ class Observation:
         kl = None if self.kl is None else float(self.kl.sum())
         weights = self.loss_weights
         figures = {
-            "elbo": None if reconstruction is None or kl is None else reconstruction - kl,
+            "elbo": self.elbo,
             "reconstruction": reconstruction,
             "kl": kl,
             "kl_per_dimension": None if self.kl is None else self.kl.tolist(),
@@ -163,12 +173,13 @@ def observe(
                 axis=0, dtype="float64"
             )
     p = log_px_z = log_px_other_z = None
+    # With its own condition, which is no part of what z tells.
+    own, others = (subject.decode(code, data.conditions) for code in (z, np.roll(z, 1, axis=0)))
+    flat = zip(keras.tree.flatten(own), keras.tree.flatten(others), strict=True)
+    is_deaf = all(np.array_equal(one, other) for one, other in flat)
     if likelihood is not None:
         make = subject.likelihoods[likelihood]
-        # With its own condition, which is no part of what z tells.
-        p, of_others = (
-            make(subject.decode(code, data.conditions)) for code in (z, np.roll(z, 1, axis=0))
-        )
+        p, of_others = make(own), make(others)
         log_px_z, log_px_other_z = log_prob(p, data.target), log_prob(of_others, data.target)
     return Observation(
         x=data.target,
@@ -178,6 +189,7 @@ def observe(
         p=p,
         log_px_z=log_px_z,
         log_px_other_z=log_px_other_z,
+        decoder_is_deaf=is_deaf,
         loss_weights=loss_weights,
         effective_beta=loss_weights.effective_beta if loss_weights else subject.declared_beta,
         kl_of_epochs=kl_of_epochs,

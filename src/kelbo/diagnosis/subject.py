@@ -14,6 +14,7 @@ from keras import ops
 from kelbo.anatomy.memory import LiveNetwork, attributes, networks_in
 from kelbo.anatomy.names import is_named_as_sigma, named_input, named_mu_and_log_var
 from kelbo.anatomy.roles import (
+    TO_LOG_VAR,
     Encoder,
     RoleError,
     Roles,
@@ -336,7 +337,7 @@ def _of_keras(
         encoder=encoder,
         decoder=decoder,
         posterior=posterior or (lambda outputs: _mu_and_log_var(encoder, z_shape, outputs)),
-        likelihoods=_LIKELIHOODS,
+        likelihoods=_likelihoods(decoder),
         prior=Normal(0.0, 0.0),
         supports=_supports(decoder),
         training_steps=_training_steps(model),
@@ -581,7 +582,7 @@ def subject_of_networks(
         training_steps: as in `Subject`.
         origin: likewise.
     """
-    meant = _LIKELIHOODS if likelihood is None else {likelihood: _LIKELIHOODS[likelihood]}
+    meant = _likelihoods(decoder) if likelihood is None else {likelihood: _LIKELIHOODS[likelihood]}
     supports = _supports(decoder)
     return Subject(
         name=name,
@@ -600,6 +601,8 @@ def subject_of_networks(
 
 def _supports(decoder: keras.Layer) -> dict[str, tuple[float, float]]:
     anywhere = (-np.inf, np.inf)
+    if _likelihoods(decoder) is _OF_TWO_OUTPUTS:
+        return dict.fromkeys(_OF_TWO_OUTPUTS, anywhere)
     # A sigmoid never gives another value, whatever the loss compares it with.
     squared = (0.0, 1.0) if _is_sigmoid(decoder) else anywhere
     return {PROBABILITIES: (0.0, 1.0), LOGITS: (0.0, 1.0), GAUSSIAN: squared}
@@ -624,6 +627,21 @@ def _from_probabilities(outputs: Tensor) -> Distribution:
     return Bernoulli(ops.log(p) - ops.log1p(-p), len(p.shape) - 1)
 
 
+def _normal(outputs: Any, to_log_var: str) -> Distribution:
+    mean, second = keras.tree.flatten(outputs)
+    return Normal(mean, TO_LOG_VAR[to_log_var](second), len(mean.shape) - 1)
+
+
+def _likelihoods(decoder: keras.Layer) -> dict[str, Callable[[Any], Distribution]]:
+    two = len(getattr(decoder, "outputs", None) or ()) == 2
+    return _OF_TWO_OUTPUTS if two else _LIKELIHOODS
+
+
+# What the two outputs of a decoder may mean.
+_OF_TWO_OUTPUTS: dict[str, Callable[[Any], Distribution]] = {
+    "Gaussian of mean and log_var": lambda outputs: _normal(outputs, "log_var"),
+    "Gaussian of mean and log sigma": lambda outputs: _normal(outputs, "log_sigma"),
+}
 # What the output of a decoder may mean.
 _LIKELIHOODS: dict[str, Callable[[Any], Distribution]] = {
     PROBABILITIES: _from_probabilities,

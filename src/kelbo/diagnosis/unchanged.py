@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import numpy as np
 from keras import ops
+from keras.optimizers import Optimizer
 
 from kelbo.diagnosis.subject import Subject
 
@@ -22,6 +23,9 @@ def unchanged(subject: Subject) -> Iterator[None]:
     """
     model = subject.model
     variables = [] if model is None else [*model.variables, *model.metrics_variables]
+    # Of optimisers that the model keeps beside that of compile.
+    held = [] if model is None else vars(model).values()
+    variables += [v for one in held if isinstance(one, Optimizer) for v in one.variables]
     # Of parts that the model does not know as its own.
     variables += [variable for part in subject.parts for variable in part.variables]
     variables = list({id(variable): variable for variable in variables}.values())

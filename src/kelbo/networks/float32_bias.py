@@ -4,6 +4,9 @@ The gradient of a bias is a sum over the batch, in a convolution over all pixels
 added up one by one in bfloat16, every addition rounds, and the sum stops growing at 256 times its
 terms; added in float32 it is a sum of float32s (docs/architecture.md has what was measured).
 
+That is so under a policy of mixed precision. One that keeps the weights in bfloat16 as well, as
+"bfloat16", leaves a bias nothing to keep.
+
 The classes have Keras's names because weight files name a layer by its class: either layer loads
 the other's. A .keras file calls them `kelbo>Dense`, ... and needs kelbo imported.
 """
@@ -19,7 +22,9 @@ class Float32Bias(layers.Layer):
 
     def add_weight(self, *args: Any, **kwargs: Any) -> Any:
         """As Keras's, but for a bias, which stays float32 in `call`."""
-        return super().add_weight(*args, autocast=kwargs.get("name") != "bias", **kwargs)
+        if kwargs.get("name") == "bias":
+            kwargs["autocast"] = False
+        return super().add_weight(*args, **kwargs)
 
     def call(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """As Keras's; bias and activation in float32, then rounded."""
