@@ -1,6 +1,7 @@
 """Is z drawn from the q(z|x) that its encoder states?"""
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -14,10 +15,11 @@ from kelbo.diagnosis.finding import Finding
 from kelbo.diagnosis.subject import Subject
 from kelbo.diagnosis.unchanged import in_float32, state_kept
 
-# Fewer noises than these do not tell their standard deviation to a tenth.
+# Fewer noises than these do not tell their standard deviation to a quarter.
 _FEWEST = 200
-# A standard normal's standard deviation and mean, as far as so few can tell.
-_SPREAD, _MEAN = (0.8, 1.25), 0.2
+# What a standard normal's standard deviation and mean may be off, in their own standard deviations
+# over so many draws; at least by what rounding and a few dead units may add.
+_SIGMAS, _LEAST = 5.0, 0.03
 # Less is no noise, but rounding.
 _NO_NOISE = 1e-3
 _PLACES = ("first", "second", "third")
@@ -111,8 +113,9 @@ def _noise(tensors: list[np.ndarray], way: _Way) -> np.ndarray:
 
 
 def _is_standard(noise: np.ndarray) -> bool:
+    off = [abs(noise.std() - 1.0) * math.sqrt(2.0), abs(noise.mean())]
     # NaN compares false.
-    return _SPREAD[0] < noise.std() < _SPREAD[1] and bool(abs(noise.mean()) < _MEAN)
+    return all(one < max(_SIGMAS / math.sqrt(noise.size), _LEAST) for one in off)
 
 
 def _explained(way: _Way | None, names: Sequence[str], spread: float) -> str:
