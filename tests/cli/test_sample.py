@@ -44,7 +44,7 @@ def test_a_picture_that_cannot_be_written(trained, tmp_path):
     )
     (tmp_path / "folder.png").mkdir()
     out = tmp_path / "folder.png"
-    assert str(out) in refused("sample", trained, "--out", out, code=1)
+    assert str(out) in refused("sample", trained, "--out", out, code=2)
 
 
 @pytest.mark.parametrize("command", ["sample", "reconstruct"])
