@@ -84,3 +84,10 @@ def test_files_are_read_by_either_layer(ours, theirs, arguments, shape, tmp_path
     assert type(again.get_layer("only")) is ours
     for other in (keras_s, again):
         np.testing.assert_array_equal(to_numpy(mine(x)), to_numpy(other(x)))
+
+
+@pytest.mark.parametrize("kind", [Dense, layers.Dense])
+def test_a_policy_of_float8_is_keras_own_affair(kind):
+    layer = kind(16, dtype="float8_from_mixed_bfloat16")
+    assert layer(ops.ones((16, 16))).shape == (16, 16)
+    assert layer.bias.dtype == "float32"
