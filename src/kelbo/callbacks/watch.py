@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from kelbo.diagnosis.data import check_array
-from kelbo.diagnosis.diagnose import SETTLING_STEPS, examine, examine_learnt
+from kelbo.diagnosis.diagnose import LEARNING_CHECKS, SETTLING_STEPS, examine
 from kelbo.diagnosis.finding import Finding
 from kelbo.diagnosis.finite import check_finite
 from kelbo.diagnosis.log_var import check_log_var
@@ -70,7 +70,4 @@ class Watch(keras.callbacks.Callback):
         if not_finite is not None:
             return [not_finite]
         settled = int(self.model.optimizer.iterations) >= self.settling_steps
-        findings = examine(observation, (check_log_var,))
-        if settled and observation.is_finite:
-            findings += examine_learnt(observation, findings)
-        return findings
+        return examine(observation, (check_log_var, *(LEARNING_CHECKS if settled else ())))

@@ -136,7 +136,7 @@ def _diagnose(
     observation = observe(subject, data, likelihood, weights, kl_of_epochs, seed)
     findings = examine(observation, OTHER_CHECKS)
     if observation.is_finite:
-        learnt = examine_learnt(observation, findings)
+        learnt = _examine_learnt(observation, findings)
         findings += _unless_early(learnt, subject.training_steps)
     return diagnosis(gravest_first(findings), observation.figures, unmeasured)
 
@@ -165,7 +165,7 @@ def examine(observation: Observation, checks: Iterable[Check]) -> list[Finding]:
     return [found for check in checks if (found := check(observation)) is not None]
 
 
-def examine_learnt(observation: Observation, findings: Sequence[Finding]) -> list[Finding]:
+def _examine_learnt(observation: Observation, findings: Sequence[Finding]) -> list[Finding]:
     """What was learnt too little of; a poor ELBO where no other finding explains it."""
     learnt = examine(observation, LEARNING_CHECKS)
     explained = [
