@@ -11,6 +11,7 @@ import kelbo
 from kelbo.diagnosis import loss_weights
 from kelbo.diagnosis.loss_weights import UnmeasuredError, measure_loss_weights
 from kelbo.diagnosis.subject import GAUSSIAN, LOGITS, PROBABILITIES, subject_of
+from kelbo.diagnosis.unchanged import unchanged
 from kelbo.objectives import ELBO, ArticleObjective
 from tests.diagnosis import models
 from tests.diagnosis.models import DIM, LATENT, foreign_vae, images, make_decoder, make_encoder
@@ -270,3 +271,19 @@ def state(model):
     """Weights, noise, metrics and optimiser."""
     variables = [*model.variables, *model.metrics_variables, *model.optimizer.variables]
     return [np.array(ops.convert_to_numpy(variable), copy=True) for variable in variables]
+
+
+def test_an_optimiser_beside_that_of_compile_is_put_back_and_said():
+    class StepsOnItsOwn(models.ForeignVAE):
+        def train_step(self, *given):
+            logs = {"loss": ops.zeros(())}
+            return logs if len(given) == 1 else (logs, given[0])  # JAX hands a state over, too
+
+    model = StepsOnItsOwn()
+    model.compile("adam")
+    model.own = keras.optimizers.SGD()
+    with unchanged(subject_of(model)):
+        model.own.iterations.assign(5)
+    assert int(model.own.iterations) == 0
+    with pytest.raises(UnmeasuredError, match="does not use the optimiser of compile"):
+        measured(model)

@@ -23,6 +23,12 @@ _SIGMAS, _LEAST = 5.0, 0.03
 # Less is no noise, but rounding.
 _NO_NOISE = 1e-3
 _PLACES = ("first", "second", "third")
+_IN_WORDS = {
+    "log_var": "log_var",
+    "log_sigma": "log sigma",
+    "sigma": "sigma",
+    "var": "sigma^2",
+}
 
 
 def check_draw(subject: Subject, data: Data) -> Finding | None:
@@ -102,14 +108,10 @@ def _noise(tensors: list[np.ndarray], way: _Way) -> np.ndarray:
     """(z - mu) / sigma, where z is the output that is left; NaN where sigma is none."""
     mu, second, kind = tensors[way[0]], tensors[way[1]], way[2]
     z = next(one for place, one in enumerate(tensors) if place not in way[:2])
-    sigmas: dict[str, Any] = {
-        "log_var": lambda: np.exp(0.5 * second),
-        "log_sigma": lambda: np.exp(second),
-        "sigma": lambda: second,
-        "var": lambda: np.sqrt(second),
-    }
+    log_var = ops.convert_to_numpy(TO_LOG_VAR[kind](second))
+    # What is no sigma has no logarithm, and an exponential of another thing may overflow.
     with np.errstate(all="ignore"):
-        return (z - mu) / sigmas[kind]()
+        return (z - mu) / np.exp(0.5 * log_var)
 
 
 def _is_standard(noise: np.ndarray) -> bool:
@@ -123,14 +125,6 @@ def _explained(way: _Way | None, names: Sequence[str], spread: float) -> str:
         return " z is mu." if spread <= _NO_NOISE else ""
     mu, second, kind = way
     return f" It has both where the {names[mu]} is mu and the {names[second]} is {_IN_WORDS[kind]}."
-
-
-_IN_WORDS = {
-    "log_var": "log_var",
-    "log_sigma": "log sigma",
-    "sigma": "sigma",
-    "var": "sigma^2",
-}
 
 
 def _cure(way: _Way | None, order: tuple[int, int], spread: float) -> str:

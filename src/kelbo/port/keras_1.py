@@ -11,6 +11,7 @@ import libcst as cst
 
 from kelbo.doctor import library
 from kelbo.doctor.program import Call
+from kelbo.doctor.rules.gone_arguments import OF_WEIGHTS
 from kelbo.doctor.values import Constant, Items, Known, options
 from kelbo.doctor.words import in_words
 from kelbo.port.edits import Unportable, code_of, renamed, with_arguments, without
@@ -18,16 +19,8 @@ from kelbo.port.functions import ORDERINGS
 from kelbo.port.names import place
 from kelbo.port.script import Script
 
-_WEIGHTS = {
-    "W_constraint": "kernel_constraint",
-    "W_regularizer": "kernel_regularizer",
-    "b_constraint": "bias_constraint",
-    "b_regularizer": "bias_regularizer",
-    "bias": "use_bias",
-    "init": "kernel_initializer",
-}
 _IMAGES = {"border_mode": "padding", "dim_ordering": "data_format"}
-_CONVOLUTION = _WEIGHTS | _IMAGES | {"nb_filter": "filters", "subsample": "strides"}
+_CONVOLUTION = OF_WEIGHTS | _IMAGES | {"nb_filter": "filters", "subsample": "strides"}
 _POOLING = {"border_mode": "padding", "pool_length": "pool_size", "stride": "strides"}
 _RECURRENT = {
     "U_regularizer": "recurrent_regularizer",
@@ -49,7 +42,7 @@ _WORDS = {
     "Conv2D": _CONVOLUTION | {"atrous_rate": "dilation_rate"},
     "Conv2DTranspose": _CONVOLUTION,
     "Conv3D": _CONVOLUTION,
-    "Dense": _WEIGHTS | {"output_dim": "units"},
+    "Dense": OF_WEIGHTS | {"output_dim": "units"},
     "Dropout": {"p": "rate"},
     "Embedding": {
         "W_constraint": "embeddings_constraint",

@@ -14,7 +14,7 @@ OF_OPTIMIZERS = {
     "decay": "a schedule, keras.optimizers.schedules.InverseTimeDecay, as the learning_rate",
     "lr": "learning_rate",
 }
-_WEIGHTS = {
+OF_WEIGHTS = {
     "W_constraint": "kernel_constraint",
     "W_regularizer": "kernel_regularizer",
     "b_constraint": "bias_constraint",
@@ -22,7 +22,7 @@ _WEIGHTS = {
     "bias": "use_bias",
     "init": "kernel_initializer",
 }
-_CONVOLUTION = _WEIGHTS | {
+_CONVOLUTION = OF_WEIGHTS | {
     "border_mode": "padding",
     "dim_ordering": "data_format",
     "nb_filter": "filters",
@@ -47,10 +47,10 @@ OF_LAYERS = {
         "mode": "",
         "virtual_batch_size": "",
     },
-    "Conv1D": _WEIGHTS | {"border_mode": "padding", "filter_length": "kernel_size"},
+    "Conv1D": OF_WEIGHTS | {"border_mode": "padding", "filter_length": "kernel_size"},
     "Conv2D": _CONVOLUTION,
     "Conv2DTranspose": _CONVOLUTION,
-    "Dense": _WEIGHTS | {"output_dim": "units"},
+    "Dense": OF_WEIGHTS | {"output_dim": "units"},
     "Dropout": _RATE,
     "Embedding": {"init": "embeddings_initializer"},
     "GRU": _GATED,
