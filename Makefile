@@ -55,7 +55,7 @@ recipes: $(VENV)/.dev
 	$(BIN)/kelbo recipes run --jobs 2 --check
 
 # The same, and bisect each change; what is measured becomes the committed results.
-RECIPES := src/kelbo/recipes/results
+RECIPES := src/kelbo/clinic/recipes/results
 recipes-record: $(VENV)/.dev
 	$(BIN)/kelbo recipes run --jobs 2 --save $(RECIPES)/matrix.json
 	$(BIN)/kelbo recipes bisect --jobs 2 --save $(RECIPES)/history.json
@@ -67,7 +67,7 @@ docs: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.precision --page
 	$(BIN)/kelbo recipes table --out docs/recipes.md
 	$(BIN)/kelbo recipes table --format html --out docs/recipes.html
-	$(BIN)/python -m kelbo.doctor.page docs/doctor.md
+	$(BIN)/python -m kelbo.clinic.doctor.page docs/doctor.md
 
 $(BIN)/python:
 	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -23,7 +23,7 @@ from keras import layers
 
 import kelbo
 from benchmarks.device import device_name
-from kelbo import runs
+from kelbo import files
 from kelbo.networks import Conv2DTranspose
 from kelbo.precision import PRECISIONS
 from kelbo.training.environment import describe_environment
@@ -108,7 +108,7 @@ def main() -> None:
     result = measure(arguments.samples, arguments.batch_size, arguments.rounds, arguments.precision)
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     results[f"{device_name('jax')}, {arguments.precision}"] = result
-    runs.write_text(RESULTS, json.dumps(results, indent=2) + "\n")
+    files.write_text(RESULTS, json.dumps(results, indent=2) + "\n")
     print(json.dumps(result["tasks"], indent=2))
 
 

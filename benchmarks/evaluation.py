@@ -24,7 +24,7 @@ import numpy as np
 
 import kelbo
 from benchmarks.device import device_name, peak_device_memory, peak_memory
-from kelbo import runs
+from kelbo import files
 from kelbo.passes import rows_in_one_pass
 from kelbo.training.environment import describe_environment
 
@@ -211,8 +211,8 @@ def main() -> None:
         )
         entry = (keras.backend.backend(), result["device"], result["network"])
         results[", ".join((*entry, f"{result['images']} x {result['samples']}"))] = result
-        runs.write_text(RESULTS, json.dumps(results, indent=2) + "\n")
-    runs.write_text(PAGE, page(results))
+        files.write_text(RESULTS, json.dumps(results, indent=2) + "\n")
+    files.write_text(PAGE, page(results))
 
 
 if __name__ == "__main__":

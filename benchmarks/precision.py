@@ -20,7 +20,7 @@ import numpy as np
 
 import kelbo
 from benchmarks.device import device_name
-from kelbo import runs
+from kelbo import files
 from kelbo.training.environment import describe_environment
 
 RESULTS = Path(__file__).parent / "results" / "precision.json"
@@ -146,8 +146,8 @@ def main() -> None:
         size = f"{result['images']} x {result['epochs']}"
         entry = (keras.backend.backend(), result["device"], result["network"], size)
         results[", ".join(entry)] = result
-        runs.write_text(RESULTS, json.dumps(results, indent=2) + "\n")
-    runs.write_text(PAGE, page(results))
+        files.write_text(RESULTS, json.dumps(results, indent=2) + "\n")
+    files.write_text(PAGE, page(results))
 
 
 if __name__ == "__main__":

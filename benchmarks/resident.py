@@ -3,11 +3,11 @@
     KERAS_BACKEND=jax python -m benchmarks.resident
     KERAS_BACKEND=jax python -m benchmarks.resident --batch 4096 --unroll 4 --chunk 128 --profile
 
-That is `UNROLL` of `kelbo.resident_jax`, the steps that the compiled loop takes in one turn, and
-`CHUNK`, the steps between two looks of the host. `--profile` prints on which kernels the device
-spends an epoch. XLA's own choices can be tried with XLA_FLAGS, which is stored with the figures;
-without `--xla_gpu_enable_command_buffer=` (nothing) a profile may show many kernels as one. The
-figures are in benchmarks/results/resident.json by device, precision and size of batch.
+That is `UNROLL` of `kelbo.backends.jax.resident`, the steps that the compiled loop takes in one
+turn, and `CHUNK`, the steps between two looks of the host. `--profile` prints on which kernels the
+device spends an epoch. XLA's own choices can be tried with XLA_FLAGS, which is stored with the
+figures; without `--xla_gpu_enable_command_buffer=` (nothing) a profile may show many kernels as
+one. The figures are in benchmarks/results/resident.json by device, precision and size of batch.
 """
 
 import argparse
@@ -25,7 +25,8 @@ import numpy as np
 
 import kelbo
 from benchmarks.device import device_name, peak_device_memory
-from kelbo import resident_jax, runs
+from kelbo import files
+from kelbo.backends.jax import resident as resident_jax
 from kelbo.precision import PRECISIONS
 from kelbo.training.environment import describe_environment
 
@@ -131,7 +132,7 @@ def main() -> None:
             print(f"batch {batch_size}: {whole * 1e3:.1f} ms of kernels in an epoch")
             for name, seconds in list(done["profile"].items())[:SHOWN]:
                 print(f"{seconds * 1e3:10.2f} ms {seconds / whole:6.1%}  {name[:80]}")
-        runs.write_text(RESULTS, json.dumps(results, indent=1) + "\n")
+        files.write_text(RESULTS, json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

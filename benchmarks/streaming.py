@@ -25,7 +25,7 @@ from PIL import Image
 
 import kelbo
 from benchmarks.device import device_name
-from kelbo import runs
+from kelbo import files
 
 RESULTS = Path(__file__).parent / "results" / "streaming.json"
 PAGE = Path(__file__).parent.parent / "docs" / "streaming.md"
@@ -242,10 +242,10 @@ def main() -> None:
         result = measure(arguments.samples, arguments.rounds, arguments.sizes)
         entry = f"{result['environment']['backend']}, {result['device']}"
         results[entry] = result
-        runs.write_text(RESULTS, json.dumps(results, indent=2) + "\n")
+        files.write_text(RESULTS, json.dumps(results, indent=2) + "\n")
         for place in PLACES[1:]:
             print(f"{place} / memory on {entry}: {result['places'][place]['ratio']:.3f}")
-    runs.write_text(PAGE, page(results))
+    files.write_text(PAGE, page(results))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ hypothesis.settings.load_profile("kelbo")
 # below this folder. They get the marker `once`.
 HERE = Path(__file__).parent
 ONCE = (
+    "backends/test_choice.py",
     "benchmarks/",
     "cli/test_cache_progress.py",
     "cli/test_console.py",
@@ -31,17 +32,15 @@ ONCE = (
     "cli/test_explain.py",
     "cli/test_port.py",
     "cli/test_recipes.py",
+    "clinic/doctor/",
+    "clinic/explain/",
+    "clinic/port/",
+    "clinic/recipes/",
     "data/",
     "docs/",
-    "doctor/",
     "evaluation/test_floors.py",
-    "evaluation/test_reference.py",
-    "explain/",
     "parity/",
-    "port/",
-    "recipes/",
     "report/",
-    "test_backend.py",
     "test_beta.py",
     "test_errors.py",
     "test_init.py",
@@ -50,7 +49,7 @@ ONCE = (
     "test_runs.py",
     "training/test_configuration.py",
 )
-ON_EACH_BACKEND = ("data/test_stream.py", "explain/test_repairs.py")
+ON_EACH_BACKEND = ("data/test_stream.py", "clinic/explain/test_repairs.py")
 
 
 @pytest.hookimpl(tryfirst=True)

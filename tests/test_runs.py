@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from kelbo.errors import RunError, UsageError
+from kelbo.files import replacing, write_text
 from kelbo.runs import (
     ARRAYS,
     CONFIG,
@@ -25,8 +26,6 @@ from kelbo.runs import (
     REPORT,
     RunDirectory,
     default_name,
-    replacing,
-    write_text,
 )
 
 
@@ -74,7 +73,7 @@ def test_a_kill_while_writing_leaves_the_old_file_whole(tmp_path):
     script = textwrap.dedent(
         """
         import os, pathlib, signal, sys
-        from kelbo.runs import replacing
+        from kelbo.files import replacing
         with replacing(pathlib.Path(sys.argv[1])) as temporary:
             temporary.write_text("half of the ne")
             os.kill(os.getpid(), signal.SIGKILL)

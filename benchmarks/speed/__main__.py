@@ -32,7 +32,7 @@ from benchmarks.speed.contestants import ENTRIES
 from benchmarks.speed.page import final, finalists, is_final, page
 from benchmarks.speed.race import PATIENCE, race
 from benchmarks.speed.work import Work
-from kelbo import runs
+from kelbo import files
 from kelbo.training.environment import describe_machine
 
 ROOT = Path(__file__).parents[2]
@@ -216,9 +216,9 @@ def main() -> None:
             mine["heats"],
         ):
             store(mine, kind, title, outcome, arguments.replace)
-            runs.write_text(RESULTS, json.dumps(results, indent=1) + "\n")
+            files.write_text(RESULTS, json.dumps(results, indent=1) + "\n")
         print(f"{(time.perf_counter() - started) / 60:.1f} minutes", file=sys.stderr)
-    runs.write_text(PAGE, page(results))
+    files.write_text(PAGE, page(results))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 A process that has waited for the others is slow for a while: others have filled the caches, and
 on TensorFlow tf.data's autotuner may sleep on for as long as the process had waited
-(`kelbo.untuned_tensorflow`). So a turn is two epochs, and the second one is timed. Who runs alone
-waits for nobody.
+(`kelbo.backends.tensorflow.untuned`). So a turn is two epochs, and the second one is timed. Who
+runs alone waits for nobody.
 """
 
 import json

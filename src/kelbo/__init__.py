@@ -3,7 +3,7 @@
     log p(x) >= E_q [ log p(x|z) + log p(z) - log q(z|x) ]
 
 Importing this package imports no backend; the first use of a name below does. When KERAS_BACKEND
-is unset and Keras is not imported yet, kelbo then picks an installed backend (`kelbo.backend`).
+is unset and Keras is not imported yet, kelbo then picks an installed one (`kelbo.backends.choice`).
 """
 
 import importlib
@@ -28,8 +28,8 @@ _PUBLIC = {
     "GaussianLikelihood": "kelbo.likelihoods",
     "StandardNormalPrior": "kelbo.priors",
     "load_model": "kelbo.loading",
-    "read_model": "kelbo.foreign",
-    "diagnose": "kelbo.diagnosis",
+    "read_model": "kelbo.clinic.foreign",
+    "diagnose": "kelbo.clinic.diagnosis",
 }
 # Public submodule -> whether it needs a backend.
 _SUBMODULES = {
@@ -47,7 +47,7 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'kelbo' has no attribute {name!r}")
     if _SUBMODULES.get(name, True):
-        from kelbo.backend import choose
+        from kelbo.backends.choice import choose
 
         choose()
     if name in _SUBMODULES:

@@ -10,6 +10,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from kelbo.backends.jax.resident import Chunks, forget, resident_epochs
+from kelbo.backends.tensorflow.untuned import UntunedData
 from kelbo.callbacks import StopOnNonFinite
 from kelbo.conditional import float32_layer
 from kelbo.distributions import has_closed_form, kl_divergence
@@ -20,9 +22,7 @@ from kelbo.objectives import Objective, explain_beta, format_beta
 from kelbo.passes import predict_in_passes
 from kelbo.posteriors import Posterior
 from kelbo.priors import Prior
-from kelbo.resident_jax import Chunks, forget, resident_epochs
 from kelbo.trace import Trace
-from kelbo.untuned_tensorflow import UntunedData
 
 
 class LatentVariableModel(UntunedData, keras.Model):

@@ -168,7 +168,7 @@ def test_a_full_disk_at_stdout_is_an_error():
 
 
 def test_a_backend_that_is_not_installed_comes_with_its_cure(monkeypatch):
-    monkeypatch.setattr("kelbo.backend.installed", lambda: ["jax"])
+    monkeypatch.setattr("kelbo.backends.choice.installed", lambda: ["jax"])
     message = refused("info", "--backend", "tensorflow", code=1)
     assert "pip install 'kelbo[tensorflow]'" in message
     assert "Did you mean 'torch'" in refused("info", "--backend", "troch", code=2)

@@ -13,8 +13,8 @@ from kelbo.errors import DataError, RunError
 from kelbo.loading import load_model
 from kelbo.runs import METRICS, MODEL
 from tests.cli.program import kelbo, refused
-from tests.diagnosis import models
-from tests.foreign.models import conditional, flat
+from tests.clinic.diagnosis import models
+from tests.clinic.foreign.models import conditional, flat
 
 
 def test_a_broken_model_exits_1_and_says_where(run, capsys):

@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from kelbo.cli.doctor import _without_collector
-from kelbo.doctor import all_rules
+from kelbo.clinic.doctor import all_rules
 from tests.cli.program import kelbo, process, refused
-from tests.doctor.fixtures import FIXTURES
+from tests.clinic.doctor.fixtures import FIXTURES
 
 BROKEN = next(f.path for f in FIXTURES if f.path.stem == "KLB104-broken")
 WARNED = next(f.path for f in FIXTURES if f.path.stem == "KLB301-broken")

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from kelbo.explain import EXPLANATIONS, FAMILIES
-from kelbo.explain.evidence import LIMIT
+from kelbo.clinic.explain import EXPLANATIONS, FAMILIES
+from kelbo.clinic.explain.evidence import LIMIT
 from tests.cli.program import kelbo, refused
 
 NO_LOSS = "ValueError: No loss to compute. Provide a `loss` argument in `compile()`."

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pytest
 
-from kelbo.backend import installed
+from kelbo.backends.choice import installed
 from kelbo.loading import load_model
 from kelbo.runs import RunDirectory
 from tests.cli.program import MNIST, SMALL, kelbo, process

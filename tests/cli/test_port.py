@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from tests.cli.program import kelbo, refused
-from tests.port.fixtures import BOOKS, PORTED, UNPORTABLE
+from tests.clinic.port.fixtures import BOOKS, PORTED, UNPORTABLE
 
 GERON = next(path for path in BOOKS if path.stem == "geron")
 EXPECTED = (PORTED / "geron.py").read_text()

@@ -5,15 +5,15 @@ import time
 
 import pytest
 
-from kelbo.recipes import environments, matrix, measured
-from kelbo.recipes.build import UnavailableError
-from kelbo.recipes.cache import Cache
-from kelbo.recipes.catalogue import CATALOGUE
-from kelbo.recipes.history import from_json
-from kelbo.recipes.matrix import Lab, Matrix
-from kelbo.recipes.verdict import FAILS, NOT_AVAILABLE, WORKS, WRONGLY
+from kelbo.clinic.recipes import environments, matrix, measured
+from kelbo.clinic.recipes.build import UnavailableError
+from kelbo.clinic.recipes.cache import Cache
+from kelbo.clinic.recipes.catalogue import CATALOGUE
+from kelbo.clinic.recipes.history import from_json
+from kelbo.clinic.recipes.matrix import Lab, Matrix
+from kelbo.clinic.recipes.verdict import FAILS, NOT_AVAILABLE, WORKS, WRONGLY
 from tests.cli.program import kelbo, refused
-from tests.recipes.support import (
+from tests.clinic.recipes.support import (
     BASELINE,
     PARITY,
     RECIPE,
@@ -26,7 +26,7 @@ from tests.recipes.support import (
     trial,
     writes,
 )
-from tests.recipes.support import (
+from tests.clinic.recipes.support import (
     measured as a_result,
 )
 
@@ -34,7 +34,7 @@ from tests.recipes.support import (
 @pytest.fixture(autouse=True)
 def quick(monkeypatch, tmp_path):
     """No backend computes anything, and nothing outside the test's folder is touched."""
-    monkeypatch.setattr("kelbo.evaluation.reference.parity_arrays", PARITY.__getitem__)
+    monkeypatch.setattr("kelbo.clinic.recipes.reference.parity_arrays", PARITY.__getitem__)
     monkeypatch.setenv("KELBO_CACHE", str(tmp_path / "cache"))
 
 

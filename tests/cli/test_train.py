@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from kelbo.callbacks import Watch
-from kelbo.diagnosis import Finding
+from kelbo.clinic.diagnosis import Finding
 from kelbo.loading import load_model
 from kelbo.runs import FILES, RunDirectory
 from tests.cli.program import MNIST, SMALL, kelbo, refused

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kelbo.distributions import Bernoulli, ContinuousBernoulli, Normal
-from kelbo.posteriors.deterministic import PointMass
+from kelbo.distributions.point_mass import PointMass
 from tests.support import to_numpy
 
 LOGITS = np.array([[-4.0, -0.3, 0.0], [0.5, 2.0, 6.0]])

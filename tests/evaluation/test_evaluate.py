@@ -6,8 +6,8 @@ import pytest
 
 import kelbo
 from kelbo.data import from_arrays
-from kelbo.diagnosis.observation import ACTIVE_ABOVE
 from kelbo.errors import DataError, DivergedError, UsageError
+from kelbo.evaluation.activity import ACTIVE_ABOVE
 from kelbo.evaluation.evaluate import evaluate
 from kelbo.networks import mlp_decoder
 from tests.support import DIM, SHAPE, UntabledPrior, randomise, tiny_ae, tiny_vae

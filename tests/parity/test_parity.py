@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import kelbo
-from kelbo.backend import BACKENDS
+from kelbo.backends.choice import BACKENDS
 from tests.parity import reference
 from tests.parity.worker import CASES, batch
 from tests.support import LATENT, noise

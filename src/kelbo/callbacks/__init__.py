@@ -5,7 +5,16 @@ once for a chunk of batches, with the number and the logs of the last, and `fit`
 device for their sake (see `kelbo.VAE.fit`, resident).
 """
 
+import importlib
+from typing import Any
+
 from kelbo.callbacks.stop_on_non_finite import StopOnNonFinite
-from kelbo.callbacks.watch import Watch
 
 __all__ = ["StopOnNonFinite", "Watch"]
+
+
+def __getattr__(name: str) -> Any:
+    # Watch is of the clinic, which the models, importing this package, never load.
+    if name == "Watch":
+        return importlib.import_module("kelbo.clinic.watch").Watch
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -139,7 +139,7 @@ def start_backend(name: str | None) -> str:
         UsageError: there is no such backend.
         BackendError: it is not installed.
     """
-    from kelbo.backend import choose
+    from kelbo.backends.choice import choose
 
     backend, reason = choose(name)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

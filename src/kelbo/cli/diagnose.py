@@ -12,7 +12,7 @@ from kelbo.cli.console import listen_to_warnings, print_json, start_backend
 from kelbo.runs import METRICS, MODEL, RunDirectory
 
 if TYPE_CHECKING:
-    from kelbo.diagnosis import Diagnosis
+    from kelbo.clinic.diagnosis import Diagnosis
 
 # `kelbo.diagnose` looks at no more.
 _IMAGES = 1000
@@ -40,9 +40,9 @@ def diagnose_model(
     listen_to_warnings()
     start_backend(backend)
 
+    from kelbo.clinic.diagnosis import diagnose
+    from kelbo.clinic.foreign import read_model
     from kelbo.data import load
-    from kelbo.diagnosis import diagnose
-    from kelbo.foreign import read_model
 
     model = model / MODEL if model.is_dir() else model
     subject = read_model(model, **(roles or {}))

@@ -19,8 +19,8 @@ from kelbo.cli.explain import explanation_as_json, show_explanations, unexplaine
 from kelbo.errors import UsageError
 
 if TYPE_CHECKING:
-    from kelbo.doctor import Finding, Message, Rule, Skipped, Source
-    from kelbo.explain import Explanation
+    from kelbo.clinic.doctor import Finding, Message, Rule, Skipped, Source
+    from kelbo.clinic.explain import Explanation
 
 _WIDTH = 88
 _STDIN = "-"
@@ -126,7 +126,7 @@ def doctor(
         as_json = json or format is Format.JSON
         diagnose_model(model, data, _roles(role), as_json=as_json, backend=backend)
         return
-    from kelbo import doctor as reader
+    from kelbo.clinic import doctor as reader
 
     rules = reader.select(_codes(select), _codes(ignore))
     if explain is not None:
@@ -181,7 +181,7 @@ class _Report:
 
     def tell(self, source: "Source | Skipped") -> None:
         """Say what is wrong with a source, where the format does not want all at once."""
-        from kelbo.doctor import Message, Skipped, examine
+        from kelbo.clinic.doctor import Message, Skipped, examine
 
         self._messages += isinstance(source, Message)
         if isinstance(source, Message) and self._format in (Format.TEXT, Format.JSON):
@@ -204,13 +204,13 @@ class _Report:
                     _show(source, finding, self._console, in_full)
                     told.add(finding.rule.code)
                 elif self._format is Format.GITHUB:
-                    from kelbo.doctor.formats import as_github
+                    from kelbo.clinic.doctor.formats import as_github
 
                     print(as_github(source.path, finding))
 
     def end(self) -> None:
         """Say what is to be said when all sources are told of."""
-        from kelbo.doctor.formats import unexamined
+        from kelbo.clinic.doctor.formats import unexamined
 
         note = unexamined(self._without_keras, self._files)
         if self._format is Format.TEXT and (self._files or not self._explanations):
@@ -218,7 +218,7 @@ class _Report:
             if note:
                 self._console.print(Text(note, "dim"), soft_wrap=True)
         elif self._format is Format.JSON:
-            from kelbo.doctor.formats import as_json
+            from kelbo.clinic.doctor.formats import as_json
 
             explained = [
                 {"path": path, **explanation_as_json(explanation)}
@@ -227,17 +227,17 @@ class _Report:
             whole = as_json(self._findings, self._skipped, self._files, self._without_keras)
             print_json({**whole, "explanations": explained})
         elif self._format is Format.SARIF:
-            from kelbo.doctor.formats import as_sarif
+            from kelbo.clinic.doctor.formats import as_sarif
 
             print_json(as_sarif(self._findings, self._skipped, self._rules, note))
         elif self._format is Format.GITHUB and note:
-            from kelbo.doctor.formats import as_github_notice
+            from kelbo.clinic.doctor.formats import as_github_notice
 
             print(as_github_notice(note))
 
     def _explain(self, message: "Message") -> None:
-        from kelbo.doctor import Skipped
-        from kelbo.explain import explain
+        from kelbo.clinic.doctor import Skipped
+        from kelbo.clinic.explain import explain
 
         explanations = explain(message.text)
         if not explanations:
@@ -297,7 +297,7 @@ def _codes(given: list[str] | None) -> list[str]:
 
 def _sources(paths: list[str]) -> Iterator["Source | Skipped"]:
     """What can be read of the paths, and what not, one after the other."""
-    from kelbo import doctor as reader
+    from kelbo.clinic import doctor as reader
 
     for path in paths:
         if path != _STDIN and not os.path.lexists(path):
@@ -315,7 +315,7 @@ def _show(source: "Source", finding: "Finding", console: Console, in_full: bool)
 
     What Keras does, why, and where there is more is only told in full.
     """
-    from kelbo.doctor.formats import location
+    from kelbo.clinic.doctor.formats import location
 
     place, rule = finding.place, finding.rule
     colour = "red" if rule.severity == "error" else "yellow"

@@ -15,7 +15,7 @@ from kelbo.cli.console import JsonOption, print_json, show_code
 from kelbo.errors import UnexplainedError, UsageError
 
 if TYPE_CHECKING:
-    from kelbo.explain import Explanation
+    from kelbo.clinic.explain import Explanation
 
 _WIDTH = 80
 _CHUNK = 64 * 1024
@@ -39,7 +39,7 @@ def explain(message: MessageArgument = None, json: JsonOption = False) -> None:
     Example: [bold]kelbo explain "No loss to compute. Provide a loss argument"[/bold], or
     [bold]python train.py 2>&1 | kelbo explain -[/bold]
     """
-    from kelbo.explain import explain as find
+    from kelbo.clinic.explain import explain as find
 
     text = _read_stdin() if message in (None, [], _FROM_STDIN) else " ".join(message or ())
     found = find(text)
@@ -59,7 +59,7 @@ def _read_stdin() -> str:
             'kelbo explain "No loss to compute", or pipe it: '
             "python train.py 2>&1 | kelbo explain -"
         )
-    from kelbo.explain.evidence import LIMIT
+    from kelbo.clinic.explain.evidence import LIMIT
 
     stream = getattr(sys.stdin, "buffer", sys.stdin)
     # Four bytes at most make a character.
@@ -73,7 +73,7 @@ def _read_stdin() -> str:
 
 def unexplained(text: str) -> str:
     """What to say of a text that no explanation fits."""
-    from kelbo.explain import FAMILIES
+    from kelbo.clinic.explain import FAMILIES
 
     families = "; ".join(title for title in FAMILIES.values())
     hint = "Paste the whole traceback: its last line says most, and its other lines say where."
@@ -93,7 +93,7 @@ def _is_file(text: str) -> bool:
 
 def explanation_as_json(explanation: "Explanation") -> dict[str, Any]:
     """All of an explanation, for other programs."""
-    from kelbo.explain import FAMILIES
+    from kelbo.clinic.explain import FAMILIES
 
     return {
         "name": explanation.name,
@@ -118,7 +118,7 @@ def explanation_as_json(explanation: "Explanation") -> dict[str, Any]:
 
 def _rules(explanation: "Explanation") -> list[str]:
     """The codes of the doctor's rules that find the same in a script."""
-    from kelbo.doctor import all_rules
+    from kelbo.clinic.doctor import all_rules
 
     return [rule.code for rule in all_rules() if rule.explanation == explanation.name]
 
@@ -132,7 +132,7 @@ def show_explanations(explanations: Sequence["Explanation"], console: Console) -
 
 
 def _show(explanation: "Explanation", console: Console) -> None:
-    from kelbo.explain import FAMILIES
+    from kelbo.clinic.explain import FAMILIES
 
     width = min(console.width, _WIDTH)
 

@@ -10,7 +10,7 @@ def info(backend: BackendOption = None, json: JsonOption = False) -> None:
 
     Example: [bold]kelbo info --json[/bold]
     """
-    from kelbo.backend import BACKENDS
+    from kelbo.backends.choice import BACKENDS
 
     start_backend(backend)
 

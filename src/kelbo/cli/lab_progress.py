@@ -7,10 +7,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from kelbo.cli.console import say, stderr
-from kelbo.recipes.cache import Cache
-from kelbo.recipes.environments import Environment
-from kelbo.recipes.matrix import Trial, Watcher
-from kelbo.recipes.verdict import FAILS, MARKS, NOT_AVAILABLE, WORKS, WRONGLY
+from kelbo.clinic.recipes.cache import Cache
+from kelbo.clinic.recipes.environments import Environment
+from kelbo.clinic.recipes.matrix import Trial, Watcher
+from kelbo.clinic.recipes.verdict import FAILS, MARKS, NOT_AVAILABLE, WORKS, WRONGLY
 
 _STYLES = {WORKS: "green", WRONGLY: "yellow", FAILS: "red", NOT_AVAILABLE: "dim"}
 

@@ -10,8 +10,8 @@ from kelbo.cli.console import BackendOption, say
 from kelbo.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from kelbo.doctor import Source
-    from kelbo.port import Ported
+    from kelbo.clinic.doctor import Source
+    from kelbo.clinic.port import Ported
 
 _STREAM = "-"  # stdin in the place of the script, stdout in that of the file
 
@@ -58,8 +58,8 @@ def port(
 
     Example: [bold]kelbo port vae.py --check[/bold] writes vae-keras3.py
     """
-    from kelbo.backend import choose
-    from kelbo.port import port as rewrite
+    from kelbo.backends.choice import choose
+    from kelbo.clinic.port import port as rewrite
 
     if backend is not None and not check:
         raise UsageError(
@@ -87,7 +87,7 @@ def port(
     if place is None:
         sys.stdout.write(ported.text)
     else:
-        from kelbo.runs import write_text
+        from kelbo.files import write_text
 
         write_text(place, ported.text)
         say(f"Wrote {place}.")
@@ -114,7 +114,7 @@ def _read(script: Path) -> "Source":
         UsageError: it is a notebook, or nothing comes by stdin.
         DataError: it cannot be read.
     """
-    from kelbo import doctor
+    from kelbo.clinic import doctor
 
     if str(script) == _STREAM:
         if sys.stdin is None or sys.stdin.isatty():
@@ -155,7 +155,7 @@ def _place(script: Path, out: str | None, force: bool) -> Path | None:
 
 def _check(ported: "Ported", script: Path, backend: str) -> bool:
     """Run the ported script, say what came out, and whether all is well."""
-    from kelbo.port import check
+    from kelbo.clinic.port import check
 
     found = check(ported.text, script.resolve().parent, ported.formula, backend)
     if found.loss is None:

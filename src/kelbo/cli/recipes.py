@@ -20,11 +20,11 @@ from kelbo.cli.console import (
     stderr,
 )
 from kelbo.errors import LabError, UsageError
-from kelbo.runs import write_text
+from kelbo.files import write_text
 
 if TYPE_CHECKING:
-    from kelbo.recipes.cache import Cache
-    from kelbo.recipes.matrix import Lab, Matrix, Trial
+    from kelbo.clinic.recipes.cache import Cache
+    from kelbo.clinic.recipes.matrix import Lab, Matrix, Trial
 
 recipes = typer.Typer(
     rich_markup_mode="rich",
@@ -110,9 +110,9 @@ def _catalogue(context: typer.Context) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from kelbo.recipes import measured
-    from kelbo.recipes.catalogue import CATALOGUE
-    from kelbo.recipes.verdict import MARKS
+    from kelbo.clinic.recipes import measured
+    from kelbo.clinic.recipes.catalogue import CATALOGUE
+    from kelbo.clinic.recipes.verdict import MARKS
 
     matrix = measured.matrix()
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -148,7 +148,7 @@ def show(name: NameArgument, repair: RepairOption = False) -> None:
     from rich.markdown import Markdown
     from rich.syntax import Syntax
 
-    from kelbo.recipes.catalogue import find_recipe, find_script
+    from kelbo.clinic.recipes.catalogue import find_recipe, find_script
 
     script = find_script(name, repair)
     code = script.path.read_text(encoding="utf-8")
@@ -167,7 +167,7 @@ def environments(cache: CacheOption = None, json: JsonOption = False) -> None:
 
     Example: [bold]kelbo recipes environments[/bold]
     """
-    from kelbo.recipes.environments import find_environments
+    from kelbo.clinic.recipes.environments import find_environments
 
     known = [*find_environments([]), *find_environments(["here"])]
     store = _cache(cache)
@@ -232,11 +232,11 @@ def run(
 
     Example: [bold]kelbo recipes run 1 3 --env tf-2.8 --env here[/bold]
     """
-    from kelbo.recipes import measured
-    from kelbo.recipes.catalogue import find_recipes
-    from kelbo.recipes.environments import MODES, find_environments
-    from kelbo.recipes.matrix import Matrix, cells
-    from kelbo.recipes.verdict import VERDICTS
+    from kelbo.clinic.recipes import measured
+    from kelbo.clinic.recipes.catalogue import find_recipes
+    from kelbo.clinic.recipes.environments import MODES, find_environments
+    from kelbo.clinic.recipes.matrix import Matrix, cells
+    from kelbo.clinic.recipes.verdict import VERDICTS
 
     modes = MODES if eager == Eager.BOTH else (str(eager),)
     wanted = cells(find_recipes(names or []), find_environments(env or []), modes)
@@ -285,8 +285,8 @@ def table(
 
     Example: [bold]kelbo recipes table --format html --out recipes.html[/bold]
     """
-    from kelbo.recipes import measured
-    from kelbo.recipes import table as tables
+    from kelbo.clinic.recipes import measured
+    from kelbo.clinic.recipes import table as tables
 
     matrix = _read_matrix(results) if results else measured.matrix()
     make = {Format.MD: tables.to_markdown, Format.HTML: tables.to_html, Format.JSON: tables.to_json}
@@ -326,8 +326,8 @@ def bisect(
 
     Example: [bold]kelbo recipes bisect 3-add-loss-kl[/bold]
     """
-    from kelbo.recipes import history
-    from kelbo.recipes.catalogue import find_recipes
+    from kelbo.clinic.recipes import history
+    from kelbo.clinic.recipes.catalogue import find_recipes
 
     modes = (history.DEFAULT, history.OFF) if mode == Mode.BOTH else (str(mode),)
     wanted = [
@@ -371,7 +371,7 @@ def clean(cache: CacheOption = None) -> None:
 
 
 def _cache(path: Path | None) -> "Cache":
-    from kelbo.recipes.cache import Cache, default_cache
+    from kelbo.clinic.recipes.cache import Cache, default_cache
 
     return Cache(path or default_cache())
 
@@ -389,9 +389,9 @@ def _lab(
     start_backend(backend)
 
     from kelbo.cli.lab_progress import LabProgress
-    from kelbo.evaluation.reference import parity_arrays
-    from kelbo.recipes.matrix import Lab
-    from kelbo.recipes.parity import KINDS
+    from kelbo.clinic.recipes.matrix import Lab
+    from kelbo.clinic.recipes.parity import KINDS
+    from kelbo.clinic.recipes.reference import parity_arrays
 
     store = _cache(cache)
     with quiet_stderr():
@@ -406,7 +406,7 @@ def _lab(
 
 
 def _read_matrix(path: Path) -> "Matrix":
-    from kelbo.recipes.matrix import Matrix
+    from kelbo.clinic.recipes.matrix import Matrix
 
     return Matrix.from_json(_read(path), str(path))
 

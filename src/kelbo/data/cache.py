@@ -29,8 +29,8 @@ import numpy as np
 import PIL
 
 from kelbo.data.checks import from_bytes
-from kelbo.data.dataset import Indices
 from kelbo.data.inspection import Inspection
+from kelbo.data.part import Indices
 from kelbo.errors import DataError
 from kelbo.places import PLACE, cache_directory
 

@@ -1,8 +1,8 @@
 """A data set: two parts of images, what they are, and the ways to take images from them."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,33 +13,14 @@ from kelbo.data.binarization import (
     check_seed,
     threshold,
 )
+from kelbo.data.part import Indices, Part
 from kelbo.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
     from kelbo.data.stream import Batches
 
-Indices = Sequence[int] | np.ndarray
-
 # Keeps the fixed draws of the two parts apart.
 _PARTS = {"train": 0, "test": 1}
-
-
-class Streamed(Protocol):
-    """Images that are read when asked for, as `kelbo.data.ImageFiles`."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(height, width, channels) of every image."""
-        ...
-
-    def __len__(self) -> int: ...
-
-    def read(self, indices: Indices) -> np.ndarray:
-        """The images at `indices`: float32 (n, height, width, channels) in [0, 1]."""
-        ...
-
-
-Part = np.ndarray | Streamed
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -190,7 +171,7 @@ class Dataset:
         images = self._part(part)
         if isinstance(images, np.ndarray) and self._is_final(part):
             return images
-        from kelbo.backend import choose
+        from kelbo.backends.choice import choose
 
         choose()
         from kelbo.data.stream import Batches

@@ -17,9 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from kelbo.data.cache import FolderCache, Watcher
-from kelbo.data.dataset import Dataset, Indices, Part
+from kelbo.data.dataset import Dataset
 from kelbo.data.image_file import SUFFIXES, UNREADABLE, decode, in_unit_range
 from kelbo.data.inspection import Inspection
+from kelbo.data.part import Indices, Part
 from kelbo.data.split import split
 from kelbo.errors import DataError
 

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 
-from kelbo.backend import choose
+from kelbo.backends.choice import choose
 from kelbo.data.arrays import from_arrays
 from kelbo.data.dataset import Dataset
 from kelbo.errors import DataError

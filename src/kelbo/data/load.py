@@ -11,11 +11,12 @@ import numpy as np
 from kelbo.data.arrays import load_arrays
 from kelbo.data.binarization import check_binarization, check_seed
 from kelbo.data.cache import Watcher, default_place
-from kelbo.data.dataset import Dataset, Part
+from kelbo.data.dataset import Dataset
 from kelbo.data.folder import load_folder
 from kelbo.data.idx import is_idx_folder, load_idx
 from kelbo.data.keras_datasets import KERAS_DATASETS, load_keras_dataset
 from kelbo.data.mnist import load_mnist
+from kelbo.data.part import Part
 from kelbo.data.resize import resized, with_channels
 from kelbo.errors import DataError, UsageError, unknown_name
 

@@ -13,11 +13,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import keras
 import numpy as np
 
+from kelbo.data.at_hand import Bytes
 from kelbo.data.binarization import bernoulli
 from kelbo.data.cache import CachedImages
 from kelbo.data.dataset import Dataset
 from kelbo.errors import DataError
-from kelbo.resident_jax import Bytes
 
 
 class Batches(keras.utils.PyDataset):
@@ -80,7 +80,7 @@ class Batches(keras.utils.PyDataset):
         self._last = -1
         self._keep({})
 
-    # What `fit` asks for when it takes the data to the device (kelbo.resident_jax.Source).
+    # What `fit` asks for when it takes the data to the device (kelbo.data.at_hand.Source).
 
     def arrays(self) -> tuple[np.ndarray | Bytes, None, None] | None:
         """The images before any fresh draw, and no targets and weights; None if they are files."""

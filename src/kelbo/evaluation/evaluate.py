@@ -8,8 +8,8 @@ import numpy as np
 from kelbo.beta import OR_BETA_OF_1
 from kelbo.bounds import statistics
 from kelbo.data import Dataset
-from kelbo.diagnosis.observation import ACTIVE_ABOVE
 from kelbo.errors import DivergedError, UsageError
+from kelbo.evaluation.activity import ACTIVE_ABOVE
 from kelbo.evaluation.floors import independent_pixels, pixel_entropy
 from kelbo.likelihoods import BernoulliLikelihood
 from kelbo.model import LatentVariableModel

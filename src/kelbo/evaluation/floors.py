@@ -5,7 +5,6 @@ from collections.abc import Callable
 import numpy as np
 
 from kelbo.data import Dataset
-from kelbo.diagnosis.floor import mean_image
 
 # Streamed images are read from disk; this many say enough about the mean of each pixel.
 _STREAMED_IMAGES = 10_000
@@ -41,6 +40,14 @@ def pixel_entropy(data: Dataset, batch_size: int = 1000) -> float:
         return np.where(inside, -safe * np.log(safe) - (1.0 - safe) * np.log1p(-safe), 0.0)
 
     return _mean_over_test(data, batch_size, entropy)
+
+
+def mean_image(total: np.ndarray, count: int) -> np.ndarray:
+    """The mean of each pixel, of the sum over `count` images.
+
+    Laplace's rule keeps a pixel that was never on from being impossible.
+    """
+    return (total + 1.0) / (count + 2.0)
 
 
 def _mean_over_test(

@@ -3,43 +3,12 @@
 from typing import Any
 
 import keras
-from keras import layers, ops
+from keras import layers
 
-from kelbo.distributions.distribution import Distribution, Tensor, float32
+from kelbo.distributions.distribution import Tensor
+from kelbo.distributions.point_mass import PointMass
 from kelbo.errors import UsageError
 from kelbo.posteriors.posterior import Posterior, flat_features
-
-
-class PointMass(Distribution):
-    """All mass on one point; it has no density, so its log_prob is an error.
-
-    Args:
-        point: (batch, *event).
-        event_rank: the number of trailing axes that make up one value.
-    """
-
-    def __init__(self, point: Tensor, event_rank: int = 1):
-        super().__init__(event_rank)
-        self.point = float32(point)
-
-    def log_prob_per_dimension(self, value: Tensor) -> Tensor:
-        """Undefined.
-
-        Raises:
-            UsageError: always.
-        """
-        raise UsageError(
-            "A point mass has no density: an autoencoder has neither ELBO nor KL. "
-            "Use kelbo.VAE for either."
-        )
-
-    def sample(self, seed: Any, sample_shape: tuple[int, ...] = ()) -> Tensor:
-        """The point itself, every time: (*sample_shape, batch, *event)."""
-        return ops.broadcast_to(self.point, (*sample_shape, *ops.shape(self.point)))
-
-    def mean(self) -> Tensor:
-        """The point."""
-        return self.point
 
 
 @keras.saving.register_keras_serializable("kelbo")

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from kelbo.errors import DataError
-from kelbo.runs import replacing
+from kelbo.files import replacing
 
 WHITE = (255, 255, 255)
 CLEAR = (0, 0, 0, 0)  # gutters that let a light or a dark page shine through

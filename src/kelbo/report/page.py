@@ -9,18 +9,10 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined, Template
 
 import kelbo
+from kelbo.files import write_text
 from kelbo.report import pictures, summary
 from kelbo.report.checks import check_arrays, check_evaluation, check_metrics
-from kelbo.runs import (
-    ARRAYS,
-    ENVIRONMENT,
-    EVALUATION,
-    METRICS,
-    PICTURES,
-    REPORT,
-    RunDirectory,
-    write_text,
-)
+from kelbo.runs import ARRAYS, ENVIRONMENT, EVALUATION, METRICS, PICTURES, REPORT, RunDirectory
 
 _Content = TypeVar("_Content")
 

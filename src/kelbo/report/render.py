@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import matplotlib
 from matplotlib.figure import Figure
 
-from kelbo.runs import replacing
+from kelbo.files import replacing
 
 # The colours of a chart on paper. In a page each becomes the custom property of the same role,
 # so that a chart follows the page into dark mode.

@@ -7,7 +7,8 @@ from typing import Any
 import keras
 
 from kelbo.errors import DivergedError
-from kelbo.runs import MODEL, RunDirectory, replacing
+from kelbo.files import replacing
+from kelbo.runs import MODEL, RunDirectory
 
 
 class Checkpoint(keras.callbacks.Callback):

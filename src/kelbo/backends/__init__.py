@@ -1,0 +1,1 @@
+"""What speaks to one backend alone, and the choice of the backend."""

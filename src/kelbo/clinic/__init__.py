@@ -1,0 +1,1 @@
+"""The clinic reads other people's scripts, messages and models; the equation never imports it."""

@@ -1,0 +1,148 @@
+"""Is z drawn from the q(z|x) that its encoder states?"""
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kelbo.clinic.anatomy.roles import TO_LOG_VAR
+from kelbo.clinic.diagnosis.data import Data
+from kelbo.clinic.diagnosis.finding import Finding
+from kelbo.clinic.diagnosis.subject import Subject
+from kelbo.clinic.diagnosis.unchanged import in_float32, state_kept
+
+# Fewer noises than these do not tell their standard deviation to a quarter.
+_FEWEST = 200
+# What a standard normal's standard deviation and mean may be off, in their own standard deviations
+# over so many draws; at least by what rounding and a few dead units may add.
+_SIGMAS, _LEAST = 5.0, 0.03
+# Less is no noise, but rounding.
+_NO_NOISE = 1e-3
+_PLACES = ("first", "second", "third")
+_IN_WORDS = {
+    "log_var": "log_var",
+    "log_sigma": "log sigma",
+    "sigma": "sigma",
+    "var": "sigma^2",
+}
+
+
+def check_draw(subject: Subject, data: Data) -> Finding | None:
+    """Find an encoder whose z is no draw of what was taken for its mu and its log_var.
+
+    Z is the output that is another in a second pass, else the one that was taken for neither. Where
+    it is no draw, the outputs have another order or another meaning, or the noise is scaled
+    wrongly: no figure that is made of mu and log_var says anything about the model.
+
+    Args:
+        subject: the model.
+        data: finite data.
+    """
+    # A layer that draws in training only hands mu on as z in inference.
+    for training in (False, True):
+        with in_float32(subject), state_kept(subject):
+            given, again = (subject.outputs(data.x, data.conditions, training) for _ in range(2))
+            mu, log_var = subject.posterior(given)
+        outputs = _in_order(given)
+        order = (_place(outputs, mu), _place(outputs, log_var))
+        tensors, redrawn = (
+            [ops.convert_to_numpy(one).astype("float64") for one in _in_order(passed)]
+            for passed in (given, again)
+        )
+        shapes = {one.shape for one in tensors}
+        if len(outputs) != 3 or 3 in order or len(shapes) != 1 or tensors[0].size < _FEWEST:
+            return None
+        drawn = {n for n in range(3) if not np.array_equal(tensors[n], redrawn[n])}
+        if drawn:
+            break
+    if len(drawn) > 1:
+        return None
+    noise = _noise(tensors, (*order, "log_var"))
+    if _is_standard(noise) and drawn.isdisjoint(order):
+        return None
+    names = list(map(repr, given)) if isinstance(given, dict) else _PLACES
+    spread, mean = float(noise.std()), float(noise.mean())
+    ways = (way for way in _ways(order) if drawn.isdisjoint(way[:2]))
+    other = next((way for way in ways if _is_standard(_noise(tensors, way))), None)
+    return Finding(
+        name="z-is-no-draw",
+        severity="warning" if other is None and spread > _NO_NOISE else "error",
+        title="z is not drawn from what was taken for mu and log_var",
+        meaning=(
+            f"Of the encoder's outputs the {names[order[0]]} was taken for mu, the "
+            f"{names[order[1]]} for log_var. (z - mu) / exp(log_var / 2) has a standard "
+            f"deviation of {spread:.3g} and a mean of {mean:.3g}; a draw has 1 and 0."
+            f"{_explained(other, names, spread)}"
+        ),
+        cure=_cure(other, order, spread),
+        figures={"noise_deviation": spread, "noise_mean": mean},
+    )
+
+
+def _in_order(given: Any) -> list[Any]:
+    return list(given.values() if isinstance(given, dict) else keras.tree.flatten(given))
+
+
+def _place(outputs: list[Any], wanted: Any) -> int:
+    """Where a tensor is among the outputs; 3 of one that is made of them."""
+    return next((place for place, one in enumerate(outputs) if one is wanted), 3)
+
+
+# The place of mu among the outputs, the place of the second parameter, and what that is.
+_Way = tuple[int, int, str]
+
+
+def _ways(order: tuple[int, int]) -> Iterator[_Way]:
+    """What the outputs may be otherwise; another meaning first, then another order."""
+    orders = sorted(itertools.permutations(range(3), 2), key=lambda one: one != order)
+    for kinds in (["log_var"], [kind for kind in TO_LOG_VAR if kind != "log_var"]):
+        for one in orders:
+            yield from ((*one, kind) for kind in kinds)
+
+
+def _noise(tensors: list[np.ndarray], way: _Way) -> np.ndarray:
+    """(z - mu) / sigma, where z is the output that is left; NaN where sigma is none."""
+    mu, second, kind = tensors[way[0]], tensors[way[1]], way[2]
+    z = next(one for place, one in enumerate(tensors) if place not in way[:2])
+    log_var = ops.convert_to_numpy(TO_LOG_VAR[kind](second))
+    # What is no sigma has no logarithm, and an exponential of another thing may overflow.
+    with np.errstate(all="ignore"):
+        return (z - mu) / np.exp(0.5 * log_var)
+
+
+def _is_standard(noise: np.ndarray) -> bool:
+    off = [abs(noise.std() - 1.0) * math.sqrt(2.0), abs(noise.mean())]
+    # NaN compares false.
+    return all(one < max(_SIGMAS / math.sqrt(noise.size), _LEAST) for one in off)
+
+
+def _explained(way: _Way | None, names: Sequence[str], spread: float) -> str:
+    if way is None:
+        return " z is mu." if spread <= _NO_NOISE else ""
+    mu, second, kind = way
+    return f" It has both where the {names[mu]} is mu and the {names[second]} is {_IN_WORDS[kind]}."
+
+
+def _cure(way: _Way | None, order: tuple[int, int], spread: float) -> str:
+    draw = "z = mu + exp(0.5 * log_var) * noise"
+    if way is not None and way[:2] == order:
+        said = {"log_sigma": "2 * log_sigma", "sigma": "2 * ops.log(sigma)", "var": "ops.log(var)"}
+        return (
+            f"If that is what the model means, say so: encoder=keras.Model(x, [mu, "
+            f"{said[way[2]]}]). If the output is log_var, draw {draw}."
+        )
+    if way is not None:
+        return (
+            "Name the layers of these outputs z_mean and z_log_var, or pass an encoder that gives "
+            "them in this order: encoder=keras.Model(x, [mu, log_var])."
+        )
+    if spread <= _NO_NOISE:
+        return f"Draw {draw}, with noise of keras.random.normal(ops.shape(mu))."
+    return (
+        f"Draw {draw}, noise with a standard deviation of 1. Where z is meant to be more, as a "
+        "flow's, pass an encoder that gives mu and log_var alone: the KL is that of q before it."
+    )

@@ -1,0 +1,364 @@
+"""How much reconstruction and KL count in the loss that a model really trains on: measured.
+
+    loss = reconstruction_weight * -E_q[log p(x|z)] + kl_weight * KL(q(z|x) || p(z))
+
+Whatever the code of a model looks like, what it trains is the gradient of one step. Where log_var
+is so small that z equals mu to the last digit, the reconstruction does not depend on log_var at all
+and d KL / d log_var = -1/2: the gradient that arrives at log_var's bias there is the KL's alone,
+whatever noise is drawn. And no KL arrives at the decoder: its gradient is the reconstruction's.
+"""
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kelbo.clinic.diagnosis.data import Data
+from kelbo.clinic.diagnosis.probabilities import kernel_and_bias, spread_between_0_and_1
+from kelbo.clinic.diagnosis.subject import Subject
+from kelbo.clinic.diagnosis.unchanged import in_float32, state_kept, unchanged
+
+# A power of two divides exactly; one so large that the step dwarfs the rounding of the weights.
+_LEARNING_RATE = 2.0**20
+# Data in the training step.
+_ROWS = 64
+# log_var there, from the best to what a clip in the encoder may leave. The last one is reached by
+# a bias alone, without a kernel, so that nothing lies below the clip at -20 that is usual.
+_LEVELS = (-60.0, -30.0, -20.0)
+_LEVEL_OF_BIAS = -19.5
+# Relative to the reconstruction's, what the rounding of the weights leaves of a gradient.
+_ROUNDING = 1e-9
+# Of the length of a weight: a step of the difference quotient, and one for networks that bend much.
+_STEPS = (2.0**-8, 2.0**-11)
+# Where the loss rises along a slope otherwise than it falls against it, by more than this part of
+# the whole gradient, there may be a kink, as of ReLUs at 0: the gradient is one of both and not
+# their mean. Then it is tried without such slopes, too.
+_KINK = 0.005
+# As many slopes must be left to tell a proportion from chance.
+_FEWEST_SLOPES = 3
+# Parts of the decoder that have slopes of their own: enough to tell, and few for a deep one.
+_PARTS = 8
+# A reconstruction fits if it explains all but this part of the decoder's gradient. Of the tests'
+# models the right one left 5e-4 at most, and a wrong one 7e-3 at least.
+_TOLERANCE = 0.002
+# And much better than any other.
+_BETTER = 4.0
+
+# Weights, and the gradient that arrives at each.
+Slope = list[tuple[keras.Variable, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """What was measured.
+
+    Attributes:
+        likelihood: the p(x|z) whose log is in the loss, by its name in `Subject.likelihoods`.
+        reconstruction: the weight of -E_q[log p(x|z)] in nats, averaged over the batch.
+        kl: the weight of the KL in nats, averaged over the batch, as it arrives at log_var.
+        smallest_beta: an effective beta below this cannot be told from none.
+    """
+
+    likelihood: str
+    reconstruction: float
+    kl: float
+    smallest_beta: float
+
+    @property
+    def effective_beta(self) -> float:
+        """The weight of the KL against the ELBO's."""
+        return self.kl / self.reconstruction
+
+
+class UnmeasuredError(Exception):
+    """Why the weights could not be measured: a sentence without its full stop."""
+
+
+class UnfitError(UnmeasuredError):
+    """The decoder's gradient is none, or not that of one likelihood alone."""
+
+
+def measure_loss_weights(subject: Subject, data: Data) -> LossWeights:
+    """Take one training step, in float32, read the gradient off it, and put everything back.
+
+    Args:
+        subject: a VAE.
+        data: the first 64 are trained on; their target in the shape that the decoder gives.
+
+    Raises:
+        UnmeasuredError: the model cannot be trained, or its parts are not of the kind that tells.
+    """
+    if subject.model is None:
+        raise UnmeasuredError(
+            "the code of the loss is not in the file, and the effective beta with it; "
+            "kelbo.diagnose(model, x) measures both in a program that has the code"
+        )
+    if not subject.model.compiled:
+        raise UnmeasuredError("the model is not compiled; compile it as for training")
+    coarse = {str(weight.dtype) for weight in subject.weights} - {"float32", "float64"}
+    if coarse:
+        raise UnmeasuredError(
+            f"the weights are {' and '.join(sorted(coarse))}, too coarse to read a gradient off"
+        )
+    data = data.take(slice(_ROWS))
+    with unchanged(subject), in_float32(subject):
+        head = _find_log_var_bias(subject, data)
+        try:
+            return _measure_step(subject, subject.model, head, data)
+        except UnfitError:
+            # A cross-entropy of what is no probability is clipped, and has no slope there; one of
+            # probabilities that are all alike is in proportion to a squared error.
+            if not spread_between_0_and_1(subject, data):
+                raise
+        return _measure_step(subject, subject.model, head, data)
+
+
+@dataclass(frozen=True)
+class _Head:
+    """The bias of log_var, lowered until z equals mu.
+
+    Attributes:
+        bias: the variable.
+        kernel: its kernel, where that is put to 0; else nothing.
+        places: those of its values that are added to log_var, where another half is mu's.
+        slope: how much log_var moves with it: 1, or 2 of a log sigma.
+        uses: how many values of log_var each is added to: 1, or the positions of an image.
+        level: log_var there.
+    """
+
+    bias: keras.Variable
+    kernel: tuple[keras.Variable, ...]
+    places: slice
+    slope: float
+    uses: int
+    level: float
+
+
+def _measure_step(subject: Subject, model: keras.Model, head: _Head, data: Data) -> LossWeights:
+    """What one training step shows; the weights of the networks are put back after it."""
+    weights = [weight for part in subject.parts for weight in part.trainable_weights]
+    weights = [head.bias, *weights]
+    before, gradient = _gradient(subject, model, weights, data)
+    _assign(weights, before)
+    of_decoder = {id(weight) for weight in subject.decoder.trainable_weights}
+    arrived = [
+        (weight, slope)
+        for weight, slope in zip(weights, gradient, strict=True)
+        if id(weight) in of_decoder and np.any(slope)
+    ]
+    slopes = [half for part in _in_parts(arrived) for half in _halves(part)]
+    if not slopes:
+        raise UnfitError("no gradient arrives at the decoder")
+    likelihood, reconstruction = _fit_reconstruction(subject, slopes, data)
+    # What is left of the noise in z, and with it of the reconstruction's own gradient there.
+    noise = 2.0 * math.exp(0.5 * head.level)
+    kl = -2.0 * float(np.mean(gradient[0][head.places])) / (head.slope * head.uses)
+    return LossWeights(likelihood, reconstruction, kl, max(_ROUNDING, noise))
+
+
+def _find_log_var_bias(subject: Subject, data: Data) -> _Head:
+    """The bias of log_var, known by its effect: log_var moves with it, and mu does not move."""
+    mu, log_var = _encode(subject, data)
+    if log_var is None:
+        raise UnmeasuredError("an autoencoder has no KL")
+    if not np.array_equal(mu, _encode(subject, data)[0]):
+        raise UnmeasuredError(
+            "mu differs from pass to pass in training; on PyTorch a dropout without a seed is a "
+            "reason"
+        )
+    for head in _heads(subject, mu.shape[1:]):
+        changed = [head.bias, *head.kernel]
+        values = [np.array(ops.convert_to_numpy(weight), copy=True) for weight in changed]
+        lowered = [value.copy() for value in values]
+        if head.kernel:
+            lowered[0][head.places] = head.level / head.slope
+            lowered[1][..., head.places] = 0.0
+            expected = np.full_like(log_var, head.level)
+        else:
+            expected = log_var + (head.level - float(log_var.max()))
+            lowered[0][head.places] += (expected - log_var).flat[0] / head.slope
+        _assign(changed, lowered)
+        mu_there, log_var_there = _encode(subject, data)
+        moves = log_var_there is not None and np.allclose(log_var_there, expected, atol=0.01)
+        if moves and np.allclose(mu_there, mu, rtol=1e-4, atol=1e-4):
+            return head
+        _assign(changed, values)
+    raise UnmeasuredError(
+        f"no bias was found that lowers log_var to {_LEVEL_OF_BIAS:g} and leaves mu alone, as that "
+        "of a Dense layer without activation does; a narrower bound on log_var is a reason"
+    )
+
+
+def _heads(subject: Subject, latent_shape: tuple[int, ...]) -> Iterator[_Head]:
+    """What may be the bias of log_var, or of log sigma; of both mu and it, in one of the halves."""
+    *positions, channels = latent_shape
+    uses, halves = math.prod(positions), (slice(channels, None), slice(channels))
+    places = {(channels,): (slice(None),), (2 * channels,): halves}
+    for bias in subject.weights:
+        for where in places.get(tuple(bias.shape), ()):
+            for slope in (1.0, 2.0):
+                for level in _LEVELS:
+                    yield _Head(bias, (), where, slope, uses, level)
+    for kernel, bias in filter(None, map(kernel_and_bias, subject.layers)):
+        for where in places.get(tuple(bias.shape), ()):
+            for slope in (1.0, 2.0):
+                yield _Head(bias, (kernel,), where, slope, uses, _LEVEL_OF_BIAS)
+
+
+def _gradient(
+    subject: Subject, model: keras.Model, weights: list[keras.Variable], data: Data
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The weights before a training step of the model, and the gradient that it took."""
+    before = [np.array(ops.convert_to_numpy(weight), copy=True) for weight in weights]
+    model.optimizer = keras.optimizers.SGD(_LEARNING_RATE)
+    model.optimizer.build(model.trainable_variables)
+    model.train_function = None
+    try:
+        # Not train_on_batch, which hands data to a train_step in another form. Not the model's own
+        # fit either, which may do more than train.
+        with state_kept(subject):
+            keras.Model.fit(
+                model, data.given, data.y, batch_size=len(data), shuffle=False, verbose=0
+            )
+    except Exception as error:  # whatever a model of the user's may raise
+        reason = " ".join(str(error).split())[:200]
+        cure = "" if data.y is not None else "; if it is trained as fit(x, x), pass y=x"
+        raise UnmeasuredError(
+            f"its training step fails with {type(error).__name__}: {reason}{cure}"
+        ) from error
+    if not int(model.optimizer.iterations):
+        raise UnmeasuredError("its training step does not use the optimiser of compile")
+    after = [ops.convert_to_numpy(weight).astype("float64") for weight in weights]
+    return before, [(a - b) / _LEARNING_RATE for a, b in zip(before, after, strict=True)]
+
+
+def _in_parts(arrived: Slope) -> list[Slope]:
+    """The weights of the decoder in at most `_PARTS` parts, in their order."""
+    count = min(len(arrived), _PARTS)
+    bounds = [len(arrived) * n // count for n in range(count + 1)] if count else []
+    return [arrived[start:end] for start, end in pairwise(bounds)]
+
+
+def _halves(part: Slope) -> list[Slope]:
+    """The gradient in one half of the entries, drawn at random, and in the other."""
+    generator = np.random.default_rng(0)
+    chosen = [generator.random(gradient.shape) < 0.5 for _, gradient in part]
+    halves = [
+        [(weight, np.where(places == half, gradient, 0.0)) for (weight, gradient), places in pairs]
+        for half in (True, False)
+        for pairs in [zip(part, chosen, strict=True)]
+    ]
+    return [half for half in halves if _length(half)]
+
+
+def _length(slope: Slope) -> float:
+    return math.sqrt(sum(float(np.sum(np.square(gradient))) for _, gradient in slope))
+
+
+def _fit_reconstruction(subject: Subject, slopes: list[Slope], data: Data) -> tuple[str, float]:
+    """The likelihood that explains the decoder's gradient, and the weight of its logarithm.
+
+    Along a part of its own gradient the loss rises by the length of that part. Of the right
+    reconstruction the rise is in the same proportion along every part.
+    """
+    # A model whose call does not pass `training` on trains its layers as in inference.
+    for step, training in itertools.product(_STEPS, (False, True)):
+        fits = _fits(subject, slopes, data, step, training)
+        error, name, weight = min(fits, default=(np.inf, "", 0.0))
+        if error < _TOLERANCE:
+            others = [other for other, of, _ in fits if of != name]
+            if min(others, default=np.inf) < max(_TOLERANCE, _BETTER * error):
+                raise UnfitError(
+                    "more than one likelihood explains the decoder's gradient, as where its "
+                    "outputs are all alike; train on first"
+                )
+            return name, weight
+    raise UnfitError(
+        "the decoder's gradient is not that of a cross-entropy or a squared error alone; "
+        "regularisers, other losses and a decoder with noise of its own are reasons"
+    )
+
+
+def _fits(
+    subject: Subject, slopes: list[Slope], data: Data, step: float, training: bool
+) -> list[tuple[float, str, float]]:
+    """The part of the gradient that each likelihood leaves unexplained, its name and its weight."""
+    fits = []
+    rises = np.array([_length(slope) for slope in slopes])
+    z, _ = _encode(subject, data, training)
+    derivatives = [_derivatives(subject, slope, z, data, training, step) for slope in slopes]
+    for name in subject.likelihoods:
+        derivative, bend = np.array([along_slope[name] for along_slope in derivatives]).T
+        if not np.isfinite(derivative).all() or not derivative.any():
+            continue
+        smooth = np.abs(bend) <= _KINK * np.linalg.norm(derivative)
+        for chosen in (np.ones_like(smooth), smooth):
+            if chosen is smooth and smooth.sum() < _FEWEST_SLOPES:
+                continue
+            found, expected = rises[chosen], derivative[chosen]
+            weight = float(found @ expected / (expected @ expected))
+            error = np.linalg.norm(found - weight * expected) / np.linalg.norm(found)
+            fits.append((float(error), name, weight))
+    return fits
+
+
+def _derivatives(
+    subject: Subject, slope: Slope, z: np.ndarray, data: Data, training: bool, step: float
+) -> dict[str, tuple[float, float]]:
+    """Of -log p(x|z) along a slope, for each likelihood: its derivative, and by how much that is
+    larger ahead than behind.
+    """
+    weights = [weight for weight, _ in slope]
+    values = [np.array(ops.convert_to_numpy(weight), copy=True) for weight in weights]
+    length = _length(slope)
+    directions = [gradient / length for _, gradient in slope]
+    step *= max(math.sqrt(sum(float(np.sum(np.square(value))) for value in values)), 1.0)
+    places = []
+    for sign in (1.0, 0.0, -1.0):
+        moved = [
+            (value + sign * step * direction).astype(value.dtype)
+            for value, direction in zip(values, directions, strict=True)
+        ]
+        _assign(weights, moved)
+        with state_kept(subject):
+            outputs = subject.decode(z, data.conditions, training)
+        places.append(
+            {
+                name: -float(np.mean(log_prob(make(outputs), data.target)))
+                for name, make in subject.likelihoods.items()
+            }
+        )
+    _assign(weights, values)
+    ahead, here, behind = places
+    return {
+        name: (
+            (ahead[name] - behind[name]) / (2.0 * step),
+            (ahead[name] - 2.0 * here[name] + behind[name]) / step,
+        )
+        for name in here
+    }
+
+
+def _encode(
+    subject: Subject, data: Data, training: bool = True
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Mu and log_var with the noise of the training step: a dropout drops the same."""
+    with state_kept(subject):
+        return subject.encode(data.x, data.conditions, training)
+
+
+def _assign(weights: Sequence[keras.Variable], values: Sequence[np.ndarray]) -> None:
+    for weight, value in zip(weights, values, strict=True):
+        weight.assign(value)
+
+
+def log_prob(p: Any, x: np.ndarray) -> np.ndarray:
+    """log p(x|z) of each datum in nats, (n,), summed in float64."""
+    per_dimension = ops.convert_to_numpy(p.log_prob_per_dimension(x))
+    return per_dimension.reshape(len(x), -1).sum(axis=1, dtype="float64")

@@ -1,0 +1,481 @@
+"""The two terms of the ELBO in a script's arithmetic, and what each of them weighs.
+
+The KL divergence of N(mu, sigma^2) from N(0, 1), with L = log sigma^2, is in each latent dimension
+
+    KL_j = -0.5 (1 + L - mu^2 - e^L)
+
+(Kingma and Welling, 2014, appendix B). It is looked for in this form, whatever its order, its
+reductions and the factors in front of it are.
+"""
+
+import ast
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kelbo.beta import beta_from_mean_weights
+from kelbo.clinic.doctor import library
+from kelbo.clinic.doctor.expressions import Atom, Divergence, Expression, Operation, Reduction
+from kelbo.clinic.doctor.program import Program, once
+from kelbo.clinic.doctor.values import (
+    Instance,
+    Items,
+    Known,
+    Shape,
+    Step,
+    Table,
+    Tensor,
+    Value,
+    options,
+)
+
+# What one element of a reconstruction loss is in nats. A squared error is taken for a Gaussian of
+# unit variance, which has half of it.
+_NATS = {"binary_crossentropy": 1.0, "squared_error": 2.0}
+
+
+@dataclass(frozen=True)
+class KL:
+    """1 + L - mu^2 - e^L, times a number.
+
+    Args:
+        mean: mu.
+        log_var: L.
+        factor: the number; None where the formula is not quite this.
+        mistake: what is wrong with it; empty where nothing is.
+    """
+
+    mean: Expression
+    log_var: Expression
+    factor: float | None
+    mistake: str = ""
+
+
+@dataclass(frozen=True)
+class Term:
+    """A part of a loss.
+
+    Args:
+        content: what it is.
+        factor: the number in front of it.
+        weights: other factors, of which the value is not known.
+        reductions: what it is summed or averaged over, the innermost last.
+    """
+
+    content: KL | Divergence
+    factor: float = 1.0
+    weights: tuple[Atom, ...] = ()
+    reductions: tuple[Reduction, ...] = ()
+
+    @property
+    def shape(self) -> Shape | None:
+        """Of the tensor that is reduced first; None if it cannot be told."""
+        return self.reductions[-1].shape if self.reductions else None
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss that the script hands to Keras or differentiates.
+
+    Args:
+        node: where.
+        value: what it is.
+        step: the training step that it is computed in.
+        by_layer: whether it is given to add_loss.
+    """
+
+    node: ast.AST
+    value: Tensor
+    step: Step | None
+    by_layer: bool = False
+
+    @property
+    def terms(self) -> list[Term]:
+        """Its parts that are KL terms and reconstruction losses."""
+        return list(terms(self.value.expression))
+
+
+def terms(
+    expression: Expression,
+    factor: float = 1.0,
+    weights: tuple[Atom, ...] = (),
+    reductions: tuple[Reduction, ...] = (),
+) -> Iterator[Term]:
+    """The KL terms and the reconstruction losses in an expression."""
+    found = match_kl(expression)
+    if found is not None:
+        yield Term(found, factor, weights, reductions)
+        return
+    for coefficient, atoms in expression.terms:
+        whole = factor * coefficient
+        reduced = [atom for atom in atoms if isinstance(atom, Reduction)]
+        contents = [atom for atom in map(_divergence, atoms) if atom is not None]
+        if len(reduced) == 1 and not contents:
+            (one,) = reduced
+            others = tuple(atom for atom in atoms if atom is not one)
+            yield from terms(one.argument, whole, weights + others, (*reductions, one))
+        elif len(contents) == 1 and not reduced:
+            others = tuple(atom for atom in atoms if _divergence(atom) is None)
+            yield Term(contents[0], whole, weights + others, reductions)
+
+
+def _divergence(atom: Atom) -> Divergence | None:
+    """A reconstruction loss, also one that is written out: the square of a difference."""
+    if isinstance(atom, Divergence):
+        return atom
+    if isinstance(atom, Operation) and atom.name == "square" and len(atom.argument.terms) == 2:
+        (one, left), (other, right) = atom.argument.terms
+        if one == -other and len(left) == len(right) == 1:
+            signs = {1.0: left[0], -1.0: right[0]} if one > 0 else {1.0: right[0], -1.0: left[0]}
+            return Divergence(
+                "squared_error",
+                Expression(((1.0, (signs[1.0],)),)),
+                Expression(((1.0, (signs[-1.0],)),)),
+            )
+    return None
+
+
+def match_kl(expression: Expression) -> KL | None:
+    """The KL term that an expression is, or None where it is something else."""
+    if len(expression.terms) < 3:
+        return None
+    constant = 0.0
+    exponentials: list[tuple[float, Expression]] = []
+    squares: list[tuple[float, Expression]] = []
+    others: list[tuple[float, Atom]] = []
+    for coefficient, atoms in expression.terms:
+        if not atoms:
+            constant = coefficient
+        elif len(atoms) != 1:
+            return None
+        elif isinstance(atoms[0], Operation) and atoms[0].name in ("exp", "square"):
+            kind = exponentials if atoms[0].name == "exp" else squares
+            kind.append((coefficient, atoms[0].argument))
+        else:
+            others.append((coefficient, atoms[0]))
+    if len(exponentials) == 1 and len(squares) <= 1 and 1 <= len(others) <= 2:
+        return _of_log_var(constant, exponentials[0], squares, others)
+    if not exponentials and len(squares) == 2 and len(others) == 1:
+        return _of_sigma(constant, squares, others[0])
+    return None
+
+
+def _of_log_var(
+    constant: float,
+    exponential: tuple[float, Expression],
+    squares: list[tuple[float, Expression]],
+    others: list[tuple[float, Atom]],
+) -> KL | None:
+    factor, log_var = -exponential[0], exponential[1]
+    if len(log_var.terms) != 1:
+        return None
+    scale, source = log_var.terms[0]
+    linear = [coefficient for coefficient, atom in others if (atom,) == source]
+    if len(linear) != 1:
+        return None
+    rest = [(coefficient, atom) for coefficient, atom in others if (atom,) != source]
+    sizes = {abs(factor), abs(constant), abs(linear[0])}
+    if not squares and len(rest) == 1 and sizes == {abs(rest[0][0])}:
+        mean = Expression(((1.0, (rest[0][1],)),))
+        return KL(mean, log_var, None, "the mean is not squared")
+    if len(squares) != 1 or rest:
+        return None
+    return _judge(constant, factor, squares[0], log_var, linear[0], scale)
+
+
+def _of_sigma(
+    constant: float, squares: list[tuple[float, Expression]], other: tuple[float, Atom]
+) -> KL | None:
+    coefficient, atom = other
+    if not isinstance(atom, Operation) or atom.name != "log":
+        return None
+    sigmas = [square for square in squares if square[1] == atom.argument]
+    means = [square for square in squares if square[1] != atom.argument]
+    if len(sigmas) != 1 or len(means) != 1:
+        return None
+    log_var = Expression(((2.0, (atom,)),))
+    return _judge(constant, -sigmas[0][0], means[0], log_var, coefficient, 2.0)
+
+
+def _judge(
+    constant: float,
+    factor: float,
+    square: tuple[float, Expression],
+    log_var: Expression,
+    linear: float,
+    scale: float,
+) -> KL | None:
+    """Whether the parts fit together: factor (1 + L - mu^2 - e^L), L = scale * source."""
+    squared, mean = square
+
+    def kl(mistake: str = "") -> KL:
+        return KL(mean, log_var, None if mistake else factor, mistake)
+
+    if math.isclose(linear, factor * scale) and math.isclose(squared, -factor):
+        return kl()
+    if squared * factor > 0:
+        fits = linear * scale * squared < 0
+        return kl(f"{'exp(log_var)' if fits else 'mu^2'} has the wrong sign")
+    if linear * scale * factor < 0:
+        return kl("log_var has the wrong sign")
+    if math.isclose(squared, -factor) and math.isclose(constant, factor):
+        return kl("the variance in it is not the exponential of the log-variance in it")
+    return None  # of another prior, perhaps
+
+
+@once
+def kl_terms(program: Program) -> list[tuple[ast.AST, KL]]:
+    """The expressions of a script that are KL terms, and these."""
+    found = ((node, match_kl(value.expression)) for node, value in program.tensors)
+    return [(node, kl) for node, kl in found if kl is not None]
+
+
+@once
+def losses(program: Program) -> list[Loss]:
+    """Every loss that the script hands to Keras or differentiates."""
+    return list(_losses(program))
+
+
+def _losses(program: Program) -> Iterator[Loss]:
+    def each(
+        value: Value | None, node: ast.AST, step: Step | None, by_layer: bool = False
+    ) -> Iterator[Loss]:
+        for option in options(value):
+            if isinstance(option, Tensor):
+                yield Loss(program.origin(option, node), option, step, by_layer)
+
+    for step, result in program.results:
+        if step.kind in ("loss", "compute_loss"):
+            yield from each(result, step.function.node, step)
+    for call in program.calls:
+        if call.method == "add_loss":
+            yield from each(call.arguments.get(0, "losses", "loss"), call.node, call.step, True)
+        elif call.method == "gradient":
+            yield from each(call.arguments.get(0, "target"), call.node, call.step)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much one element of a term counts in the loss of one datum.
+
+    Args:
+        weight: of one pixel or one latent dimension.
+        elements: how many there are.
+        divided: by how much the reductions divide.
+        batches: how often it is summed over the batch, instead of averaged.
+    """
+
+    weight: float
+    elements: int
+    divided: float
+    batches: int = 0
+
+
+def scale(term: Term, shape: Shape | None = None) -> Scale | None:
+    """What an element of a term weighs; None if it cannot be told.
+
+    Args:
+        term: the part of a loss.
+        shape: of what is reduced first, where the script does not say.
+    """
+    shape = term.shape if term.shape is not None else shape
+    if shape is None or not shape or term.weights:
+        return None
+    elements = library.volume(shape)
+    if not elements:
+        return None
+    divided, batches, left = 1.0, 0, shape
+    for reduction in reversed(term.reductions):
+        axes = reduction.axes
+        if axes is not None and any(not -len(left) <= axis < len(left) for axis in axes):
+            return None
+        gone = set(range(len(left))) if axes is None else {axis % len(left) for axis in axes}
+        sizes = [left[place] for place in gone]
+        if reduction.how == "mean":
+            divided *= library.volume(sizes) or 1
+        elif any(map(library.has_batch, sizes)):
+            batches += 1
+        elif not any(map(library.has_batch, left)):
+            return None  # of what else is added to it, perhaps over the batch
+        left = library.reduced(left, axes, reduction.keepdims) or ()
+    # What a loss function leaves beside the batch, Keras averages.
+    divided *= library.volume(left) or 1
+    return Scale(term.factor / divided, elements, divided, batches)
+
+
+@dataclass(frozen=True)
+class Balance:
+    """What reconstruction and KL term weigh against each other.
+
+    Args:
+        node: where the loss is.
+        reconstruction: the one term.
+        kl: the other.
+        pixel: what a pixel counts.
+        latent: what a latent dimension counts.
+        beta: the effective beta; in batches of one datum, where a term is summed over the batch.
+    """
+
+    node: ast.AST
+    reconstruction: Term
+    kl: Term
+    pixel: Scale
+    latent: Scale
+    beta: float
+
+    @property
+    def kl_factor(self) -> float:
+        """The number in front of 1 + L - mu^2 - e^L: -0.5 in the ELBO."""
+        return self.kl.factor * getattr(self.kl.content, "factor", 0.0)
+
+    @property
+    def is_of_squares(self) -> bool:
+        """Whether the reconstruction is a squared error."""
+        return getattr(self.reconstruction.content, "kind", "") == "squared_error"
+
+
+@dataclass(frozen=True)
+class Unsized:
+    """What a mean over pixels and a KL term weigh, where the number D of pixels is not known.
+
+    Args:
+        node: where the loss is.
+        latent: what a latent dimension counts; None where d, their number, is not known either.
+        factor: the effective beta is this times D, or times D / d.
+    """
+
+    node: ast.AST
+    latent: Scale | None
+    factor: float
+
+
+def balances(program: Program) -> Iterator[Balance]:
+    """Of every loss with both terms, and of every KL term that is added to a compiled loss."""
+    averaged = (0, 0)
+    return (b for b in _balances(program) if (b.pixel.batches, b.latent.batches) == averaged)
+
+
+def summed(program: Program) -> Iterator[Balance]:
+    """Of every loss of which one term is summed over the batch, and the other averaged."""
+    for balance in _balances(program):
+        reconstruction = balance.reconstruction
+        # Where the shape is only that of the data, a sum may be over any axis.
+        sure = all(one.how == "mean" for one in reconstruction.reductions)
+        if {balance.pixel.batches, balance.latent.batches} == {0, 1}:
+            if sure or reconstruction.shape is not None:
+                yield balance
+
+
+@once
+def _balances(program: Program) -> list[Balance]:
+    shape = images(program)
+    found = (_balance(*pair, shape) for pair in _pairs(program, shape))
+    return [balance for balance in found if balance is not None]
+
+
+def batch_size(program: Program) -> int | None:
+    """The size of the batches that a script trains with; None where it is not one number."""
+    given = [
+        *(call.arguments.get(None, "batch_size") for call in program.method_calls("fit")),
+        *(call.arguments.get(0, "batch_size") for call in program.method_calls("batch")),
+    ]
+    found = {library.whole(size) for size in given if size is not None}
+    return found.pop() if len(found) == 1 else None
+
+
+def unsized(program: Program) -> Iterator[Unsized]:
+    """The same, where the reconstruction is a mean over pixels of which the number is not known."""
+    if images(program) is not None:
+        return
+    for node, reconstruction, kl in _pairs(program, None):
+        counts, nats = scale(kl), _NATS.get(getattr(reconstruction.content, "kind", ""))
+        if not _is_mean_of_all(reconstruction) or reconstruction.factor <= 0.0 or nats is None:
+            continue
+        latent = counts if counts is not None and not counts.batches else None
+        if latent is not None or _is_mean_of_all(kl):
+            counted = latent.weight if latent is not None else kl.factor
+            weight = -2.0 * counted * getattr(kl.content, "factor", 0.0)
+            yield Unsized(node, latent, weight / (reconstruction.factor * nats))
+
+
+def _is_mean_of_all(term: Term) -> bool:
+    """Whether a term is a mean over everything, whatever its shape, which is not known."""
+    everything = any(reduction.axes is None for reduction in term.reductions)
+    means = all(reduction.how == "mean" for reduction in term.reductions)
+    return term.shape is None and everything and means and not term.weights
+
+
+def _pairs(program: Program, shape: Shape | None) -> Iterator[tuple[ast.AST, Term, Term]]:
+    """The reconstruction losses and the KL terms that are added up, and where."""
+    for loss in losses(program):
+        divergences = [term for term in loss.terms if not isinstance(term.content, KL)]
+        for kl in loss.terms:
+            if isinstance(kl.content, KL) and kl.content.factor is not None:
+                others = divergences if len(divergences) == 1 else []
+                if loss.by_layer and not divergences:
+                    others = list(compiled_reconstructions(program, shape))
+                for reconstruction in others:
+                    yield loss.node, reconstruction, kl
+
+
+def _balance(node: ast.AST, reconstruction: Term, kl: Term, shape: Shape | None) -> Balance | None:
+    pixel, latent = scale(reconstruction, shape), scale(kl)
+    nats = _NATS.get(getattr(reconstruction.content, "kind", ""))
+    if pixel is None or latent is None or nats is None:
+        return None
+    weight = -2.0 * latent.weight * getattr(kl.content, "factor", 0.0)
+    if weight <= 0.0 or pixel.weight <= 0.0:
+        return None
+    # beta_from_mean_weights divides by d and multiplies by D what is a mean over each.
+    ratio = weight * latent.elements / (pixel.weight * pixel.elements * nats)
+    beta = beta_from_mean_weights(ratio, pixel.elements, latent.elements)
+    return Balance(node, reconstruction, kl, pixel, latent, beta)
+
+
+def compiled_reconstructions(program: Program, shape: Shape | None) -> Iterator[Term]:
+    """The reconstruction losses that compile is given by name."""
+    for call in program.method_calls("compile"):
+        for owner in call.owners:
+            outputs = _outputs(program, owner)
+            known = outputs.shape if isinstance(outputs, Tensor) else None
+            for loss in options(call.arguments.get(1, "loss")):
+                if (term := compiled_reconstruction(loss, known or shape)) is not None:
+                    yield term
+
+
+def _outputs(program: Program, model: Value) -> Value | None:
+    """What a model puts out; of a class of the script, what its call returns."""
+    if not isinstance(model, Instance) or model.outputs is not None or isinstance(model.of, Known):
+        return getattr(model, "outputs", None)
+    returned = [
+        result
+        for step, result in program.results
+        if step.kind == "call" and getattr(step.function.owner, "of", None) is model.of
+    ]
+    shapes = {getattr(result, "shape", None) for result in returned}
+    return returned[0] if len(shapes) == 1 else None
+
+
+def compiled_reconstruction(value: Value | None, shape: Shape | None) -> Term | None:
+    """The reconstruction loss that compile is given by name, or as one of Keras's losses."""
+    for option in options(value):
+        name = library.text(option) or ""
+        if isinstance(option, Instance):
+            name = getattr(option.of, "name", "")
+        elif not name:
+            name = getattr(option, "name", "")
+        kind = library.loss_kind(str(name)) if not isinstance(option, Items | Table) else None
+        if kind is not None:
+            whole = Reduction("mean", None, False, Expression(()), shape)
+            return Term(Divergence(kind, None, None, None), reductions=(whole,))
+    return None
+
+
+def images(program: Program) -> Shape | None:
+    """The shape of the data: of the largest Input there is; None where one has no known shape."""
+    inputs = list(program.calls_of("keras.Input", "keras.layers.Input"))
+    results = [call.result for call in inputs if isinstance(call.result, Tensor)]
+    shapes = [tensor.shape for tensor in results if tensor.shape]
+    if len(shapes) < len(inputs):
+        return None
+    return max(shapes, key=lambda shape: library.volume(shape) or 0, default=None)

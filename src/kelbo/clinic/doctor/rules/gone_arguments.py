@@ -1,0 +1,214 @@
+"""KLB405."""
+
+from collections.abc import Iterator, Mapping
+
+from kelbo.clinic.doctor import library
+from kelbo.clinic.doctor.program import Call, Program
+from kelbo.clinic.doctor.rule import Finding, Rule, Severity
+from kelbo.clinic.doctor.values import Class, Constant, Instance, Known, Value, options
+from kelbo.clinic.doctor.words import dotted, in_words
+
+# The arguments of Keras 2, and of Keras 1 where Keras 2 still took them, and what there is instead;
+# empty where there is nothing to say any more.
+OF_OPTIMIZERS = {
+    "decay": "a schedule, keras.optimizers.schedules.InverseTimeDecay, as the learning_rate",
+    "lr": "learning_rate",
+}
+OF_WEIGHTS = {
+    "W_constraint": "kernel_constraint",
+    "W_regularizer": "kernel_regularizer",
+    "b_constraint": "bias_constraint",
+    "b_regularizer": "bias_regularizer",
+    "bias": "use_bias",
+    "init": "kernel_initializer",
+}
+_CONVOLUTION = OF_WEIGHTS | {
+    "border_mode": "padding",
+    "dim_ordering": "data_format",
+    "nb_filter": "filters",
+    "subsample": "strides",
+}
+_RATE = {"p": "rate"}
+_POOLING = {"border_mode": "padding", "dim_ordering": "data_format"}
+_RECURRENT = {
+    "dropout_U": "recurrent_dropout",
+    "dropout_W": "dropout",
+    "init": "kernel_initializer",
+    "inner_init": "recurrent_initializer",
+    "output_dim": "units",
+}
+_GATED = _RECURRENT | {"inner_activation": "recurrent_activation"}
+OF_LAYERS = {
+    "AveragePooling2D": _POOLING,
+    "BatchNormalization": {
+        "beta_init": "beta_initializer",
+        "fused": "",
+        "gamma_init": "gamma_initializer",
+        "mode": "",
+        "virtual_batch_size": "",
+    },
+    "Conv1D": OF_WEIGHTS | {"border_mode": "padding", "filter_length": "kernel_size"},
+    "Conv2D": _CONVOLUTION,
+    "Conv2DTranspose": _CONVOLUTION,
+    "Dense": OF_WEIGHTS | {"output_dim": "units"},
+    "Dropout": _RATE,
+    "Embedding": {"init": "embeddings_initializer"},
+    "GRU": _GATED,
+    "GaussianDropout": _RATE,
+    "GaussianNoise": {"sigma": "stddev"},
+    "LSTM": _GATED,
+    "MaxPooling2D": _POOLING,
+    "SimpleRNN": _RECURRENT,
+    "UpSampling2D": {"dim_ordering": "data_format"},
+    "ZeroPadding2D": {"dim_ordering": "data_format"},
+}
+# The methods of a model.
+METHODS = {
+    "evaluate_generator": "evaluate",
+    "fit_generator": "fit",
+    "predict_classes": "predict, and the argmax of what it returns",
+    "predict_generator": "predict",
+    "predict_proba": "predict",
+    "to_yaml": "to_json",
+}
+OF_METHODS = {
+    "add_loss": {"inputs": ""},
+    "fit": {"nb_epoch": "epochs"},
+}
+_ROOTS = ("keras.", "tensorflow.keras.")
+# How the name of a file must end.
+_WHOLE = (".keras", ".h5", ".hdf5")
+_WEIGHTS_ALONE = (".weights.h5",)
+
+
+class GoneArguments(Rule):
+    """The script calls something of Keras with an argument or by a method that only Keras 2 has.
+
+    ## What it does
+    Reports `lr` and `decay` of optimizers, arguments of layers and methods of models that Keras 3
+    does not have, and names of files that `save`, `save_weights` and `ModelCheckpoint` refuse.
+
+    ## Why is this bad
+    Keras 3 stops: ValueError, TypeError or AttributeError. A `decay` it ignores, with a warning, so
+    that the learning rate stays what it is.
+
+    ## Example
+    ```python
+    vae.compile(keras.optimizers.Adam(lr=1e-3))
+    vae.fit_generator(batches)
+    vae.save("vae")
+    ```
+
+    ## Use instead
+    ```python
+    vae.compile(keras.optimizers.Adam(learning_rate=1e-3))
+    vae.fit(batches)
+    vae.save("vae.keras")
+    ```
+    """
+
+    code = "KLB405"
+    title = "An argument or a method of Keras 2 is gone"
+    severity = Severity.ERROR
+    only_keras_3 = True
+    generations = (
+        ("Keras 2", "has it, or had it in some release"),
+        (
+            "Keras 3, which is tensorflow.keras since TensorFlow 2.16",
+            "the call fails; decay is ignored",
+        ),
+    )
+    why = "Keras 3 has one name for each argument and one method for each thing to do."
+
+    def check(self, program: Program) -> Iterator[Finding]:
+        """Every such call of a class or of a model of Keras."""
+        for call in program.calls:
+            if call.guarded:
+                continue
+            for option in options(call.function):
+                if isinstance(option, Known) and option.spelled.startswith(_ROOTS):
+                    yield from self._of_class(call, option.name)
+            owners = [owner for owner in call.owners if isinstance(owner, Instance)]
+            if not owners or len(owners) < len(call.owners) or not all(map(_is_of_keras, owners)):
+                continue
+            if all(owner.is_model for owner in owners):
+                yield from self._of_model(call)
+            elif call.method == "add_loss":
+                yield from self._of_arguments(call, OF_METHODS["add_loss"])
+
+    def _of_class(self, call: Call, name: str) -> Iterator[Finding]:
+        module, _, last = name.rpartition(".")
+        if module == "keras.optimizers" and last in library.OPTIMIZERS:
+            yield from self._of_arguments(call, OF_OPTIMIZERS)
+        elif name.startswith("keras.layers."):
+            # Keras 3 still has Conv2D under its old name.
+            layer = last.replace("Convolution", "Conv")
+            yield from self._of_arguments(call, OF_LAYERS.get(layer, {}))
+        elif name == "keras.callbacks.ModelCheckpoint":
+            alone = call.arguments.get(None, "save_weights_only") or Constant(False)
+            if isinstance(alone, Constant):
+                ends = _WEIGHTS_ALONE if alone.value else _WHOLE[:2]
+                yield from self._of_file(call, ends)
+
+    def _of_model(self, call: Call) -> Iterator[Finding]:
+        method = call.method or ""
+        if method in METHODS:
+            yield self.finding(
+                call.node,
+                f"A model of Keras 3 has no {method}.",
+                f"Take {METHODS[method]}.",
+            )
+        elif method == "save":
+            yield from self._of_file(call, _WHOLE)
+        elif method == "save_weights":
+            yield from self._of_file(call, _WEIGHTS_ALONE)
+        else:
+            yield from self._of_arguments(call, OF_METHODS.get(method, {}))
+
+    def _of_arguments(self, call: Call, gone: Mapping[str, str]) -> Iterator[Finding]:
+        names = [keyword.arg for keyword in call.node.keywords if keyword.arg is not None]
+        given = [name for name in names if name in gone and not _is_idle(call, name)]
+        if given:
+            cures = "; ".join(
+                f"in place of {name} take {gone[name]}" if gone[name] else f"leave {name} out"
+                for name in given
+            )
+            yield self.finding(
+                call.node,
+                f"{dotted(call.node.func)} takes no {in_words(given)} in Keras 3.",
+                f"{cures[0].upper()}{cures[1:]}.",
+            )
+
+    def _of_file(self, call: Call, ends: tuple[str, ...]) -> Iterator[Finding]:
+        name = library.text(call.arguments.get(0, "filepath"))
+        given = dict(call.arguments.keywords).keys() & {"zipped", "save_format"}
+        if name is None or given or name.endswith(ends) or name.startswith("hf://"):
+            return
+        exports = call.method == "save"
+        yield self.finding(
+            call.node,
+            f"{dotted(call.node.func)} writes to {name!r}, and Keras 3 asks for a name that ends "
+            f"in {' or '.join(ends)}.",
+            f"Write {_stem(name) + ends[0]!r}{'; or model.export for a SavedModel' * exports}.",
+        )
+
+
+def _is_of_keras(value: Value) -> bool:
+    """Whether an object or a class has its methods from the script and from Keras alone."""
+    made = value.of if isinstance(value, Instance) else value
+    if isinstance(made, Class):
+        return all(_is_of_keras(option) for base in made.bases for option in options(base))
+    return isinstance(made, Known) and made.spelled.startswith(_ROOTS)
+
+
+def _is_idle(call: Call, name: str) -> bool:
+    """Whether an argument changes nothing: a decay of 0."""
+    idle = (Constant(None), Constant(0)) if name == "decay" else ()
+    return call.arguments.get(None, name) in idle
+
+
+def _stem(name: str) -> str:
+    """A name of a file without an extension of Keras or TensorFlow."""
+    for end in (".weights", ".h5", ".hdf5", ".ckpt", ".tf", ".keras", ".model"):
+        name = name.removesuffix(end)
+    return name.rstrip("/")

@@ -1,0 +1,214 @@
+"""A .keras file -> what of it can be diagnosed."""
+
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+
+from kelbo.clinic.anatomy.roles import (
+    Decoder,
+    Encoder,
+    RoleError,
+    Roles,
+    find_decoder,
+    find_encoder,
+)
+from kelbo.clinic.diagnosis.subject import (
+    GAUSSIAN,
+    LOGITS,
+    PROBABILITIES,
+    Subject,
+    subject_of,
+    subject_of_networks,
+)
+from kelbo.clinic.foreign.code import CodeNeededError
+from kelbo.clinic.foreign.configuration import FileNetwork, find_networks
+from kelbo.clinic.foreign.rebuild import rebuild
+from kelbo.clinic.foreign.weights import load_weights, read_training_steps
+from kelbo.errors import RunError, UsageError
+from kelbo.likelihoods.logits import ends_in_sigmoid
+from kelbo.loading import load_model, read_config
+
+_WEIGHTS = "model.weights.h5"
+# Keras stores them uncompressed; what shrinks more than weights ever do is made to fill memory.
+_LARGEST_EXPANSION = 100
+_WAY_OUT = (
+    "In the program that has the model's code: kelbo.diagnose(model, x), or "
+    "kelbo.diagnose(model, x, encoder=..., decoder=...)."
+)
+_SAY = (
+    "Name the layers: kelbo.read_model(path, mu=..., log_var=..., decoder=...), or --role "
+    f"mu=NAME --role log_var=NAME of kelbo doctor; log_sigma, sigma or var in the place of log_var "
+    f"where it is that, and encoder or z where that is not clear. {_WAY_OUT}"
+)
+# What a configuration or an archive gives that is not as Keras writes it.
+_DAMAGE = (
+    AttributeError,
+    IndexError,
+    KeyError,
+    MemoryError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+# Names of Keras's losses, as functions and as classes, in one spelling.
+_CROSS_ENTROPY = ("binarycrossentropy", "bce")
+_SQUARED_ERROR = ("meansquarederror", "mse")
+
+
+def read_model(path: str | Path, **roles: str) -> Subject:
+    """Read what can be diagnosed of a .keras file: kelbo's, or any VAE's without its code.
+
+    Of a VAE that is not kelbo's these are the networks from x to mu and log_var and from z to x,
+    `encoder` and `decoder` of the result, with their weights. They are made of Keras's own layers;
+    a layer of another class may only stand behind mu and log_var, as a Sampling layer does. Nothing
+    in the file is run, and no module that it names is imported.
+
+    Args:
+        path: of the file.
+        **roles: where names and structure do not tell, the names of layers: `mu` and one of
+            `log_var` (log sigma^2), `log_sigma`, `sigma` and `var` (sigma^2); `encoder` and
+            `decoder`, networks; `z`, what draws it in a network that holds both. As in
+            read_model("vae.keras", mu="dense_3", log_sigma="dense_4").
+
+    Returns:
+        What `kelbo.diagnose` takes in the place of a model; its `origin` says what was taken for
+        encoder and decoder, what was left out, and what the decoder's output was taken for.
+
+    Raises:
+        RunError: there is no such file, it is damaged, or it does not say enough.
+        UsageError: there is no such role, or the model is kelbo's and has its own.
+    """
+    path = Path(path)
+    told = Roles.of(roles)
+    config = read_config(path)
+    if str(config.get("registered_name")).startswith("kelbo>"):
+        if roles:
+            raise UsageError(f"{path} is a model of kelbo's, which knows its roles: name none.")
+        return subject_of(load_model(path))
+    try:
+        return _read(path, config, told)
+    except RoleError as error:
+        raise RunError(f"{path}: {error} {_SAY}") from error
+    except CodeNeededError as error:
+        raise RunError(f"{path}: {error}. {_WAY_OUT}") from error
+    except (RunError, UsageError) as error:
+        raise RunError(f"{path}: {error} {_WAY_OUT}") from error
+    except _DAMAGE as error:
+        raise RunError(
+            f"{path} is damaged, or of a kind that cannot be read "
+            f"({type(error).__name__}: {error}). {_WAY_OUT}"
+        ) from error
+
+
+def _read(path: Path, config: dict[str, Any], told: Roles) -> Subject:
+    networks = list(find_networks(config))
+    with zipfile.ZipFile(path) as archive:
+        # A weight has at least one byte.
+        most_weights = _bytes_of_weights(archive)
+    from_x, encoder = _encoder(networks, told, most_weights)
+    from_z = find_decoder(networks, from_x, from_x.latent_shape(encoder), told)
+    decoder = rebuild(from_z.network, [from_z.z, *from_z.conditions], [from_z.x], most_weights)
+    with (
+        zipfile.ZipFile(path) as archive,
+        archive.open(_WEIGHTS) as content,
+        h5py.File(content) as weights,
+    ):
+        load_weights(encoder, from_x.network, weights)
+        load_weights(decoder, from_z.network, weights)
+        training_steps = read_training_steps(weights)
+    likelihood, reason = _likelihood(config, decoder)
+    origin = {
+        "encoder": str(from_x),
+        "decoder": str(from_z),
+        "p(x|z)": f"{likelihood}, because {reason}" if likelihood else "",
+        "left out": ", ".join(_left_out(networks, from_x, from_z)),
+    }
+    return subject_of_networks(
+        name=f"{config['class_name']} of {path.name}, read without its code,",
+        encoder=encoder,
+        decoder=decoder,
+        posterior=from_x.parameters,
+        likelihood=likelihood,
+        training_steps=training_steps,
+        origin={part: what for part, what in origin.items() if what},
+    )
+
+
+def _bytes_of_weights(archive: zipfile.ZipFile) -> int:
+    weights = archive.getinfo(_WEIGHTS)
+    if weights.file_size > _LARGEST_EXPANSION * weights.compress_size:
+        raise RunError(
+            f"Expected weights that are stored as they are, as Keras does, received "
+            f"{weights.compress_size} bytes that expand to {weights.file_size}."
+        )
+    return weights.file_size
+
+
+def _encoder(
+    networks: Sequence[FileNetwork], told: Roles, most_weights: int
+) -> tuple[Encoder[FileNetwork], keras.Model]:
+    """The first place of mu and log_var that can be made of what the file holds."""
+    refused = None
+    for place in find_encoder(networks, told):
+        try:
+            return place, rebuild(place.network, place.inputs, place.wanted, most_weights)
+        except CodeNeededError as error:
+            refused = refused or error
+    raise refused or RoleError("There is no encoder.")
+
+
+def _likelihood(config: dict[str, Any], decoder: keras.Model) -> tuple[str | None, str]:
+    """What the decoder's output means, and how that is known: by the loss, else by a sigmoid."""
+    loss = (config.get("compile_config") or {}).get("loss")
+    if loss is None:
+        sigmoid = ends_in_sigmoid(decoder)
+        return (PROBABILITIES, "the decoder ends in a sigmoid") if sigmoid else (None, "")
+    # Of a class by its name and its options, of a function by its name alone; several have none.
+    described = loss.get("config") if isinstance(loss, dict) else loss
+    options = described if isinstance(described, dict) else {}
+    said = loss.get("class_name") if options else described
+    if not isinstance(said, str):
+        return None, ""
+    name = str(said).replace("_", "").lower()
+    likelihood = None
+    if name in _CROSS_ENTROPY:
+        likelihood = LOGITS if options.get("from_logits") else PROBABILITIES
+    elif name in _SQUARED_ERROR:
+        likelihood = GAUSSIAN
+    return likelihood, f"the loss is {said}"
+
+
+def _left_out(
+    networks: Sequence[FileNetwork], from_x: Encoder[FileNetwork], from_z: Decoder[FileNetwork]
+) -> list[str]:
+    """The layers of the encoder's and the decoder's networks, and of those around, that are in
+    neither.
+    """
+    used = {
+        (from_x.network.path, output.layer) for output in from_x.network.calls_before(from_x.wanted)
+    } | {
+        (from_z.network.path, output.layer)
+        for output in from_z.network.calls_before([from_z.x], given=[from_z.z])
+    }
+    ends = (from_x.network, from_z.network)
+    around = [
+        network
+        for network in networks
+        if any(network is end or end.is_within(network) for end in ends)
+    ]
+    inner = {(network.path, network.layer_of(other)) for network in around for other in around}
+    return [
+        f"{name} ({entry['class_name']})"
+        for network in around
+        for name, entry in network.layers.items()
+        if entry["class_name"] != "InputLayer" and (network.path, name) not in used | inner
+    ]

@@ -1,0 +1,121 @@
+"""A part of a network, made anew of Keras's own layers; no other code is looked for."""
+
+import copy
+import math
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import keras
+
+from kelbo.clinic.anatomy.graph import Output
+from kelbo.clinic.foreign.code import CodeNeededError, in_words, needed_code
+from kelbo.clinic.foreign.configuration import FileNetwork, tensor_of
+from kelbo.loading import reason_of
+
+
+def rebuild(
+    network: FileNetwork,
+    given: Sequence[Output],
+    wanted: Sequence[Output],
+    most_weights: int,
+) -> keras.Model:
+    """The part of a network between some of its tensors, as a model with new weights.
+
+    Args:
+        network: the network.
+        given: the tensors where the part begins, each with its shape in `network.shapes`.
+        wanted: the tensors where it ends.
+        most_weights: how many weights there can be for it; one of more is never made.
+
+    Raises:
+        CodeNeededError: a layer in between needs code that is not Keras's.
+        ValueError: the graph has a loop, a layer does not take what it gets, or there are more
+            weights.
+    """
+
+    def make() -> keras.Model:
+        return _make(network, given, wanted)
+
+    count = _count_weights(make)
+    if count > most_weights:
+        raise ValueError(
+            f"{network.name} has {count} weights, expected at most the {most_weights} that the "
+            "file has room for"
+        )
+    return make()
+
+
+def _count_weights(make: Callable[[], keras.Model]) -> int:
+    """How many weights a network will have. They get no values and take no memory."""
+
+    def count() -> int:
+        with keras.StatelessScope(initialize_variables=False):
+            return sum(math.prod(weight.shape) for weight in make().weights)
+
+    # Keras notes, for each thread, which variables are to get their values at the end of the next
+    # scope. With this thread the note is gone.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(count).result()
+
+
+def _make(network: FileNetwork, given: Sequence[Output], wanted: Sequence[Output]) -> keras.Model:
+    # An input keeps its name, which may tell x from a condition; in the midst it is a layer's.
+    inputs = [
+        keras.Input(
+            network.shapes[output][1:], name=output.layer if output in network.inputs else None
+        )
+        for output in given
+    ]
+    tensors: dict[Output, Any] = dict(zip(given, inputs, strict=True))
+    layers: dict[str, Any] = {}
+    for output in network.calls_before(wanted, given):
+        if output.layer not in layers:
+            layers[output.layer] = make_layer(network.layers[output.layer])
+        outputs = _call(layers[output.layer], network.call(output), tensors)
+        tensors |= {output._replace(number=index): found for index, found in enumerate(outputs)}
+    found = [tensors[output] for output in wanted]
+    return keras.Model(
+        inputs if len(inputs) > 1 else inputs[0],
+        found if len(found) > 1 else found[0],
+        name=network.name,
+    )
+
+
+def _call(layer: Any, call: Mapping[str, Any], tensors: Mapping[Output, Any]) -> list[Any]:
+    arguments, options = _revive(call["args"], tensors), _revive(call["kwargs"], tensors)
+    try:
+        return keras.tree.flatten(layer(*arguments, **options))
+    except Exception as error:  # whatever a layer may have against its arguments
+        raise ValueError(f"{layer.name} cannot be called: {error}") from error
+
+
+def make_layer(entry: Mapping[str, Any]) -> Any:
+    """A layer of Keras's or kelbo's, by its configuration.
+
+    Raises:
+        CodeNeededError: it is another's, or holds program code.
+    """
+    needed = needed_code(entry)
+    if needed is not None:
+        raise CodeNeededError(needed)
+    described = {key: value for key, value in entry.items() if key != "compile_config"}
+    try:
+        # A copy, because Keras takes the configuration of a network apart.
+        return keras.saving.deserialize_keras_object(copy.deepcopy(described), safe_mode=True)
+    except Exception as error:  # whatever its configuration makes Keras stumble over
+        raise CodeNeededError(
+            f"{in_words(entry)} cannot be made: {reason_of(error)[:300]}"
+        ) from error
+
+
+def _revive(value: Any, tensors: Mapping[Output, Any]) -> Any:
+    """Arguments of a call, with the tensors in their places."""
+    tensor = tensor_of(value)
+    if tensor is not None:
+        return tensors[tensor]
+    if isinstance(value, list):
+        return [_revive(inner, tensors) for inner in value]
+    if isinstance(value, dict) and "class_name" not in value:
+        return {key: _revive(inner, tensors) for key, inner in value.items()}
+    return keras.saving.deserialize_keras_object(value, safe_mode=True)

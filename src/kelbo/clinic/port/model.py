@@ -1,0 +1,428 @@
+"""The ported model: a class with a compute_loss, whose outputs are all that its loss needs."""
+
+import ast
+import textwrap
+from collections.abc import Sequence
+
+import libcst as cst
+
+from kelbo.beta import explain_beta, format_beta
+from kelbo.clinic.doctor.objective import balances
+from kelbo.clinic.doctor.program import Call
+from kelbo.clinic.doctor.values import Constant, Function, Instance, Items, Known, Tensor, Value
+from kelbo.clinic.doctor.words import dotted, in_words
+from kelbo.clinic.port.edits import Code, Unportable, argument_node, code_of, indented, without
+from kelbo.clinic.port.formula import formula
+from kelbo.clinic.port.registered import REGISTERED, register
+from kelbo.clinic.port.script import Script, argument, function_of, model_of, same
+
+# The arguments of compute_loss.
+RESERVED = {"self", "x", "y", "y_pred", "sample_weight", "kwargs"}
+# None of them is read behind the first lines, but for these, and y where there is a target.
+_KEPT = {"self"}
+# What would give a list of tensors where it gave the reconstruction.
+_OUTPUTS = {"call", "output", "output_shape", "outputs", "predict_on_batch", "predict_step"}
+# Arguments of compile and fit that make some losses count more than others.
+_WEIGHTS = {"class_weight", "loss_weights", "sample_weight", "weighted_metrics"}
+
+
+class Model:
+    """The model that a loss belongs to, and what compute_loss needs of it.
+
+    Args:
+        script: the script.
+        instance: the functional model.
+        output: the expression of its reconstruction, where that is not what it is made of.
+    """
+
+    def __init__(self, script: Script, instance: Instance, output: ast.expr | None = None):
+        made = instance.node
+        if not isinstance(made, ast.Call) or not isinstance(instance.of, Known):
+            raise Unportable(made or script.source.tree.body[0], "its class is the script's own.")
+        entries = instance.inputs.items if isinstance(instance.inputs, Items) else None
+        self.entries = entries or (instance.inputs,)
+        if not all(isinstance(entry, Tensor) for entry in self.entries):
+            raise Unportable(made, "its inputs cannot be told.")
+        given = argument(made, 1, "outputs", "output")
+        if isinstance(given, ast.List) and len(given.elts) == 1:
+            output = output or given.elts[0]
+        output = output or given
+        if given is None or output is None:
+            raise Unportable(made, "its outputs cannot be told.")
+        value = alone(script.program.value(output))
+        if not isinstance(value, Tensor):
+            raise Unportable(made, "it has more than one output.")
+        self.script, self.instance, self.made = script, instance, made
+        self.given, self.output, self.value = given, output, value
+        self.name = output.id if isinstance(output, ast.Name) else ""
+        self.inputs: dict[str, int] = {}
+        self.others: dict[str, str] = {}
+        self.handed: dict[str, Value] = {}
+        self.trackers: list[tuple[str, str]] = []
+        self.keeps_loss = False
+        self.stored = ""
+        self.measured: list[str] = []
+        self.measured_in_file = True
+        self.methods: list[Code] = []
+        self._register_metrics()
+
+    @property
+    def compilations(self) -> list[Call]:
+        """Where it is compiled."""
+        return [
+            call
+            for call in self.script.calls_in(self.script.source.tree)
+            if call.method == "compile" and self.instance in call.owners
+        ]
+
+    def _register_metrics(self) -> None:
+        """Register the functions of metrics=, which a saved model names, too."""
+        for call in self.compilations:
+            listed = argument(call.node, 2, "metrics")
+            for given in listed.elts if isinstance(listed, ast.List | ast.Tuple) else ():
+                function = function_of(self.script.program.value(given))
+                if function is not None and not register(self.script, function, given):
+                    self.measured_in_file = False
+
+    def sort(self) -> None:
+        """What is handed over, in the order in which the script names it first."""
+        first: dict[str, tuple[int, int]] = {}
+        for node in ast.walk(self.script.source.tree):
+            if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+                place = node.lineno, node.col_offset
+                name = node.id if isinstance(node, ast.Name) else node.attr
+                first[name] = min(place, first.get(name, place))
+        last = (len(self.script.source.text), 0)
+        self.others = dict(sorted(self.others.items(), key=lambda o: first.get(o[0], last)))
+
+    def hand_over(self, node: ast.expr, value: Value) -> str:
+        """The name by which compute_loss has a tensor; the model hands it over if need be."""
+        name = node.id if isinstance(node, ast.Name) else dotted(node).replace(".", "_")
+        name = name.removeprefix("self_")
+        value = alone(value) or value
+        for place, entry in enumerate(self.entries):
+            if same(value, entry):
+                self.inputs.setdefault(name, place)
+                return name
+        if same(value, self.value):
+            self.name = self.name or name
+            if name != self.name:
+                raise Unportable(node, f"the reconstruction is {self.name} and {name}.")
+            return name
+        if name not in self.others:
+            self.others[name] = self._source(node, value)
+            self.handed[name] = value
+        return name
+
+    def _source(self, node: ast.expr, value: Value | None) -> str:
+        """How the place where the model is made calls a tensor."""
+        if (inner := self._of_inner_model(value)) is not None:
+            return inner
+        self._open_inner_model()
+        names = [dotted(node)]
+        if isinstance(value, Tensor):
+            names += self.script.program.names_of(value)
+        for name in names:
+            if name and self._is_there(name.partition(".")[0]):
+                return name
+        raise Unportable(node, f"{dotted(node)} is not known where the model is made.")
+
+    def _of_inner_model(self, value: Value | None) -> str | None:
+        """A tensor as an output of a model that this one calls, as `encoder(x)[0]`.
+
+        The layers are then in that model alone. What is in two models comes back from a file as two
+        layers, and Keras refuses it.
+        """
+        for call in self.script.program.calls:
+            encoder, given = model_of(call.function), alone(call.arguments.get(0, "inputs"))
+            if encoder is None or not isinstance(encoder.outputs, Items):
+                continue
+            here = call.node.lineno <= self.made.lineno and self.script.function_around(
+                call.node
+            ) is self.script.function_around(self.made)
+            if here and self.is_input(given):
+                for place, output in enumerate(encoder.outputs.items):
+                    if same(output, value):
+                        return f"{self.script.code(call.node)}[{place}]"
+        return None
+
+    def _open_inner_model(self) -> None:
+        """Put in the place of `encoder(x)` the z that it is, where the encoder begins with this x.
+
+        What is handed over comes from the encoder's layers; they would be in two models otherwise.
+        """
+        for call in self.script.program.calls:
+            encoder, given = model_of(call.function), alone(call.arguments.get(0, "inputs"))
+            code = encoder is not None and self._code_of(encoder.outputs, call.node)
+            if encoder is None or encoder is self.instance or not code:
+                continue
+            if self.is_input(given) and self.is_input(alone(encoder.inputs)):
+                self.script.edits.respell(call.node, code)
+
+    def _code_of(self, value: Value | None, node: ast.Call) -> str:
+        """How the place of a call names a tensor; empty where no name there surely is that."""
+        script = self.script
+        names = script.program.names_of(value) if isinstance(value, Tensor) else []
+        bound: dict[str, ast.expr] = {}
+        for statement in ast.walk(script.source.tree):
+            if not isinstance(statement, ast.Assign) or statement.lineno > node.lineno:
+                continue
+            for target in statement.targets:
+                code = dotted(target)
+                here = script.function_around(target) in (script.function_around(node), None)
+                own = code.startswith("self.") and self._is_there("self")
+                if code.rpartition(".")[2] in names and (own or here):
+                    bound[code] = statement.value
+        given = {code: script.program.value(made) for code, made in bound.items()}
+        return next((code for code, made in given.items() if same(alone(made), value)), "")
+
+    def is_input(self, value: Value | None) -> bool:
+        """Whether a value is what the model gets, in the same order."""
+        given = value.items if isinstance(value, Items) else (value,)
+        pairs = zip(given, self.entries, strict=False)
+        return len(given) == len(self.entries) and all(same(*pair) for pair in pairs)
+
+    def _is_there(self, name: str) -> bool:
+        scopes = {self.script.function_around(self.made), None}
+        scopes |= {f for f in self.script.above(self.made) if isinstance(f, ast.FunctionDef)}
+        for node in ast.walk(self.script.source.tree):
+            if isinstance(node, ast.arg):
+                found = node.arg == name
+            else:
+                found = (
+                    isinstance(node, ast.Name)
+                    and isinstance(node.ctx, ast.Store)
+                    and node.id == name
+                    and node.lineno < self.made.lineno
+                )
+            if found and self.script.function_around(node) in scopes:
+                return True
+        return False
+
+    def rename(self) -> None:
+        """Call the reconstruction by a name that no argument of compute_loss has."""
+        if self.name in RESERVED:
+            self.name = self.script.free_name("reconstruction", "reconstructed")
+
+    def settle_name(self, name: str = "") -> None:
+        """Call the reconstruction so; if that cannot be, what it is called or a name of our own."""
+        if name and name not in RESERVED:
+            self.name = name
+        self.name = self.name or self.script.free_name("reconstruction", "reconstructed")
+
+    def write(
+        self,
+        lines: Sequence[Code],
+        place: ast.stmt,
+        only_here: bool,
+        target: bool,
+        before: Sequence[str] = (),
+    ) -> None:
+        """Plan the class and the call that makes the model.
+
+        Args:
+            lines: of compute_loss, behind its first ones.
+            place: what the class stands before.
+            only_here: whether the lines use names of the function around it.
+            target: whether the lines read y.
+            before: lines that stand above the class.
+        """
+        script = self.script
+        self._is_free_to_change()
+        name = script.free_name("VAE", "VAEModel")
+        script.bound.add(name)
+        self.settle_name()
+        self.sort()
+        kept = _KEPT | {"y"} if target else _KEPT
+        if clash := kept & {self.name, *self.others, *self.inputs}:
+            raise Unportable(
+                self.made, f"{min(clash)} has the name of an argument of compute_loss."
+            )
+
+        def outputs(node: cst.BaseExpression) -> cst.BaseExpression:
+            made = cst.ensure_type(node, cst.Call).with_changes(func=cst.Name(name))
+            code = code_of(argument_node(made, 1, "outputs").value)
+            if self.output is not self.given:
+                code = script.code(self.output)
+            # Keras takes a list of one output for that output.
+            code = f"[{', '.join([code, *self._sources])}]" if self.others else code
+            listed = cst.parse_expression(code)
+            found = argument_node(made, 1, "outputs")
+            return made.with_deep_changes(found, value=listed)
+
+        script.edits.change(self.made, outputs)
+        known = list(balances(script.program))
+        handed = [self.handed[name] for name in self.others]
+        script.formulas.append(formula(known[0], handed) if len(known) == 1 else None)
+        where = place if only_here else script.top(place)
+        above = "".join(f"{line}\n" for line in before)
+        script.edits.insert(where, lambda: f"{above}{self._class(name, lines)}")
+
+    def _is_free_to_change(self) -> None:
+        """Make sure that the script uses nothing of the model that is another thing afterwards."""
+        for node in ast.walk(self.script.source.tree):
+            if isinstance(node, ast.Call):
+                used = node.func
+            elif isinstance(node, ast.Attribute) and node.attr in _OUTPUTS:
+                used = node.value
+            else:
+                continue
+            if self.others and model_of(self.script.program.value(used)) is self.instance:
+                code = self.script.code(node)
+                raise Unportable(
+                    node, f"line {node.lineno} uses {code}, which would hold mu and log_var, too."
+                )
+        for call in self.script.calls_in(self.script.source.tree):
+            weighed = [k.arg for k in call.node.keywords if k.arg in _WEIGHTS]
+            if call.method == "compile" and len(call.node.args) > 3:
+                weighed.append("loss_weights")
+            if weighed and self.instance in call.owners:
+                raise Unportable(
+                    call.node,
+                    f"line {call.node.lineno} gives the model {in_words(weighed)}, and the "
+                    "compute_loss that the port writes does not weigh data.",
+                )
+
+    @property
+    def _sources(self) -> list[str]:
+        """What is handed over; `encoder(x)[0], encoder(x)[1]` is one call."""
+        sources = list(self.others.values())
+        call = sources[0].removesuffix("[0]") if sources else ""
+        if len(sources) > 1 and sources == [f"{call}[{n}]" for n in range(len(sources))]:
+            return [f"*{call}[:{len(sources)}]"]
+        return sources
+
+    def _class(self, name: str, lines: Sequence[Code]) -> str:
+        parts = ['"""A VAE whose outputs are all that its loss needs."""\n']
+        if self.trackers:
+            made = [
+                f'self.{attribute} = keras.metrics.Mean(name="{text}")\n'
+                for attribute, text in self.trackers
+            ]
+            parts.append(
+                "def __init__(self, inputs, outputs, name=None, **kwargs):\n"
+                + indented("super().__init__(inputs, outputs, name=name, **kwargs)\n")
+                + indented("".join(made))
+            )
+        parts += self._compile
+        parts += [method().strip("\n") + "\n" for method in self.methods]
+        first = [f"# {line}\n" for line in _weight_in_words(self.script)]
+        first += ["# In 32 bits, whatever precision the layers compute in.\n"]
+        cast = f'{self.script.ops}.cast(output, "float32")'
+        if not self.others:
+            cast = f'{self.script.ops}.cast(y_pred, "float32")'
+        elif any(isinstance(value, Items) for value in self.handed.values()):
+            cast = f"keras.tree.map_structure(\n    lambda output: {cast}, y_pred\n)"
+        else:
+            cast = f"[{cast} for output in y_pred]"
+        first += [f"{', '.join([self.name, *self.others])} = {cast}\n"]
+        first = self._unpacked + first
+        body = "".join(first) + "".join(line().strip("\n") + "\n" for line in lines)
+        parts.append(
+            "def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **kwargs):\n"
+            + indented(body)
+        )
+        if self._has_metrics and self.others:
+            parts.append(
+                "def compute_metrics(self, x, y, y_pred, sample_weight=None):\n"
+                + indented("# Of the reconstruction alone, as before.\n")
+                + indented("return super().compute_metrics(x, y, y_pred[0], sample_weight)\n")
+            )
+        if self.others:
+            parts.append(
+                "def predict(self, *args, **kwargs):\n"
+                + indented("# The reconstruction alone, as before.\n")
+                + indented("return super().predict(*args, **kwargs)[0]\n")
+            )
+        return f"{REGISTERED}class {name}(keras.Model):\n" + indented("\n".join(parts))
+
+    @property
+    def _unpacked(self) -> list[str]:
+        """The lines that give the data the names of the model's inputs."""
+        if len(self.entries) == 1 or not self.inputs:
+            return [f"{alias} = x\n" for alias in self.inputs if alias != "x"]
+        names = {place: name for name, place in reversed(self.inputs.items())}
+        listed = ", ".join(names.get(place, "_") for place in range(len(self.entries)))
+        others = [f"{name} = {names[p]}\n" for name, p in self.inputs.items() if name != names[p]]
+        return [f"{listed} = x\n", *others]
+
+    @property
+    def _compile(self) -> list[str]:
+        """The methods by which it keeps what Keras would call without mu and log_var."""
+        metrics = "metrics=None, " if self.measured else ""
+        if not self.stored and not metrics:
+            return []
+        loss = "" if self.stored else "loss=loss, "
+        lines = [f"super().compile(optimizer=optimizer, {loss}**kwargs)\n"]
+        lines += [f"self.{self.stored} = loss\n"] * bool(self.stored)
+        lines += ["self.vae_metrics = metrics\n"] * bool(metrics)
+        made = [
+            f'def compile(self, optimizer="rmsprop", loss=None, {metrics}**kwargs):\n'
+            + indented("".join(lines))
+        ]
+        return made if self.stored or not self.measured_in_file else [*made, _COMPILED]
+
+    @property
+    def _has_metrics(self) -> bool:
+        return not self.measured and any(
+            call.arguments.get(2, "metrics") is not None for call in self.compilations
+        )
+
+    def compile_with(self, function: Function, given: ast.expr, stored: str) -> str:
+        """How compute_loss calls a function that compile is given as the loss.
+
+        Args:
+            function: the function.
+            given: the expression by which compile gets it.
+            stored: the attribute that keeps what no file can name.
+        """
+        self.keeps_loss = True
+        if register(self.script, function, given):
+            return "self.loss"
+        self.stored = stored
+        return f"self.{stored}"
+
+    def compile_without_loss(self) -> None:
+        """The loss is no longer compile's."""
+        for call in self.compilations:
+            if argument(call.node, 1, "loss") is not None:
+                self.script.edits.change(
+                    call.node, lambda node: without(cst.ensure_type(node, cst.Call), 1, "loss")
+                )
+
+    @property
+    def regularized(self) -> str:
+        """What layers add to the loss by themselves."""
+        for call in self.script.program.calls:
+            for word in call.node.keywords:
+                of_layer = word.arg is not None and word.arg.endswith("_regularizer")
+                if of_layer and self.script.program.value(word.value) != Constant(None):
+                    return " + sum(self.losses)"
+        return ""
+
+
+_COMPILED = """\
+def get_compile_config(self):
+    metrics = keras.saving.serialize_keras_object(self.vae_metrics)
+    return {**super().get_compile_config(), "metrics": metrics}
+
+def compile_from_config(self, config):
+    self.compile(**keras.saving.deserialize_keras_object(config))
+    self.optimizer.build(self.trainable_variables)
+"""
+
+
+def alone(value: Value | None) -> Value | None:
+    """What a list of one thing holds."""
+    return value.items[0] if isinstance(value, Items) and len(value.items) == 1 else value
+
+
+def _weight_in_words(script: Script) -> list[str]:
+    """What the KL term counts, in the lines of a comment."""
+    betas = {balance.beta for balance in balances(script.program)}
+    if len(betas) != 1:
+        return ["Reconstruction and KL term weigh what they weighed."]
+    (beta,) = betas
+    meaning = explain_beta(beta).partition(":")[0]
+    said = f"The effective beta is {format_beta(beta)}, as before{': ' * bool(meaning)}{meaning}."
+    return textwrap.wrap(said, 78)

@@ -1,0 +1,100 @@
+"""From a script to the ported one."""
+
+import re
+from dataclasses import dataclass, field
+
+import libcst as cst
+
+from kelbo.clinic.doctor import Finding, Severity, Skipped, Source, examine
+from kelbo.clinic.doctor.objective import kl_terms
+from kelbo.clinic.doctor.source import read_script
+from kelbo.clinic.port.added_loss import port_added_losses
+from kelbo.clinic.port.formula import Formula
+from kelbo.clinic.port.loss_closure import port_closures
+from kelbo.clinic.port.loss_layer import port_loss_layers
+from kelbo.clinic.port.optimizers import respell_optimizers
+from kelbo.clinic.port.options import respell_options
+from kelbo.clinic.port.sampling import port_sampling
+from kelbo.clinic.port.script import Left, Script
+from kelbo.clinic.port.spelling import port_imports, respell
+from kelbo.clinic.port.tapes import leave_probability, leave_tapes
+from kelbo.clinic.port.training import respell_training
+from kelbo.clinic.port.weights import rename_weights
+from kelbo.clinic.port.wrapping import wrapped
+from kelbo.errors import DataError
+
+# What one of the first two lines says of the file's encoding (PEP 263); it is written in UTF-8.
+_CODING = re.compile(r"\A(?P<before>(?:#.*\r?\n)?[ \t\f]*#.*?coding[:=][ \t]*)[-\w.]+")
+
+
+@dataclass(frozen=True)
+class Ported:
+    """A ported script.
+
+    Args:
+        text: its code.
+        changed: whether there was anything to port.
+        left: what was left as it was.
+        formula: the loss, as it is read from the original; None where it cannot be.
+        errors: what the doctor still finds in the ported script, apart from what was left.
+        vae: whether the script has a KL term that is known, or a compute_loss of its own.
+    """
+
+    text: str
+    changed: bool
+    left: tuple[Left, ...] = field(default=())
+    formula: Formula | None = None
+    errors: tuple[Finding, ...] = field(default=())
+    vae: bool = False
+
+
+def port(source: Source) -> Ported:
+    """Port a script; nothing of it is run.
+
+    Args:
+        source: the script.
+
+    Raises:
+        DataError: what became of the script is no Python.
+    """
+    script = Script(source)
+    if (guarded := script.guarded) is not None:
+        reason = "the script looks at which Keras there is, and is left as it was."
+        return Ported(source.text, False, (Left(guarded, reason),), vae=_has_vae(script))
+    respell(script)
+    respell_options(script)
+    respell_optimizers(script)
+    respell_training(script)
+    rename_weights(script)
+    leave_tapes(script)
+    leave_probability(script)
+    port_sampling(script)
+    port_added_losses(script)
+    port_loss_layers(script)
+    port_closures(script)
+    try:
+        text = wrapped(source.text, port_imports(source.text, script.edits.apply()))
+    except (SyntaxError, cst.ParserSyntaxError) as error:
+        raise _broken(source, str(error)) from error
+    text = _CODING.sub(r"\g<before>utf-8", text) if text != source.text else text
+    formula = script.formulas[0] if len(script.formulas) == 1 else None
+    left = tuple(sorted(script.left, key=lambda one: one.line))
+    found = read_script(source.path, text.encode())
+    if isinstance(found, Skipped):
+        raise _broken(source, found.reason)
+    errors = [f for f in examine(found) if f.rule.severity is Severity.ERROR and not left]
+    vae = _has_vae(script)
+    return Ported(text, text != source.text, left, formula, tuple(errors), vae)
+
+
+def _has_vae(script: Script) -> bool:
+    program = script.program
+    return bool(kl_terms(program)) or any("compute_loss" in one.body for one in program.classes)
+
+
+def _broken(source: Source, reason: str) -> DataError:
+    return DataError(
+        f"{source.path} cannot be ported: the ported script cannot be parsed ({reason}). This is a "
+        "fault of kelbo, please report it with the script. What to change by hand is said by: "
+        f"kelbo doctor {source.path}"
+    )

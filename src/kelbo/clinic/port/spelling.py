@@ -1,0 +1,326 @@
+"""Imports and names: `tensorflow.keras` is `keras`, `K.square` and `tf.square` are `ops.square`."""
+
+import ast
+import itertools
+from collections.abc import Callable, Sequence
+
+import libcst as cst
+
+from kelbo.clinic.doctor import library
+from kelbo.clinic.doctor.program import Call
+from kelbo.clinic.doctor.rules.backend_functions import STILL_THERE
+from kelbo.clinic.doctor.values import Known, is_symbolic, known_names
+from kelbo.clinic.doctor.words import in_words
+from kelbo.clinic.port.edits import code_of
+from kelbo.clinic.port.functions import (
+    activation_of,
+    adapt_arguments,
+    batch_flatten,
+    cross_entropy,
+    flatten,
+    image_ordering,
+    unknown_arguments,
+)
+from kelbo.clinic.port.names import EAGER, place, today
+from kelbo.clinic.port.script import Script, assigned_names, imported_names
+from kelbo.clinic.port.tapes import TAPE
+
+# What becomes more than another name.
+_CALLS = {
+    "keras.backend.batch_flatten": batch_flatten,
+    "keras.backend.flatten": flatten,
+    "keras.backend.image_dim_ordering": image_ordering,
+    "tensorflow.nn.sigmoid_cross_entropy_with_logits": cross_entropy,
+}
+
+
+def respell(script: Script) -> None:
+    """Give names of keras.backend, and those of TensorFlow's that tensors meet, today's names."""
+    program = script.program
+    calls: dict[ast.AST, list[Call]] = {}
+    for call in program.calls:
+        calls.setdefault(call.node.func, []).append(call)
+    seen: set[ast.AST] = set()
+    for reading in program.readings:
+        node, value = reading.node, reading.value
+        if node in seen or reading.guarded or not isinstance(node, ast.Name | ast.Attribute):
+            continue
+        seen.add(node)
+        if not isinstance(value, Known) or program.value(node) != value:
+            continue
+        if value.name == "keras" and (isinstance(node, ast.Attribute) or node.id == "tf_keras"):
+            script.edits.respell(node, "keras")
+            continue
+        if (activation := activation_of(script, node, value.name)) is not None:
+            script.edits.respell(node, f'"{activation}"')
+            continue
+        if value.name.startswith("keras.") and place(value.name) != value.name:
+            _respell_place(script, node, value.name)
+            continue
+        of_backend = value.name.startswith("keras.backend.")
+        inside = any(_meets_tensors(script, call) for call in calls.get(node, ()))
+        settled = value.name == "tensorflow.random.set_seed"
+        name = today(value.name, script.ops) if of_backend or inside or settled else None
+        others = [word for call in calls.get(node, ()) for word in unknown_arguments(call, name)]
+        if others:
+            script.leave(node, f"{name} takes no {in_words(others)}.")
+        elif name is not None:
+            script.edits.respell(node, name)
+            for call in calls.get(node, ())[:1]:
+                adapt_arguments(script, call, value.name, name)
+        elif value.name in _CALLS and node in calls:
+            with script.attempt(node):
+                _CALLS[value.name](script, calls[node][0])
+        elif of_backend and value.name.rpartition(".")[2] not in STILL_THERE:
+            script.leave(node, f"Keras 3 has no {script.code(node)}.")
+        elif inside and value.name.startswith("tensorflow.") and value.name != TAPE:
+            script.leave(node, f"{script.code(node)} is TensorFlow's alone.")
+    for call in program.calls:
+        if call.names & EAGER:
+            with script.attempt(call.node):
+                script.edits.remove(_whole(script, script.statement(call.node)))
+
+
+def _whole(script: Script, statement: ast.stmt) -> ast.stmt:
+    """A statement, or the condition that holds nothing else."""
+    outer = script.parents[statement]
+    alone = isinstance(outer, ast.If) and outer.body == [statement] and not outer.orelse
+    return outer if isinstance(outer, ast.If) and alone else statement
+
+
+def _respell_place(script: Script, node: ast.Name | ast.Attribute, name: str) -> None:
+    """Take from where it is today what Keras 3 has elsewhere; imports are another matter."""
+    there = place(name)
+    if known_names(script.program.value(script.parents[node])):
+        return  # a module, of which the script takes something
+    if there is None:
+        script.leave(node, f"Keras 3 has no {script.code(node)}.")
+    elif isinstance(node, ast.Name):
+        before, after = name.rpartition(".")[2], there.rpartition(".")[2]
+        if node.id == before != after and after[0].isupper() and after not in script.assigned:
+            script.edits.respell(node, after)
+    elif there.rpartition(".")[0] == name.rpartition(".")[0]:
+        script.edits.change(node, _with_attribute(there.rpartition(".")[2]))
+    else:
+        root = next(inner for inner in ast.walk(node) if isinstance(inner, ast.Name))
+        reached = known_names(script.program.value(root)) == {"tensorflow"}
+        stays = reached and there.startswith("tensorflow.")
+        script.edits.respell(node, script.code(node) if stays else there)
+
+
+def _with_attribute(name: str) -> Callable[[cst.BaseExpression], cst.BaseExpression]:
+    return lambda node: cst.ensure_type(node, cst.Attribute).with_changes(attr=cst.Name(name))
+
+
+def _meets_tensors(script: Script, call: Call) -> bool:
+    """Whether a function computes with what a model does: in a step, or with symbolic tensors."""
+    return call.step is not None or is_symbolic(call.arguments.all) or is_symbolic(call.result)
+
+
+def port_imports(before: str, code: str) -> str:
+    """Import from `keras` what was imported from TensorFlow's, and drop what is used no longer.
+
+    Args:
+        before: the script as it was.
+        code: the script whose other lines are ported.
+    """
+    tree = ast.parse(code)
+    used = _loaded(tree)
+    own = assigned_names(tree)
+    imports = _Imports(
+        used, _loaded(ast.parse(before)), {"ops"} & used - own - imported_names(tree)
+    )
+    module = cst.parse_module(code).visit(imports)
+    wanted = []
+    wanted += [f"import {m}" for m in ("keras", "tensorflow") if m in used - own - imports.bound]
+    if imports.missing:
+        wanted.append("from keras import ops")
+    return module.visit(_Adding(wanted)).code if wanted else module.code
+
+
+def _loaded(tree: ast.Module) -> set[str]:
+    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+
+
+def _moves(module: str) -> bool:
+    return library.canonical(module).split(".")[0] in ("keras", "tensorflow")
+
+
+class _Imports(cst.CSTTransformer):
+    """Rewrites imports; `bound` are the names that they bind afterwards."""
+
+    def __init__(self, used: set[str], before: set[str], missing: set[str]):
+        super().__init__()
+        self.used, self.before, self.missing = used, before, missing
+        self.bound: set[str] = set()
+
+    def _is_gone(self, name: str, module: str) -> bool:
+        """Whether nothing uses a name any longer; what was never used of Keras 3 stays."""
+        return name not in self.used and (name in self.before or not module.startswith("keras"))
+
+    def leave_SimpleStatementLine(self, original_node, updated_node):  # type: ignore[no-untyped-def]
+        if len(updated_node.body) != 1:
+            return updated_node
+        (small,) = updated_node.body
+        if _names_backend(small, self.used, self.before):
+            return cst.RemoveFromParent()
+        kept: Sequence[cst.BaseSmallStatement]
+        if isinstance(small, cst.Import):
+            kept = self._import(small)
+        elif isinstance(small, cst.ImportFrom):
+            kept = self._import_from(small)
+        else:
+            return updated_node
+        lines = [updated_node.with_changes(body=[one]) for one in kept]
+        lines[1:] = [line.with_changes(leading_lines=[]) for line in lines[1:]]
+        return cst.FlattenSentinel(lines) if len(lines) != 1 else lines[0]
+
+    def _import(self, node: cst.Import) -> Sequence[cst.BaseSmallStatement]:
+        kept = []
+        for alias in node.names:
+            module = code_of(alias.name)
+            name = code_of(alias.asname.name) if alias.asname else module.partition(".")[0]
+            if _moves(module):
+                keras = library.canonical(module)
+                if self._is_gone(name, module) or (keras != module and not alias.asname):
+                    continue
+                alias = alias.with_changes(name=cst.parse_expression(keras))
+                alias = alias.with_changes(asname=None) if keras == name else alias
+            self.bound.add(name)
+            kept.append(alias)
+        return _with_names(node, kept)
+
+    def _import_from(self, node: cst.ImportFrom) -> Sequence[cst.BaseSmallStatement]:
+        module = code_of(node.module) if node.module is not None else ""
+        if node.relative or not _moves(module):
+            if not isinstance(node.names, cst.ImportStar):
+                self.bound |= {_bound_by(alias) for alias in node.names}
+            return [node]
+        keras = library.canonical(module)
+        if isinstance(node.names, cst.ImportStar):
+            return [_of_module(node, keras) if keras.startswith("keras") else node]
+        found: dict[str, list[cst.ImportAlias]] = {}
+        for alias in node.names:
+            name = f"{keras}.{code_of(alias.name)}"
+            name = library.canonical(name)
+            there = place(name) if name.startswith("keras") else f"{module}.{code_of(alias.name)}"
+            target, _, last = (there or name).rpartition(".")
+            if alias.asname is None and _bound_by(alias) not in self.used and last in self.used:
+                alias = alias.with_changes(name=cst.Name(last))  # it is respelled where it is used
+            if not self._is_gone(_bound_by(alias), module if there else ""):
+                made = found.setdefault(target, [])
+                if _bound_by(alias) not in map(_bound_by, made):
+                    made.append(_of_name(alias, last))
+        if "keras" in found and "ops" in self.missing:
+            self.missing.discard("ops")
+            comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+            found["keras"][-1] = found["keras"][-1].with_changes(comma=comma)
+            found["keras"].append(cst.ImportAlias(cst.Name("ops")))
+        self.bound |= {_bound_by(alias) for aliases in found.values() for alias in aliases}
+        return [
+            _of_names(_of_module(node, target), module, target, aliases)
+            if target
+            # `from tensorflow import keras` is `import keras`.
+            else cst.Import([*aliases[:-1], _last(aliases[-1])])
+            for target, aliases in found.items()
+        ]
+
+
+def _names_backend(small: cst.BaseSmallStatement, used: set[str], before: set[str]) -> bool:
+    """Whether a line says `K = keras.backend` and nothing uses K any longer."""
+    if not isinstance(small, cst.Assign) or len(small.targets) != 1:
+        return False
+    name, value = code_of(small.targets[0].target), code_of(small.value)
+    return value in ("keras.backend", "tf.keras.backend") and name in before - used
+
+
+def _bound_by(alias: cst.ImportAlias) -> str:
+    return code_of(alias.asname.name if alias.asname else alias.name)
+
+
+def _of_name(alias: cst.ImportAlias, name: str) -> cst.ImportAlias:
+    """`mse` is `mean_squared_error as mse`."""
+    if code_of(alias.name) == name:
+        return alias
+    bound = alias.asname or cst.AsName(cst.Name(code_of(alias.name)))
+    return alias.with_changes(name=cst.Name(name), asname=bound)
+
+
+def _of_module(node: cst.ImportFrom, module: str) -> cst.ImportFrom:
+    """An import of the same names from another module."""
+    return node.with_changes(module=cst.parse_expression(module))
+
+
+def _of_names(
+    node: cst.ImportFrom, before: str, after: str, aliases: list[cst.ImportAlias]
+) -> cst.ImportFrom:
+    """An import of other names, whose lines stay aligned where the module has another name."""
+    if len(aliases) < len(node.names):  # type: ignore[arg-type]
+        aliases = [*aliases[:-1], _last(aliases[-1])]
+    places = [len(f"from {module} import (") for module in (before, after)]
+    return node.with_changes(names=[_indented(alias, *places) for alias in aliases])
+
+
+def _indented(alias: cst.ImportAlias, before: int, after: int) -> cst.ImportAlias:
+    """A name whose next line begins elsewhere, where it began behind so many characters."""
+    gap = getattr(alias.comma, "whitespace_after", None)
+    if not isinstance(gap, cst.ParenthesizedWhitespace) or len(gap.last_line.value) != before:
+        return alias
+    return alias.with_deep_changes(gap.last_line, value=" " * after)
+
+
+def _last(alias: cst.ImportAlias) -> cst.ImportAlias:
+    return alias.with_changes(comma=cst.MaybeSentinel.DEFAULT)
+
+
+def _with_names(node: cst.Import, aliases: list[cst.ImportAlias]) -> list[cst.Import]:
+    """An import of other names; nothing where there are none."""
+    if not aliases:
+        return []
+    if len(aliases) < len(node.names):
+        aliases = [*aliases[:-1], _last(aliases[-1])]
+    return [node.with_changes(names=aliases)]
+
+
+class _Adding(cst.CSTTransformer):
+    """Adds imports beside those of Keras, or else before the first one there is."""
+
+    def __init__(self, wanted: list[str]):
+        super().__init__()
+        self.wanted = wanted
+
+    def leave_Module(self, original_node, updated_node):  # type: ignore[no-untyped-def]
+        body = list(updated_node.body)
+        for wanted in self.wanted:
+            line = cst.ensure_type(cst.parse_statement(wanted), cst.SimpleStatementLine)
+            whole = next((p for p, one in enumerate(body) if _says(one, "import keras")), None)
+            first = next((p for p, one in enumerate(body) if _imports_keras(one)), None)
+            if whole is not None:
+                body.insert(whole + 1, line)
+                continue
+            head = list(itertools.takewhile(_comes_first, body))
+            place = len(head) if first is None else first
+            if place < len(body):
+                line = line.with_changes(leading_lines=body[place].leading_lines)
+                body[place] = body[place].with_changes(leading_lines=[])
+            body.insert(place, line)
+        return updated_node.with_changes(body=body)
+
+
+def _comes_first(line: cst.CSTNode) -> bool:
+    """Whether nothing may stand above a line: a docstring, `from __future__ import ...`."""
+    return code_of(line).strip().startswith(("from __future__", '"""', "'''"))
+
+
+def _says(line: cst.CSTNode, code: str) -> bool:
+    return _imports(line) and code_of(line).strip().splitlines()[-1] == code
+
+
+def _imports(line: cst.CSTNode) -> bool:
+    return isinstance(line, cst.SimpleStatementLine) and isinstance(
+        line.body[0], cst.Import | cst.ImportFrom
+    )
+
+
+def _imports_keras(line: cst.CSTNode) -> bool:
+    return _imports(line) and "keras" in code_of(line)

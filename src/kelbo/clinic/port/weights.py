@@ -1,0 +1,73 @@
+"""Files of weights: Keras 3 writes them to *.weights.h5 alone."""
+
+import ast
+from collections.abc import Iterator
+
+from kelbo.clinic.doctor import library
+from kelbo.clinic.doctor.program import Call
+from kelbo.clinic.doctor.values import Constant
+from kelbo.clinic.port.script import Script, argument
+
+_ENDING = ".weights.h5"
+_BEFORE = (".h5", ".hdf5")
+_CHECKPOINT = "keras.callbacks.ModelCheckpoint"
+
+
+def rename_weights(script: Script) -> None:
+    """Give the files of weights that the script writes today's ending, wherever it names them."""
+    written = [call for call in script.calls_in(script.source.tree) if _writes(call)]
+    read = list(script.program.method_calls("load_weights"))
+    paths = {path for call in written if (path := argument(call.node, 0, "filepath")) is not None}
+    names = {_name(script, path) for path in paths}
+    # What the script does not write is a file of Keras 2, which Keras 3 still loads.
+    paths |= {
+        path
+        for call in read
+        if (path := argument(call.node, 0, "filepath")) is not None and _name(script, path) in names
+    }
+    renamed = set()
+    for string, ending, name in _strings(script, names):
+        renamed.add(name)
+        head, _, quote = script.code(string).rpartition(ending)
+        script.edits.respell(string, f"{head}{_ENDING}{quote}")
+    for path in sorted(paths, key=lambda path: path.lineno):
+        end = _end(path)
+        text = library.text(script.program.value(path if end is None else end))
+        if text is None or text.endswith(_ENDING) or _name(script, path) in renamed:
+            continue
+        script.leave(path, f"Keras 3 saves weights only to a file named *{_ENDING}.")
+
+
+def _strings(script: Script, names: set[str]) -> Iterator[tuple[ast.Constant, str, str]]:
+    """The strings that paths of some names end with; their old ending, and the name."""
+    for node in ast.walk(script.source.tree) if names else ():
+        if isinstance(node, ast.expr) and not isinstance(script.parents[node], ast.JoinedStr):
+            end = _end(node)
+            text = str(end.value) if end is not None else ""
+            ending = next((one for one in _BEFORE if text.endswith(one)), "")
+            if end is None or not ending or text.endswith(_ENDING):
+                continue
+            if (name := _name(script, node)) in names:
+                yield end, ending, name
+
+
+def _writes(call: Call) -> bool:
+    """Whether a call writes weights to a file, now or in every epoch."""
+    only = call.arguments.get(None, "save_weights_only") == Constant(True)
+    return call.method == "save_weights" or (_CHECKPOINT in call.names and only)
+
+
+def _name(script: Script, path: ast.expr) -> str:
+    """What two paths have in common that are one file."""
+    if isinstance(path, ast.Constant):
+        return str(path.value)  # also where the doctor does not come by
+    return library.text(script.program.value(path)) or ast.unparse(path)
+
+
+def _end(path: ast.expr) -> ast.Constant | None:
+    """The string that a path ends with: a literal, or the last part of a sum or of a join."""
+    if isinstance(path, ast.BinOp) and isinstance(path.op, ast.Add):
+        return _end(path.right)
+    if isinstance(path, ast.Call) and path.args and ast.unparse(path.func).endswith("join"):
+        return _end(path.args[-1])
+    return path if isinstance(path, ast.Constant) and isinstance(path.value, str) else None

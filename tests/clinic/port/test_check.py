@@ -1,0 +1,112 @@
+import pytest
+
+from kelbo.clinic.doctor import load
+from kelbo.clinic.doctor.source import read_script
+from kelbo.clinic.port import Checked, check, port
+from tests.clinic.port.fixtures import BOOKS
+
+FOSTER = port(load(str(next(path for path in BOOKS if path.stem == "foster"))))
+
+
+def test_a_changed_weight_is_seen(tmp_path):
+    wrong = FOSTER.text.replace("kl_loss = -0.5 *", "kl_loss = -1.0 *")
+    found = check(wrong, tmp_path, FOSTER.formula, "jax")
+    assert not found.failure
+    assert found.loss > found.expected and not found.equal
+
+
+@pytest.fixture(scope="module")
+def regularized():
+    dense = 'Dense(self.z_dim, name="mu")'
+    script = next(path for path in BOOKS if path.stem == "foster").read_text()
+    assert dense in script
+    options = 'kernel_regularizer="l2", activity_regularizer="l1"'
+    script = script.replace(dense, f'Dense(self.z_dim, {options}, name="mu")')
+    return port(read_script("foster.py", script.encode()))
+
+
+def test_regularizers_count_in_both(regularized, tmp_path):
+    found = check(regularized.text, tmp_path, regularized.formula, "jax")
+    assert found.equal and found.expected is not None
+    without = regularized.text.replace(" + sum(self.losses)", "")
+    assert without != regularized.text
+    assert not check(without, tmp_path, regularized.formula, "jax").equal
+
+
+def test_what_a_layer_adds_otherwise_counts_in_the_loss_alone(regularized, tmp_path):
+    drawn = "return mu + ops.exp(log_var / 2) * epsilon"
+    assert drawn in regularized.text
+    kl = "-0.5 * ops.mean(ops.sum(1 + log_var - mu**2 - ops.exp(log_var), axis=1))"
+    twice = regularized.text.replace(drawn, f"self.add_loss({kl})\n                {drawn}")
+    found = check(twice, tmp_path, regularized.formula, "jax")
+    assert not found.failure
+    assert found.loss > found.expected and not found.equal
+
+
+LABELLED = """\
+import numpy as np
+from tensorflow import keras
+from tensorflow.keras import backend as K
+image = keras.Input({image})
+label = keras.Input({label})
+drawn = keras.layers.Rescaling(1.0)(image)
+one_hot = keras.layers.CategoryEncoding(4, output_mode="one_hot")(label)
+hidden = keras.layers.concatenate([drawn, one_hot])
+mu = keras.layers.Dense(2)(hidden)
+log_var = keras.layers.Dense(2)(hidden)
+output = keras.layers.Dense(6, activation="sigmoid")(mu)
+vae = keras.Model([image, label], output)
+weight = K.gather(K.constant([1.0, 2.0, 3.0, 4.0]), label)
+kl = -0.5 * K.sum(1 + log_var - K.square(mu) - K.exp(log_var), axis=-1)
+vae.add_loss(K.mean(weight * 6 * keras.losses.binary_crossentropy(image, output) + kl))
+vae.compile("adam")
+vae.fit([np.zeros((8, 6)), np.zeros(8, "int32")])
+"""
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_an_input_of_integers_gets_integers(backend, tmp_path):
+    text = LABELLED.format(image="(6,)", label="(), dtype='int32'")
+    ported = port(read_script("script.py", text.encode()))
+    found = check(ported.text, tmp_path, ported.formula, backend)
+    assert not found.failure and found.loss is not None
+
+
+def test_an_image_of_integers_has_the_loss_of_the_formula(tmp_path):
+    text = LABELLED.format(image="(6,), dtype='uint8'", label="(), dtype='int32'")
+    ported = port(read_script("script.py", text.replace("weight *", "1.0 *").encode()))
+    found = check(ported.text, tmp_path, ported.formula, "jax")
+    assert found.expected is not None and found.equal
+
+
+def test_what_fails_is_named(tmp_path):
+    found = check(
+        "import socket\nsocket.create_connection(('localhost', 9))\n", tmp_path, None, "jax"
+    )
+    assert found.loss is None and not found.equal
+    assert "downloads nothing" in found.failure
+
+
+def test_data_sets_have_their_lengths(tmp_path):
+    script = (
+        "import keras\n"
+        "(x, _), (t, _) = keras.datasets.mnist.load_data()\n"
+        "x, t = x.reshape(60000, 784), t.reshape(10000, 784)\n"
+        "(x, y), _ = keras.datasets.cifar10.load_data()\n"
+        "x, y = x.reshape(50000, 3072), y.reshape(50000, 1)[:, 0]\n"
+        "raise SystemExit('so far')\n"
+    )
+    assert "so far" in check(script, tmp_path, None, "jax").failure
+
+
+def test_no_picture_is_drawn_of_the_model(tmp_path):
+    script = "from keras.utils import plot_model\nplot_model(None)\nraise SystemExit('so far')\n"
+    assert "so far" in check(script, tmp_path, None, "jax").failure
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected", "equal"),
+    [(1.0, 1.0, True), (1.0, None, True), (1.0, 1.01, False), (None, None, False)],
+)
+def test_losses_are_compared(loss, expected, equal):
+    assert Checked(loss=loss, expected=expected).equal is equal
