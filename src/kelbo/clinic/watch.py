@@ -7,11 +7,11 @@ import keras
 
 from kelbo.clinic.diagnosis.data import check_array
 from kelbo.clinic.diagnosis.diagnose import LEARNING_CHECKS, SETTLING_STEPS, examine
+from kelbo.clinic.diagnosis.find_subject import subject_of
 from kelbo.clinic.diagnosis.finding import Finding
 from kelbo.clinic.diagnosis.finite import check_finite
 from kelbo.clinic.diagnosis.log_var import check_log_var
 from kelbo.clinic.diagnosis.observation import observe
-from kelbo.clinic.diagnosis.subject import subject_of
 
 logger = logging.getLogger("kelbo")
 

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 import kelbo
+from kelbo.clinic.anatomy.find_decoder import find_decoder
+from kelbo.clinic.anatomy.find_encoder import find_encoder
 from kelbo.clinic.anatomy.memory import networks_in
-from kelbo.clinic.anatomy.roles import Roles, find_decoder, find_encoder
+from kelbo.clinic.anatomy.roles import Roles
 from tests.clinic.diagnosis.models import LATENT, images
 from tests.clinic.foreign import models
 

@@ -4,9 +4,11 @@ import keras
 import pytest
 from keras import layers, ops
 
+from kelbo.clinic.anatomy.find_decoder import find_decoder
+from kelbo.clinic.anatomy.find_encoder import find_encoder
 from kelbo.clinic.anatomy.memory import networks_in
 from kelbo.clinic.anatomy.names import named_input
-from kelbo.clinic.anatomy.roles import RoleError, Roles, find_decoder, find_encoder
+from kelbo.clinic.anatomy.roles import RoleError, Roles
 from kelbo.errors import UsageError
 from tests.clinic.diagnosis.models import DIM, LATENT, Sampling, make_decoder, make_encoder
 from tests.clinic.foreign import models

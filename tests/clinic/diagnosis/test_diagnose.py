@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import kelbo
-from kelbo.clinic.diagnosis.subject import subject_of
+from kelbo.clinic.diagnosis.find_subject import subject_of
 from kelbo.errors import DataError, UsageError
 from kelbo.objectives import ELBO
 from tests.clinic.diagnosis import models

@@ -9,8 +9,9 @@ from keras import ops
 
 import kelbo
 from kelbo.clinic.diagnosis import loss_weights
+from kelbo.clinic.diagnosis.find_subject import subject_of
 from kelbo.clinic.diagnosis.loss_weights import UnmeasuredError, measure_loss_weights
-from kelbo.clinic.diagnosis.subject import GAUSSIAN, LOGITS, PROBABILITIES, subject_of
+from kelbo.clinic.diagnosis.meanings import GAUSSIAN, LOGITS, PROBABILITIES
 from kelbo.clinic.diagnosis.unchanged import unchanged
 from kelbo.objectives import ELBO, ArticleObjective
 from tests.clinic.diagnosis import models

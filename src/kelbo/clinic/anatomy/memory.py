@@ -1,12 +1,13 @@
 """The networks of a model in memory, as graphs, and parts of them as models with its layers."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
 
 from kelbo.clinic.anatomy.graph import Network, Output, Step
+from kelbo.clinic.anatomy.roles import RoleError
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,22 @@ def networks_in(model: keras.Model) -> Iterator[LiveNetwork]:
             yield from within(inner, (*path, name))
 
     yield from within(model, ())
+
+
+def network_of(networks: Sequence[LiveNetwork], layer: keras.Layer) -> LiveNetwork:
+    """A part that is known, among the model's networks or alone.
+
+    Raises:
+        RoleError: it is no functional or sequential network.
+    """
+    # Alone it is inside of no other.
+    alone = (replace(one, path=("passed",)) for one in networks_in(layer) if one.layer is layer)
+    network = next((one for one in (*networks, *alone) if one.layer is layer), None)
+    if network is None:
+        raise RoleError(
+            f"{layer.name!r} is no functional or sequential network, and does not show its tensors."
+        )
+    return network
 
 
 def attributes(layer: keras.Layer) -> Iterator[tuple[str, keras.Layer]]:

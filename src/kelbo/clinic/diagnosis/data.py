@@ -1,5 +1,6 @@
 """What a model is looked at with."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -48,3 +49,10 @@ def check_array(data: Any, axes: int = 2) -> None:
     if not isinstance(data, np.ndarray) or data.ndim < axes or len(data) < 2:
         found = f"shape {data.shape}" if isinstance(data, np.ndarray) else type(data).__name__
         raise DataError(f"Expected an array of at least two data, received {found}.")
+
+
+def fits(shape: Sequence[int | None], data: np.ndarray) -> bool:
+    """Whether data have a shape, given without the batch; None there is any size."""
+    return len(shape) == data.ndim - 1 and all(
+        size in (None, found) for size, found in zip(shape, data.shape[1:], strict=True)
+    )

@@ -12,6 +12,7 @@ import numpy as np
 from kelbo.clinic.diagnosis.collapse import check_collapse
 from kelbo.clinic.diagnosis.data import Data
 from kelbo.clinic.diagnosis.draw import check_draw
+from kelbo.clinic.diagnosis.find_subject import subject_of
 from kelbo.clinic.diagnosis.finding import Diagnosis, Finding, gravest_first
 from kelbo.clinic.diagnosis.finite import check_finite, overflow
 from kelbo.clinic.diagnosis.floor import check_elbo, check_floor
@@ -22,7 +23,7 @@ from kelbo.clinic.diagnosis.loss_weights import UnmeasuredError, measure_loss_we
 from kelbo.clinic.diagnosis.observation import Observation, observe
 from kelbo.clinic.diagnosis.probabilities import check_probabilities
 from kelbo.clinic.diagnosis.saturation import check_saturation
-from kelbo.clinic.diagnosis.subject import Subject, subject_of
+from kelbo.clinic.diagnosis.subject import Subject
 from kelbo.clinic.diagnosis.support import check_support
 from kelbo.clinic.diagnosis.unchanged import unchanged
 from kelbo.errors import DataError

@@ -2,8 +2,8 @@
 
 from kelbo.clinic.diagnosis.finding import Finding
 from kelbo.clinic.diagnosis.loss_weights import LossWeights
+from kelbo.clinic.diagnosis.meanings import GAUSSIAN
 from kelbo.clinic.diagnosis.observation import Observation
-from kelbo.clinic.diagnosis.subject import GAUSSIAN
 from kelbo.objectives import explain_beta, format_beta
 
 

@@ -8,7 +8,8 @@ from keras import ops
 
 from kelbo.clinic.diagnosis.data import Data
 from kelbo.clinic.diagnosis.finding import Finding
-from kelbo.clinic.diagnosis.subject import PROBABILITIES, Subject
+from kelbo.clinic.diagnosis.meanings import PROBABILITIES
+from kelbo.clinic.diagnosis.subject import Subject
 
 # Outputs that are no probabilities by more than rounding.
 _TOLERANCE = 1e-3

@@ -9,22 +9,12 @@ from typing import Any
 import h5py
 import keras
 
-from kelbo.clinic.anatomy.roles import (
-    Decoder,
-    Encoder,
-    RoleError,
-    Roles,
-    find_decoder,
-    find_encoder,
-)
-from kelbo.clinic.diagnosis.subject import (
-    GAUSSIAN,
-    LOGITS,
-    PROBABILITIES,
-    Subject,
-    subject_of,
-    subject_of_networks,
-)
+from kelbo.clinic.anatomy.find_decoder import Decoder, find_decoder
+from kelbo.clinic.anatomy.find_encoder import Encoder, find_encoder
+from kelbo.clinic.anatomy.roles import RoleError, Roles
+from kelbo.clinic.diagnosis.find_subject import subject_of, subject_of_networks
+from kelbo.clinic.diagnosis.meanings import GAUSSIAN, LOGITS, PROBABILITIES
+from kelbo.clinic.diagnosis.subject import Subject
 from kelbo.clinic.foreign.code import CodeNeededError
 from kelbo.clinic.foreign.configuration import FileNetwork, find_networks
 from kelbo.clinic.foreign.rebuild import rebuild

@@ -1,0 +1,62 @@
+"""What the outputs of a decoder may mean: the likelihoods that a foreign loss may be of."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kelbo.clinic.anatomy.roles import TO_LOG_VAR
+from kelbo.distributions import Bernoulli, Normal
+from kelbo.distributions.distribution import Distribution, Tensor
+from kelbo.likelihoods.logits import ends_in_sigmoid
+
+# Keras's own clip of the probabilities in a cross-entropy.
+_SMALLEST_PROBABILITY = 1e-7
+PROBABILITIES = "Bernoulli from probabilities"
+LOGITS = "Bernoulli from logits"
+GAUSSIAN = "Gaussian of variance 1"
+
+
+def likelihoods_of(decoder: keras.Layer) -> dict[str, Callable[[Any], Distribution]]:
+    """What the outputs of a decoder may mean, by name, each as the distribution p(x|z)."""
+    two = len(getattr(decoder, "outputs", None) or ()) == 2
+    return _OF_TWO_OUTPUTS if two else OF_ONE_OUTPUT
+
+
+def supports_of(decoder: keras.Layer) -> dict[str, tuple[float, float]]:
+    """The smallest and the largest value that x may have, for each meaning of a decoder."""
+    anywhere = (-np.inf, np.inf)
+    if likelihoods_of(decoder) is _OF_TWO_OUTPUTS:
+        return dict.fromkeys(_OF_TWO_OUTPUTS, anywhere)
+    # A sigmoid never gives another value, whatever the loss compares it with.
+    squared = (0.0, 1.0) if _is_sigmoid(decoder) else anywhere
+    return {PROBABILITIES: (0.0, 1.0), LOGITS: (0.0, 1.0), GAUSSIAN: squared}
+
+
+def _from_probabilities(outputs: Tensor) -> Distribution:
+    p = ops.clip(outputs, _SMALLEST_PROBABILITY, 1.0 - _SMALLEST_PROBABILITY)
+    return Bernoulli(ops.log(p) - ops.log1p(-p), len(p.shape) - 1)
+
+
+def _normal(outputs: Any, to_log_var: str) -> Distribution:
+    mean, second = keras.tree.flatten(outputs)
+    return Normal(mean, TO_LOG_VAR[to_log_var](second), len(mean.shape) - 1)
+
+
+def _is_sigmoid(decoder: keras.Layer) -> bool:
+    return isinstance(decoder, keras.Model) and ends_in_sigmoid(decoder)
+
+
+# What the two outputs of a decoder may mean.
+_OF_TWO_OUTPUTS: dict[str, Callable[[Any], Distribution]] = {
+    "Gaussian of mean and log_var": lambda outputs: _normal(outputs, "log_var"),
+    "Gaussian of mean and log sigma": lambda outputs: _normal(outputs, "log_sigma"),
+}
+# What the output of a decoder may mean.
+OF_ONE_OUTPUT: dict[str, Callable[[Any], Distribution]] = {
+    PROBABILITIES: _from_probabilities,
+    LOGITS: lambda outputs: Bernoulli(outputs, len(outputs.shape) - 1),
+    GAUSSIAN: lambda outputs: Normal(outputs, ops.zeros_like(outputs), len(outputs.shape) - 1),
+}
