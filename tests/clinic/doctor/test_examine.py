@@ -3,6 +3,7 @@
 import ast
 import random
 import sysconfig
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -183,8 +184,31 @@ Layer()(x)
 """
 
 
-def test_what_calls_itself_is_followed_once():
+def visits(text):
+    return read(ast.parse(f"import keras\n{text}")).visits
+
+
+BODY = "    y = x + 1\n" * 50
+LONG = f"def f(x):\n{BODY}    return y\n"
+CALLS_ITSELF = {
+    "twice": f"def f(x):\n{BODY}    return f(x) + f(x)\nf(1)\n",
+    "by another": f"def f(x):\n{BODY}    return g(x)\ndef g(x):\n    return f(x) + f(x)\nf(1)\n",
+}
+
+
+@pytest.mark.parametrize("text", CALLS_ITSELF.values(), ids=CALLS_ITSELF)
+def test_what_calls_itself_is_followed_once(text):
+    once = visits(f"{LONG}f(1)\n")
+    assert once > 200 and visits(text) < 1.1 * once
+
+
+def test_what_makes_itself_is_no_trouble():
     findings(RECURSIVE)
+
+
+def test_a_function_is_followed_three_times_whoever_calls_it():
+    counts = [visits(LONG + "f(1)\n" * n) for n in range(1, 9)]
+    assert [later - former > 200 for former, later in pairwise(counts)] == [True] * 2 + [False] * 5
 
 
 def test_noqa_turns_rules_off_on_their_lines():
