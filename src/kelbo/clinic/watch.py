@@ -1,4 +1,4 @@
-"""Say during a training when the model goes wrong, and what to do about it."""
+"""Warn during training when a model goes wrong, and say what to do about it."""
 
 import logging
 from typing import Any
@@ -15,24 +15,24 @@ from kelbo.clinic.diagnosis.observation import observe
 
 logger = logging.getLogger("kelbo")
 
-# Data that are passed through the model after every epoch.
+# The number of data that pass through the model after every epoch.
 _ROWS = 256
 
 
 class Watch(keras.callbacks.Callback):
-    """Warn in one line when the model goes wrong: what it is, and the cure.
+    """Warn in one line when the model goes wrong, with the cure.
 
-    After every epoch the checks of `kelbo.diagnose` that need no training step look at the same
-    few data. Each finding goes to the logger "kelbo" once, and again only after it had gone away.
+    After every epoch the checks of `kelbo.diagnose` that need no training step run on the same few
+    data. Each finding goes to the logger "kelbo" once, and again only after it had gone away.
 
     Args:
-        x: data, (n, *data_shape), at least two; the first 256 are used. Of a conditional VAE the
-            list, tuple or dictionary of arrays that `fit` takes as x.
-        settling_steps: training steps before collapse, an ignored z and a poor reconstruction
-            count: every model begins with them.
+        x: at least two data, (n, *data_shape), of which the first 256 are used. For a conditional
+            VAE: the list, tuple or dictionary of arrays that `fit` takes as x.
+        settling_steps: the training steps before collapse, an ignored z and a poor reconstruction
+            count. Every model begins with them.
 
     Raises:
-        DataError: x is not made of arrays of at least two data.
+        DataError: x does not consist of arrays of at least two data.
     """
 
     chunk_safe = True
@@ -48,15 +48,15 @@ class Watch(keras.callbacks.Callback):
         """Find the parts of the model.
 
         Raises:
-            UsageError: it has no encoder or decoder that can be found.
-            DataError: x are no data for the model, or lack its conditions.
+            UsageError: no encoder or decoder was found.
+            DataError: x does not fit the model, or lacks its conditions.
         """
         self.subject = subject_of(self.model, x=self.x)
         self.data = self.subject.data(self.x)
         self.seen: frozenset[str] = frozenset()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Look, and warn of what is new."""
+        """Run the checks and warn of new findings."""
         findings = [finding for finding in self._look() if finding.severity != "note"]
         for finding in findings:
             if finding.name not in self.seen:

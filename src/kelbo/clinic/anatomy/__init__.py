@@ -1,5 +1,5 @@
-"""The networks of a VAE as graphs, and which part of them is the encoder, and which the decoder.
+"""The networks of a VAE as graphs, and the search for encoder and decoder in them.
 
-A graph comes from a model in memory (`memory.py`) or from a file (`kelbo.clinic.foreign`); the
-roles are found in both alike.
+A graph comes from a model in memory (`memory.py`) or from a file (`kelbo.clinic.foreign`). The
+search is the same in both.
 """

@@ -1,4 +1,4 @@
-"""Which part of a model is p(x|z)."""
+"""Find p(x|z) in the networks of a model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ class Decoder(Generic[Net]):
     """The part of a network that leads from z to x.
 
     Attributes:
-        network: the network; z may be in its midst.
+        network: the network; z may be an inner tensor of it.
         z, x: the tensors.
-        conditions: what else leads to x.
+        conditions: the other inputs that lead to x.
     """
 
     network: Net
@@ -34,13 +34,13 @@ class Decoder(Generic[Net]):
 def find_decoder(
     networks: Sequence[Net], encoder: Encoder[Net], latent_shape: Shape, told: Roles
 ) -> Decoder[Net]:
-    """The decoder that belongs to an encoder.
+    """Find the decoder that belongs to an encoder.
 
-    It is the network that is called so; or all that comes after z in a network that holds the
-    encoder; or the only other network that takes (batch, *latent_shape).
+    It is the network named decoder; else everything after z in a network that holds the encoder;
+    else the only other network that takes (batch, *latent_shape).
 
     Raises:
-        RoleError: there is no decoder, or more than one.
+        RoleError: no decoder was found, or more than one.
     """
     if told.z is not None:
         return _after_layer(networks, told.z)
@@ -68,16 +68,16 @@ def find_decoder(
 def whole_decoder(
     network: Net, encoder: Encoder[Net], latent_shape: Shape, networks: Sequence[Net]
 ) -> Decoder[Net]:
-    """A network that is a decoder: from z, and perhaps a condition, to x.
+    """A whole network as a decoder: from z, and perhaps conditions, to x.
 
     Args:
         network: the network.
-        encoder: what gives mu and log_var.
-        latent_shape: of one z.
-        networks: all there are; one of them may call the network, and show what it gets.
+        encoder: the part that gives mu and log_var.
+        latent_shape: the shape of one z.
+        networks: all networks; one that calls this network shows what it gets.
 
     Raises:
-        RoleError: it does not take z, or it cannot be told which of its inputs is z.
+        RoleError: the network does not take z, or several inputs may be z.
     """
     taken = [given for given in network.inputs if network.shapes.get(given, ())[1:] == latent_shape]
     if not taken or len(network.outputs) != 1:
@@ -93,7 +93,7 @@ def whole_decoder(
 def _z_among(
     taken: Sequence[Output], network: Net, encoder: Encoder[Net], networks: Sequence[Net]
 ) -> Output:
-    """The input of a decoder that is z, of those that have its shape."""
+    """The input that is z, among those with its shape."""
     if len(taken) == 1:
         return taken[0]
     called = [given for given in taken if given in _given_of_q(network, encoder, networks)]
@@ -110,7 +110,7 @@ def _z_among(
 
 
 def _given_of_q(network: Net, encoder: Encoder[Net], networks: Sequence[Net]) -> set[Output]:
-    """The inputs of a network that get something of mu or log_var where another one calls it."""
+    """The inputs of a network that depend on mu or log_var where another network calls it."""
     found = set()
     for outer in networks:
         layer, inner = outer.layer_of(network), outer.layer_of(encoder.network)
@@ -126,7 +126,7 @@ def _given_of_q(network: Net, encoder: Encoder[Net], networks: Sequence[Net]) ->
 
 
 def _autoencoder(networks: Sequence[Net], encoder: Encoder[Net], latent_shape: Shape) -> str:
-    """That a decoder takes the encoder's only output whole, and not in halves, or ""."""
+    """A sentence if the decoder takes the encoder's only output whole, not in halves; else ""."""
     half = latent_shape[-1] or 0
     whole = [(*latent_shape[:-1], size) for size in (2 * half, 2 * half + 1)]
     for network in networks if encoder.mu == encoder.second else ():
@@ -140,7 +140,7 @@ def _autoencoder(networks: Sequence[Net], encoder: Encoder[Net], latent_shape: S
 
 
 def _after_layer(networks: Sequence[Net], name: str) -> Decoder[Net]:
-    """What a network makes of the output of a layer."""
+    """The part of a network after the output of a layer."""
     for network in networks:
         z = tensor_of(network, name)
         ends = [output for _, output in network.outputs if z and network.depends(output, z)]
@@ -151,28 +151,28 @@ def _after_layer(networks: Sequence[Net], name: str) -> Decoder[Net]:
 
 
 def _after_z(network: Net, encoder: Encoder[Net], latent_shape: Shape) -> list[Decoder[Net]]:
-    """What a network makes of the z that it draws from mu and log_var, in one place or in more."""
+    """The parts of a network after a z that it draws from mu and log_var."""
     inner = network.layer_of(encoder.network)
     if network is not encoder.network and inner is None:
         return []
     parameters, given = _within(network, encoder, inner)
     found = []
     for _, output in network.outputs:
-        # A last layer of the author's own hands the reconstruction on and adds the loss.
+        # The last layer may be the author's own: it returns the reconstruction and adds the loss.
         is_code = network.steps[output.layer].needed is not None
         for x in (output, *(network.sources(output) if is_code else ())):
             z = _gate(network, x, parameters, inner, latent_shape)
             others = set() if z is None else network.starts(x, stops={z}) - {z}
-            # A condition may come past z, and x may not.
+            # A condition may bypass z, but x may not.
             if z is not None and not others.issuperset(given):
                 found.append(Decoder(network, z, x, _among_inputs(network, others)))
                 break
-    # A KL that is an output, too, is made of mu and log_var, but not of noise.
+    # The KL, which may be an output too, depends on mu and log_var but on no noise.
     return [one for one in found if _is_drawn(one, parameters, inner)] or found
 
 
 def _is_drawn(decoder: Decoder[Any], parameters: set[Output], inner: str | None) -> bool:
-    """Whether z may be random: made in the encoder, by code of the author's, or of an input."""
+    """Whether z may be random: drawn in the encoder, by the author's code, or from an input."""
     network, z = decoder.network, decoder.z
     passed = network.passed(z, stops=parameters) - parameters
     steps = [(network.steps[one.layer], network.sources(one)) for one in passed]
@@ -184,7 +184,7 @@ def _is_drawn(decoder: Decoder[Any], parameters: set[Output], inner: str | None)
 def _within(
     network: Network, encoder: Encoder[Any], inner: str | None
 ) -> tuple[set[Output], set[Output]]:
-    """Mu and log_var, and what the encoder gets, as tensors of the network that has the encoder."""
+    """Mu and log_var, and the encoder's inputs, as tensors of the network that holds it."""
     if inner is None:
         return set(encoder.wanted), set(encoder.inputs)
     given = [output for _, output in encoder.network.outputs]
@@ -197,7 +197,7 @@ def _within(
 def _gate(
     network: Network, x: Output, parameters: set[Output], inner: str | None, latent_shape: Shape
 ) -> Output | None:
-    """Z: the first tensor that mu and log_var must pass on every way to x; None without one."""
+    """Z: the first tensor on every path from mu and log_var to x; None without one."""
     order = {call: place for place, call in enumerate(network.calls_before([x]))}
     passed = network.passed(x) - parameters - {x}
     for output in sorted(passed, key=lambda one: (order[one._replace(number=0)], one.number)):
@@ -214,7 +214,7 @@ def _among_inputs(network: Network, starts: set[Output]) -> tuple[Output, ...]:
 
 
 def _beside(networks: Sequence[Net], encoder: Encoder[Net], latent_shape: Shape) -> list[Net]:
-    """The networks that take z, and are neither in the encoder nor around it, nor in another."""
+    """The networks that take z and lie neither inside nor around the encoder or each other."""
     others = [
         network
         for network in networks

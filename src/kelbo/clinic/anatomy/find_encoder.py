@@ -1,4 +1,4 @@
-"""Which part of a model is q(z|x)."""
+"""Find q(z|x) in the networks of a model."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from kelbo.clinic.anatomy.roles import (
     tensor_of,
 )
 
-# What hands on the one tensor that it gets as what it is: in bounds, in another form, normalised.
+# Layers and operations whose output has the meaning of their only input: bounded, reshaped, ...
 _KEEPERS = frozenset(
     {
         "ActivityRegularization",
@@ -40,7 +40,7 @@ _KEEPERS = frozenset(
         "StopGradient",
     }
 )
-# What makes sigma of log_var, beside the exponential, and scales noise with it.
+# Operations, beside the exponential, that turn log_var into sigma and scale noise with it.
 _SCALES = frozenset({"Divide", "Multiply", "Power", "Rescaling", "Sqrt", "TrueDivide"})
 
 
@@ -49,11 +49,11 @@ class Encoder(Generic[Net]):
     """The part of a network that leads to the parameters of q(z|x).
 
     Attributes:
-        network: from x to them, and perhaps further.
-        mu: the tensor.
-        second: the tensor of the second parameter; mu's own where one tensor has both, in halves.
-        kind: what the second is, a key of `TO_LOG_VAR`.
-        known: how it is known which is which.
+        network: the network, which may lead further.
+        mu: the tensor mu.
+        second: the tensor of the second parameter; mu's own if one tensor holds both in halves.
+        kind: the meaning of the second parameter, a key of `TO_LOG_VAR`.
+        known: how the two were told apart, in words.
     """
 
     network: Net
@@ -71,20 +71,23 @@ class Encoder(Generic[Net]):
 
     @property
     def wanted(self) -> list[Output]:
-        """The tensors, each once."""
+        """The tensors of mu and the second parameter, each once."""
         return list(dict.fromkeys((self.mu, self.second)))
 
     @property
     def inputs(self) -> list[Output]:
-        """What of the network's inputs leads to them."""
+        """The inputs of the network that lead to these tensors."""
         starts = set().union(*(self.network.starts(output) for output in self.wanted))
         return [given for given in self.network.inputs if given in starts]
 
     def latent_shape(self, encoder: keras.Model) -> Shape:
-        """The shape of one z, (latent_dim,) mostly, of the network that gives the tensors.
+        """The shape of one z, mostly (latent_dim,).
+
+        Args:
+            encoder: the network whose outputs are the tensors `wanted`.
 
         Raises:
-            RoleError: mu and log_var have two shapes, or no axis of latent dimensions.
+            RoleError: mu and log_var differ in shape, or have no axis of latent dimensions.
         """
         shapes = [tuple(tensor.shape) for tensor in encoder.outputs]
         if shapes[0] != shapes[-1] or len(shapes[0]) < 2 or shapes[0][-1] is None:
@@ -96,7 +99,7 @@ class Encoder(Generic[Net]):
         return (*shape[:-1], shape[-1] // 2) if self.mu == self.second else shape
 
     def parameters(self, outputs: Any) -> tuple[Any, Any]:
-        """Mu and log_var of the tensors."""
+        """Mu and log_var from the values of the tensors `wanted`."""
         if self.mu == self.second:
             whole = outputs[0] if isinstance(outputs, (list, tuple)) else outputs
             mu, second = ops.split(whole, 2, axis=-1)
@@ -106,10 +109,10 @@ class Encoder(Generic[Net]):
 
 
 def find_encoder(networks: Sequence[Net], told: Roles) -> Iterator[Encoder[Net]]:
-    """Where q(z|x) may be, the likelier first.
+    """Where q(z|x) may be, the likeliest first.
 
     Raises:
-        RoleError: it is nowhere, in two places, or seems to give another parameter.
+        RoleError: no place or more than one was found, or the second parameter seems to be sigma.
     """
     among = networks
     if told.encoder is not None:
@@ -134,7 +137,7 @@ def find_encoder(networks: Sequence[Net], told: Roles) -> Iterator[Encoder[Net]]
 
 
 def _told_encoder(networks: Sequence[Net], mu: str | None, kind: str, second: str) -> Encoder[Net]:
-    """The place that a person has named."""
+    """The encoder whose layers a person has named."""
     found = [
         Encoder(network, tensor, other, kind, f", which was said to be {kind}")
         for network in networks
@@ -147,7 +150,7 @@ def _told_encoder(networks: Sequence[Net], mu: str | None, kind: str, second: st
 
 
 def _named(network: Net, told: Roles) -> Iterator[Encoder[Net]]:
-    """By the names of outputs; by the order of an encoder's outputs; by what one layer gets."""
+    """Search by the names of outputs, the order of an encoder's outputs, and names in the graph."""
     outputs = [output for _, output in network.outputs]
     named = named_mu_and_log_var([name for name, _ in network.outputs])
     pairs = {*_named_arguments(network), *_drawn_inline(network)}
@@ -160,7 +163,7 @@ def _named(network: Net, told: Roles) -> Iterator[Encoder[Net]]:
 
 
 def _named_arguments(network: Network) -> Iterator[tuple[Output, Output]]:
-    """Mu and log_var, wherever one layer gets both."""
+    """Each pair of inputs of one layer that are named mu and log_var."""
     for step in network.steps.values():
         for sources in step.calls:
             named = named_mu_and_log_var([_known_as(network, source) for source in sources])
@@ -169,7 +172,7 @@ def _named_arguments(network: Network) -> Iterator[tuple[Output, Output]]:
 
 
 def _drawn_inline(network: Network) -> Iterator[tuple[Output, Output]]:
-    """Mu and log_var, wherever mu and the exponential of log_var meet, as in mu + sigma noise."""
+    """Each mu and log_var that meet in a sum such as mu + exp(log_var / 2) * noise."""
     for step in network.steps.values():
         for sources in step.calls if step.kind == "Add" or step.needed else ():
             for mu, scaled in permutations(sources, 2):
@@ -180,7 +183,7 @@ def _drawn_inline(network: Network) -> Iterator[tuple[Output, Output]]:
 
 
 def _exponents(network: Network, scaled: Output) -> Iterator[Output]:
-    """The tensors with the name of a parameter whose exponential is a factor of another tensor."""
+    """The tensors, named as parameters, whose exponential is a factor of another tensor."""
     seen, rest = set(), [(scaled, False)]
     while rest:
         output, is_power = place = rest.pop()
@@ -196,9 +199,12 @@ def _exponents(network: Network, scaled: Output) -> Iterator[Output]:
 
 
 def _known_as(network: Network, output: Output) -> str:
-    """The name of a tensor's layer; of what only hands a tensor on, as a clip, that tensor's."""
+    """The name of a tensor's layer; for a layer that keeps the meaning of its input, the input's.
+
+    So the clip of z_log_var is known as z_log_var.
+    """
     step, sources = network.steps[output.layer], network.sources(output)
-    if step.kind == "Mean":  # keras.ops.mean, which has this name of itself
+    if step.kind == "Mean":  # Keras names the operation keras.ops.mean so
         return ""
     is_linear = (step.kind, step.activation) == ("Activation", "linear")
     keeps = len(sources) == 1 and (step.kind in _KEEPERS or is_linear)
@@ -208,7 +214,7 @@ def _known_as(network: Network, output: Output) -> str:
 
 
 def _drawn_from(network: Net) -> Iterator[Encoder[Net]]:
-    """The two that a layer of the author's gets, as a Sampling layer does, and no other two."""
+    """The two inputs of a layer of the author's own, such as a Sampling layer, if there is one."""
     pairs = {
         sources
         for step in network.steps.values()
@@ -221,15 +227,15 @@ def _drawn_from(network: Net) -> Iterator[Encoder[Net]]:
 
 
 def _in_order(network: Net) -> Iterator[Encoder[Net]]:
-    """The first two outputs of two or three, as the books order them."""
+    """The first two of two or three outputs: the order in the books."""
     outputs = [output for _, output in network.outputs]
     if not network.named and len(outputs) in (2, 3) and _are_siblings(network, *outputs[:2]):
         yield from _by_order(network, *outputs[:2])
 
 
 def _are_siblings(network: Network, one: Output, other: Output) -> bool:
-    """Whether two tensors may be mu and log_var: of one shape, and neither made of the other."""
-    # What only leaves the network has no shape in a file.
+    """Whether two tensors may be mu and log_var: one shape, and neither depends on the other."""
+    # In a file, a tensor that only leaves the network has no shape.
     shapes = [shape for output in (one, other) if (shape := network.shapes.get(output))]
     return (
         all(len(shape) > 1 and shape == shapes[0] for shape in shapes)
@@ -255,6 +261,6 @@ def _is_sigma(network: Network, output: Output) -> bool:
 
 
 def _halves(network: Net) -> Iterator[Encoder[Net]]:
-    """The only output of an encoder, of which a decoder then takes half as many values."""
+    """The only output of an encoder, if it may hold mu and log_var in halves."""
     if network.is_called("encoder") and len(network.outputs) == 1:
         yield Encoder(network, network.outputs[0][1], network.outputs[0][1])

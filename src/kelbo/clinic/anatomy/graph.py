@@ -1,4 +1,4 @@
-"""A network as a graph: which layer gets which tensors. Nothing is made or run here."""
+"""A network as a graph of layers and tensors. Nothing is built or run here."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -19,10 +19,11 @@ class Step:
     """A layer or a plain operation of a network.
 
     Attributes:
-        kind: name of its class.
-        activation: name of its activation, or "".
-        calls: what it gets in each call, nothing in one of another network's; none of an input.
-        needed: why it cannot be told what it does without the code of its author, or None.
+        kind: the name of its class.
+        activation: the name of its activation, or "".
+        calls: the tensors that each call gets: () for a call in another network. An input has no
+            calls.
+        needed: the reason why its effect cannot be known without its author's code, or None.
     """
 
     kind: str
@@ -38,11 +39,11 @@ class Network:
     Attributes:
         path: the names that lead to it from the whole model.
         name: its name as a Keras layer.
-        steps: name -> what it does.
-        inputs: what it takes.
-        outputs: what it gives, each with its name.
-        named: whether it gives a dictionary.
-        shapes: of its tensors, as far as they are known; None for the batch.
+        steps: the name of each layer or operation -> its step.
+        inputs: its input tensors.
+        outputs: its output tensors, each with its name.
+        named: whether its output is a dictionary.
+        shapes: the shapes of its tensors that are known, with None for the batch.
     """
 
     path: tuple[str, ...]
@@ -58,19 +59,19 @@ class Network:
         return f"{self.name!r} from {given} to {', '.join(name for name, _ in self.outputs)}"
 
     def is_called(self, name: str) -> bool:
-        """Whether it has this name, as a layer or as an argument of the model that holds it."""
+        """Whether it has this name, as a layer or as an attribute of the model that holds it."""
         return name == self.name or name in self.path[-1:]
 
     def is_within(self, other: "Network") -> bool:
-        """Whether it is a part of another network."""
+        """Whether it lies inside another network."""
         return self.path[: len(other.path)] == other.path and self is not other
 
     def layer_of(self, other: "Network") -> str | None:
-        """The name of the layer that another network is in this one, or None."""
+        """The name of another network as a layer of this one; None if it is none."""
         return other.name if other.path[:-1] == (*self.path, "layers") else None
 
     def last_call(self, layer: str) -> int:
-        """The number of the last call of a layer in this network; it may have others elsewhere."""
+        """The index of the last call of a layer in this network; other networks may call it too."""
         calls = self.steps[layer].calls
         return max((number for number, sources in enumerate(calls) if sources), default=0)
 
@@ -80,7 +81,7 @@ class Network:
         return calls[output.call] if calls else ()
 
     def passed(self, wanted: Output, stops: Collection[Output] = ()) -> set[Output]:
-        """Every tensor on the ways to one, itself included, back to the tensors to stop at."""
+        """All tensors that lead to one, itself included, back to inputs or `stops`."""
         seen, rest = set(), [wanted]
         while rest:
             output = rest.pop()
@@ -90,7 +91,7 @@ class Network:
         return seen
 
     def starts(self, wanted: Output, stops: Collection[Output] = ()) -> set[Output]:
-        """Where the ways to a tensor begin: at inputs, and at the tensors to stop at."""
+        """The inputs, and tensors in `stops`, from which a tensor is computed."""
         passed = self.passed(wanted, stops)
         return {output for output in passed if output in stops or not self.sources(output)}
 
@@ -114,5 +115,5 @@ class Network:
         return list(TopologicalSorter(needed).static_order())
 
     def depends(self, output: Output, other: Output) -> bool:
-        """Whether a tensor is made of another one, or is that one."""
+        """Whether a tensor is computed from another one, or is that one."""
         return other._replace(number=0) in self.calls_before([output])

@@ -1,4 +1,4 @@
-"""The networks of a model in memory, as graphs, and parts of them as models with its layers."""
+"""The networks of a model in memory as graphs, and parts of them as models with shared layers."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,7 @@ class LiveNetwork(Network):
 
     Attributes:
         layer: the network itself.
-        nodes: the calls of its layers, as Keras keeps them.
+        nodes: the calls of its layers, as Keras stores them.
         tensors: its symbolic tensors.
     """
 
@@ -25,11 +25,11 @@ class LiveNetwork(Network):
     tensors: Mapping[Output, Any] = field(default_factory=dict)
 
     def part(self, given: Sequence[Output], wanted: Sequence[Output]) -> keras.Model:
-        """The part between some of its tensors. It shares the layers, and with them the weights."""
+        """The part between some of its tensors, with the same layers and weights."""
         inputs = [self.tensors[output] for output in given]
         if not set(given).issubset(self.inputs):
-            # Not Keras's own way to begin in the midst of a graph: where the part has an input of
-            # the model, too, that takes the input from the model, which cannot be saved any more.
+            # Keras itself can begin in the middle of a graph. But if the part also has an input of
+            # the model, Keras takes that input from the model, which then cannot be saved any more.
             ends = inputs
             inputs = [keras.Input(batch_shape=end.shape, dtype=end.dtype) for end in ends]
             tensors = {id(end): tensor for end, tensor in zip(ends, inputs, strict=True)}
@@ -67,12 +67,12 @@ def networks_in(model: keras.Model) -> Iterator[LiveNetwork]:
 
 
 def network_of(networks: Sequence[LiveNetwork], layer: keras.Layer) -> LiveNetwork:
-    """A part that is known, among the model's networks or alone.
+    """The graph of a layer, among the model's networks or on its own.
 
     Raises:
-        RoleError: it is no functional or sequential network.
+        RoleError: the layer is no functional or sequential network.
     """
-    # Alone it is inside of no other.
+    # On its own it lies inside no other network.
     alone = (replace(one, path=("passed",)) for one in networks_in(layer) if one.layer is layer)
     network = next((one for one in (*networks, *alone) if one.layer is layer), None)
     if network is None:
@@ -83,8 +83,8 @@ def network_of(networks: Sequence[LiveNetwork], layer: keras.Layer) -> LiveNetwo
 
 
 def attributes(layer: keras.Layer) -> Iterator[tuple[str, keras.Layer]]:
-    """The layers that a layer has as attributes, with their names."""
-    # On PyTorch a module keeps its modules apart.
+    """The attributes of a layer that are layers, with their names."""
+    # A PyTorch module keeps its modules apart.
     held = {**vars(layer), **vars(layer).get("_modules", {})}
     for name, value in held.items():
         if isinstance(value, keras.Layer) and not name.startswith("_"):
@@ -92,7 +92,7 @@ def attributes(layer: keras.Layer) -> Iterator[tuple[str, keras.Layer]]:
 
 
 def _network(layer: keras.Layer, path: tuple[str, ...]) -> LiveNetwork | None:
-    """The graph of a layer that has one: of a functional model, or of a built Sequential."""
+    """The graph of a functional model or a built Sequential; None for other layers."""
     if not isinstance(layer, keras.Model) or not getattr(layer, "inputs", None):
         return None
     inner = getattr(layer, "_functional", layer)  # a Sequential keeps its graph in one
@@ -104,7 +104,7 @@ def _network(layer: keras.Layer, path: tuple[str, ...]) -> LiveNetwork | None:
     for operation in operations:
         calls = []
         for number, node in enumerate(operation._inbound_nodes):
-            # A layer may be called in other networks, too.
+            # Other networks may call the layer too.
             is_own = id(node) in own
             calls.append(tuple(map(_output, node.input_tensors)) if is_own else ())
             if is_own:
@@ -142,7 +142,7 @@ def _output(tensor: Any) -> Output:
 
 
 def _needed_code(operation: Any) -> str | None:
-    """What a layer would need in a file, where it is no layer of Keras's or kelbo's."""
+    """The reason why a file would need more code for a layer; None for Keras's and kelbo's."""
     kind = type(operation)
     package = kind.__module__.partition(".")[0]
     if package in ("keras", "kelbo") and not isinstance(operation, keras.layers.Lambda):

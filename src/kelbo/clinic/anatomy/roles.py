@@ -1,4 +1,4 @@
-"""The roles of layers in a VAE, as far as a person says them, and why one cannot be told."""
+"""The roles that a person names in a VAE, and the error where a role cannot be told."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -9,35 +9,35 @@ from keras import ops
 from kelbo.clinic.anatomy.graph import Network, Output
 from kelbo.errors import UsageError
 
-# What the second parameter of q(z|x) may be -> log_var of it.
+# The meaning of the second parameter of q(z|x) -> a function from the parameter to log_var.
 TO_LOG_VAR: dict[str, Callable[[Any], Any]] = {
     "log_var": lambda log_var: log_var,
     "log_sigma": lambda log_sigma: 2.0 * log_sigma,
     "sigma": lambda sigma: 2.0 * ops.log(sigma),
     "var": ops.log,
 }
-# Layers that are listed where nothing was found.
+# The most layers in the list of a message.
 _MOST_LISTED = 12
 Net = TypeVar("Net", bound=Network)
-# Of one datum or one z, without the batch.
+# The shape of one datum or one z, without the batch.
 Shape = tuple[int | None, ...]
 
 
 class RoleError(Exception):
-    """Why a role cannot be told: a sentence, and what was found."""
+    """A role cannot be told. The message says why, and what was found."""
 
 
 @dataclass(frozen=True)
 class Roles:
-    """What a person says of a model: names of layers, each for a role, or None.
+    """The names of layers that a person gives for the roles of a VAE; None for the others.
 
     Attributes:
         encoder: the network that gives mu and log_var.
         mu: the layer that gives the posterior's means.
         log_var, log_sigma, sigma, var: the layer that gives log sigma^2, log sigma, sigma or
-            sigma^2; one of them at most.
+            sigma^2; at most one of the four.
         decoder: the network from z to x.
-        z: the layer that draws z, in a network that holds both encoder and decoder.
+        z: the layer that draws z, in a network with both encoder and decoder.
     """
 
     encoder: str | None = None
@@ -53,7 +53,7 @@ class Roles:
         """Refuse names that contradict each other.
 
         Raises:
-            UsageError: there is more than one second parameter, or not both it and mu.
+            UsageError: more than one second parameter is named, or only one of it and mu.
         """
         said = [kind for kind in TO_LOG_VAR if getattr(self, kind) is not None]
         if len(said) > 1 or (len(said) == 1) != (self.mu is not None):
@@ -78,13 +78,13 @@ class Roles:
 
     @property
     def second(self) -> tuple[str, str] | None:
-        """What the second parameter is, and the name of its layer."""
+        """The meaning of the second parameter, and the name of its layer; None without one."""
         said = ((kind, getattr(self, kind)) for kind in TO_LOG_VAR)
         return next(((kind, name) for kind, name in said if name is not None), None)
 
 
 def tensor_of(network: Network, name: str | None) -> Output | None:
-    """What a layer gives in its last call, or an output of this name."""
+    """The output of a layer in its last call, or the network's output of this name."""
     outputs = dict(network.outputs)
     if name is None:
         return None
@@ -94,12 +94,12 @@ def tensor_of(network: Network, name: str | None) -> Output | None:
 
 
 def counted(found: Sequence[Any]) -> str:
-    """How many were found, in words."""
+    """The number of findings, in words."""
     return f"{len(found)} were found" if found else "none was found"
 
 
 def listed(networks: Sequence[Network]) -> str:
-    """What there is: the networks, and in a single one the layers that may give mu and log_var."""
+    """A sentence that lists the networks; of a single one, the layers that may be mu or log_var."""
     if not networks:
         return (
             " There is no functional or sequential network. One that a class makes for itself is "

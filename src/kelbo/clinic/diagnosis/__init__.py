@@ -1,6 +1,7 @@
-"""What is wrong with a VAE, read off its own numbers; `subject.py` says of which VAEs.
+"""Find what is wrong with a VAE from its own numbers.
 
-One check, one file. Each reads an `Observation` and returns a `Finding` or None.
+`find_subject.py` finds the parts of a model, `observation.py` passes data through them, and each
+check is one file: it reads an `Observation` and returns a `Finding` or None.
 """
 
 from kelbo.clinic.diagnosis.diagnose import diagnose

@@ -4,7 +4,7 @@ from kelbo.clinic.diagnosis.finding import Finding, in_row
 from kelbo.clinic.diagnosis.observation import Observation
 from kelbo.evaluation.activity import ACTIVE_ABOVE
 
-# Nats of KL in one dimension that are practically none.
+# A KL in one dimension, in nats, that is as good as none.
 NOTHING = 0.01
 
 
@@ -44,11 +44,11 @@ def check_collapse(observation: Observation) -> Finding | None:
 
 
 def _kl(observation: Observation) -> str:
-    return "" if observation.kl is None else f"; the KL is {observation.kl.sum():.2g} nats"
+    return "" if observation.kl is None else f"; the KL is {observation.kl:.2g} nats"
 
 
 def _since(observation: Observation) -> str:
-    """The first epoch from which on the KL stayed at nothing."""
+    """A sentence with the first epoch after which the KL stayed at nothing; "" without one."""
     nothing = NOTHING * observation.mu.shape[1]
     epochs = observation.kl_of_epochs
     since = len(epochs)
@@ -60,7 +60,7 @@ def _since(observation: Observation) -> str:
 
 
 def _to_the_last_digit(observation: Observation) -> str:
-    """What is the same to the last digit gets no input, or what it gets is lost on the way."""
+    """Advice where codes or reconstructions are equal to the last digit: an input gets lost."""
     if not observation.activity.any():
         return (
             " The encoder gives the same to the last digit, whatever x is: check that x reaches it "

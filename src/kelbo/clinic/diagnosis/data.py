@@ -1,4 +1,4 @@
-"""What a model is looked at with."""
+"""The data that a diagnosis passes through a model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -15,11 +15,12 @@ class Data:
     """Data, with the conditions that a conditional VAE takes beside them.
 
     Attributes:
-        x: what is encoded, (n, *data_shape).
-        conditions: labels mostly, each (n, *shape).
-        target: what is reconstructed, (n, *shape); mostly x itself.
-        given: all that `fit` takes as x, in its structure.
-        y: what `fit` takes as y, or None.
+        x: the data to encode, (n, *data_shape).
+        conditions: arrays of shape (n, *shape), mostly labels.
+        target: the data to reconstruct, (n, *shape); mostly x itself.
+        given: the first argument of `fit`, in its structure.
+        y: the target as `fit` takes it, or None.
+        observed: which values of x count, as bool that broadcasts against x; None where all do.
     """
 
     x: np.ndarray
@@ -27,12 +28,13 @@ class Data:
     target: np.ndarray
     given: Any
     y: np.ndarray | None
+    observed: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.x)
 
     def take(self, places: Any) -> "Data":
-        """Some of the data: those at these places, or in a slice."""
+        """The data at some indices or in a slice."""
 
         def of(part: Any) -> Any:
             return tree.map_structure(lambda array: array if array is None else array[places], part)
@@ -41,10 +43,14 @@ class Data:
 
 
 def check_array(data: Any, axes: int = 2) -> None:
-    """Refuse what no diagnosis can look at.
+    """Refuse anything but an array of at least two data.
+
+    Args:
+        data: the array.
+        axes: the fewest axes that it may have.
 
     Raises:
-        DataError: it is no array of at least two data, or has fewer axes.
+        DataError: it is none, holds one datum, or has fewer axes.
     """
     if not isinstance(data, np.ndarray) or data.ndim < axes or len(data) < 2:
         found = f"shape {data.shape}" if isinstance(data, np.ndarray) else type(data).__name__

@@ -1,4 +1,4 @@
-"""What is wrong with a model, as its own numbers show."""
+"""Diagnose a model from its own numbers."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,8 +30,8 @@ from kelbo.errors import DataError
 
 Check = Callable[[Observation], Finding | None]
 
-# What an untrained model would set off too, until it has taken this many training steps: nearly an
-# epoch of MNIST.
+# Every model begins with a collapsed posterior and a poor reconstruction. These checks count after
+# this many training steps, which is nearly an epoch of MNIST.
 SETTLING_STEPS = 400
 LEARNING_CHECKS: tuple[Check, ...] = (
     check_collapse,
@@ -40,8 +40,19 @@ LEARNING_CHECKS: tuple[Check, ...] = (
     check_saturation,
 )
 OTHER_CHECKS: tuple[Check, ...] = (check_kl_weight, check_log_var)
+# Reported in place of the learning checks.
+NOT_TRAINED = Finding(
+    name="not-trained",
+    severity="note",
+    title="The model is not trained yet",
+    meaning=(
+        "Every bias still has the value that it starts with. Collapse, an ignored z and a poor "
+        "reconstruction are how every training begins, so nothing is said of them."
+    ),
+    cure="Train first, then diagnose again.",
+)
 
-# As many data as the figures need, and as fit into memory in one pass of a decoder.
+# The most data, which is enough for every figure, and the most values in one pass of a decoder.
 _ROWS = 1000
 _VALUES = 2**23
 
@@ -56,32 +67,34 @@ def diagnose(
     metrics: Mapping[str, Sequence[float]] | None = None,
     seed: int = 0,
 ) -> Diagnosis:
-    """Say what is wrong with a VAE: kelbo's, or any Keras 3 model that has mu and log_var.
+    """Find what is wrong with a VAE: kelbo's, or any Keras 3 model that has mu and log_var.
 
-    The model is left as it was, bit for bit: how much the KL counts is read off one training step,
-    which is taken back (`kelbo.clinic.diagnosis.loss_weights`).
+    The model is left as it was, bit for bit. The weight of the KL in its loss is measured with one
+    training step, which is undone (`kelbo.clinic.diagnosis.loss_weights`). Regularisers and losses
+    that layers add are left out of that step: they are no part of the ELBO.
 
     Args:
-        model: a VAE or an autoencoder, compiled as for training; or what `kelbo.read_model` reads
-            of a file.
-        x: data, (n, *data_shape), at least two; up to 1,000 are looked at. Of a conditional VAE
-            the list, tuple or dictionary of arrays that `fit` takes as x.
+        model: a VAE or an autoencoder, compiled as for training; or the result of
+            `kelbo.read_model`.
+        x: at least two data, (n, *data_shape), of which up to 1,000 are used. For a conditional
+            VAE: the list, tuple or dictionary of arrays that `fit` takes as x.
         y: the target, where the model is trained with one, as in fit(x, x); or the condition, where
-            it is trained as fit(x, labels).
-        encoder: a Keras model from x to mu and log_var, and perhaps z, where it is not found: it is
-            the attribute or the layer of this name or one like it, or the part of a functional
-            model that leads to mu and log_var.
-        decoder: a Keras model from z to x, likewise.
-        metrics: columns of a metrics.csv, as `kelbo.runs.RunDirectory.read_metrics` gives them, to
-            say since when.
-        seed: of the draws of z.
+            the model is trained as in fit(x, labels).
+        encoder: a Keras model from x to mu and log_var, and perhaps z. Without it, kelbo takes the
+            attribute or the layer of this name or a similar one, or the part of a functional model
+            that leads to mu and log_var.
+        decoder: a Keras model from z to x; found likewise.
+        metrics: the columns of a metrics.csv, as `kelbo.runs.RunDirectory.read_metrics` returns
+            them. They tell since which epoch the posterior has been collapsed.
+        seed: for the draws of z.
 
     Returns:
         A diagnosis: print it, or read its `findings` and `figures`.
 
     Raises:
-        UsageError: the model has no encoder or decoder that can be found.
-        DataError: x is no array of at least two data that fit the model, or y has another length.
+        UsageError: no encoder or decoder was found, or q(z|x) is not normal.
+        DataError: x is not an array of at least two data that fit the model, or y has another
+            length.
     """
     subject = subject_of(model, encoder, decoder, x)
     data = _rows(subject.data(x, y))
@@ -97,7 +110,7 @@ def _diagnose(
     diagnosis = partial(
         Diagnosis, f"{subject.name} on {len(data):,} data of {shape}", origin=subject.origin
     )
-    # What is not finite leaves nothing else to measure, nor does a q(z|x) that is another.
+    # With values that are not finite, or a wrong q(z|x), no other figure means anything.
     finding = (
         check_support(data.x, "model", (-np.inf, np.inf))
         or check_finite(subject, data)
@@ -107,7 +120,7 @@ def _diagnose(
         return diagnosis((finding,))
     data = _as_decoded(subject, data)
     weights, unmeasured = None, {}
-    # Where every likelihood that the model may mean has one support, it is known before training.
+    # If all likelihoods that the model may mean share one support, no training step is needed.
     supports = set(subject.supports.values())
     if len(supports) == 1:
         owner = subject.only_likelihood or "decoder that ends in a sigmoid"
@@ -136,14 +149,16 @@ def _diagnose(
             return diagnosis(gravest_first(unfit), unmeasured=unmeasured)
     observation = observe(subject, data, likelihood, weights, kl_of_epochs, seed)
     findings = examine(observation, OTHER_CHECKS)
-    if observation.is_finite:
+    if observation.is_finite and subject.training_steps == 0 and not observation.is_constant:
+        findings.append(NOT_TRAINED)
+    elif observation.is_finite:
         learnt = _examine_learnt(observation, findings)
         findings += _unless_early(learnt, subject.training_steps)
     return diagnosis(gravest_first(findings), observation.figures, unmeasured)
 
 
 def _unless_early(findings: list[Finding], training_steps: int | None) -> list[Finding]:
-    """The findings as they are; where the model has hardly been trained as warnings, no notes."""
+    """The findings; for a model that has hardly been trained, warnings in place of errors."""
     if training_steps is None or training_steps >= SETTLING_STEPS:
         return findings
     steps = f"{training_steps} training step{'' if training_steps == 1 else 's'}"
@@ -160,14 +175,14 @@ def _unless_early(findings: list[Finding], training_steps: int | None) -> list[F
 
 
 def examine(observation: Observation, checks: Iterable[Check]) -> list[Finding]:
-    """What the checks find; of figures that are not finite, why they are not."""
+    """The findings of the checks; where figures are not finite, the finding that says why."""
     if not observation.is_finite:
         return [check_log_var(observation) or overflow(observation)]
     return [found for check in checks if (found := check(observation)) is not None]
 
 
 def _examine_learnt(observation: Observation, findings: Sequence[Finding]) -> list[Finding]:
-    """What was learnt too little of; a poor ELBO where no other finding explains it."""
+    """The findings of the learning checks, and a poor ELBO that no other finding explains."""
     learnt = examine(observation, LEARNING_CHECKS)
     explained = [
         one
@@ -178,17 +193,19 @@ def _examine_learnt(observation: Observation, findings: Sequence[Finding]) -> li
 
 
 def _rows(data: Data) -> Data:
-    """As many data as are looked at, evenly spread over all of them."""
+    """The data that are used: at most `_ROWS`, evenly spread over all."""
     sizes = [array[0].size for array in (data.x, data.target, *data.conditions)]
     count = max(2, min(len(data), _ROWS, _VALUES // max(sizes)))
     return data.take(np.linspace(0, len(data) - 1, count).astype(int))
 
 
 def _as_decoded(subject: Subject, data: Data) -> Data:
-    """With the target in the shape that the decoder gives, which may be flat where x is not."""
-    few = data.take(slice(2))
-    mu, _ = subject.encode(few.x, few.conditions)
-    shape = keras.tree.flatten(subject.decode(mu, few.conditions))[0].shape[1:]
+    """The data with the target in the shape of p(x|z), which may be flat where x is not."""
+    shape = subject.event_shape
+    if shape is None:
+        few = data.take(slice(2))
+        mu, _ = subject.encode(few.x, few.conditions)
+        shape = keras.tree.flatten(subject.decode(mu, few.conditions))[0].shape[1:]
     target = data.target
     if math.prod(shape) != target[0].size:
         raise DataError(

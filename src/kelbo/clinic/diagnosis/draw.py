@@ -1,4 +1,4 @@
-"""Is z drawn from the q(z|x) that its encoder states?"""
+"""Is z drawn from the q(z|x) whose mu and log_var the encoder gives?"""
 
 import itertools
 import math
@@ -15,12 +15,12 @@ from kelbo.clinic.diagnosis.finding import Finding
 from kelbo.clinic.diagnosis.subject import Subject
 from kelbo.clinic.diagnosis.unchanged import in_float32, state_kept
 
-# Fewer noises than these do not tell their standard deviation to a quarter.
+# The fewest draws: their standard deviation is known to a quarter at five standard errors.
 _FEWEST = 200
-# What a standard normal's standard deviation and mean may be off, in their own standard deviations
-# over so many draws; at least by what rounding and a few dead units may add.
+# Tolerance for the standard deviation and the mean of the noise, in standard errors, and at least
+# what rounding and a few dead units may add.
 _SIGMAS, _LEAST = 5.0, 0.03
-# Less is no noise, but rounding.
+# A smaller standard deviation is rounding, not noise.
 _NO_NOISE = 1e-3
 _PLACES = ("first", "second", "third")
 _IN_WORDS = {
@@ -32,17 +32,18 @@ _IN_WORDS = {
 
 
 def check_draw(subject: Subject, data: Data) -> Finding | None:
-    """Find an encoder whose z is no draw of what was taken for its mu and its log_var.
+    """Find an encoder whose z is not drawn from the mu and log_var that it gives.
 
-    Z is the output that is another in a second pass, else the one that was taken for neither. Where
-    it is no draw, the outputs have another order or another meaning, or the noise is scaled
-    wrongly: no figure that is made of mu and log_var says anything about the model.
+    Of three outputs, z is the one that changes in a second pass; if none changes, the one that is
+    neither mu nor log_var. If z is no draw, the outputs come in another order or mean something
+    else, or the noise is scaled wrongly. Then no figure that is computed from mu and log_var says
+    anything about the model.
 
     Args:
         subject: the model.
         data: finite data.
     """
-    # A layer that draws in training only hands mu on as z in inference.
+    # Some layers draw in training alone and return mu as z in inference.
     for training in (False, True):
         with in_float32(subject), state_kept(subject):
             given, again = (subject.outputs(data.x, data.conditions, training) for _ in range(2))
@@ -62,6 +63,8 @@ def check_draw(subject: Subject, data: Data) -> Finding | None:
     if len(drawn) > 1:
         return None
     noise = _noise(tensors, (*order, "log_var"))
+    if not np.isfinite(noise).all():  # another check says what overflows
+        return None
     if _is_standard(noise) and drawn.isdisjoint(order):
         return None
     names = list(map(repr, given)) if isinstance(given, dict) else _PLACES
@@ -88,16 +91,16 @@ def _in_order(given: Any) -> list[Any]:
 
 
 def _place(outputs: list[Any], wanted: Any) -> int:
-    """Where a tensor is among the outputs; 3 of one that is made of them."""
+    """The index of a tensor among the outputs; 3 if it is computed from them."""
     return next((place for place, one in enumerate(outputs) if one is wanted), 3)
 
 
-# The place of mu among the outputs, the place of the second parameter, and what that is.
+# The index of mu among the outputs, that of the second parameter, and the second's meaning.
 _Way = tuple[int, int, str]
 
 
 def _ways(order: tuple[int, int]) -> Iterator[_Way]:
-    """What the outputs may be otherwise; another meaning first, then another order."""
+    """The ways to read the outputs: in the given order first, then in every other order."""
     orders = sorted(itertools.permutations(range(3), 2), key=lambda one: one != order)
     for kinds in (["log_var"], [kind for kind in TO_LOG_VAR if kind != "log_var"]):
         for one in orders:
@@ -105,18 +108,19 @@ def _ways(order: tuple[int, int]) -> Iterator[_Way]:
 
 
 def _noise(tensors: list[np.ndarray], way: _Way) -> np.ndarray:
-    """(z - mu) / sigma, where z is the output that is left; NaN where sigma is none."""
+    """(z - mu) / sigma, where z is the remaining output; NaN where the second is no sigma."""
     mu, second, kind = tensors[way[0]], tensors[way[1]], way[2]
     z = next(one for place, one in enumerate(tensors) if place not in way[:2])
     log_var = ops.convert_to_numpy(TO_LOG_VAR[kind](second))
-    # What is no sigma has no logarithm, and an exponential of another thing may overflow.
+    # Something that is no sigma may have no logarithm, or overflow in the exponential.
     with np.errstate(all="ignore"):
         return (z - mu) / np.exp(0.5 * log_var)
 
 
 def _is_standard(noise: np.ndarray) -> bool:
+    if not np.isfinite(noise).all():  # in an order that is not the encoder's
+        return False
     off = [abs(noise.std() - 1.0) * math.sqrt(2.0), abs(noise.mean())]
-    # NaN compares false.
     return all(one < max(_SIGMAS / math.sqrt(noise.size), _LEAST) for one in off)
 
 

@@ -14,15 +14,15 @@ from kelbo.distributions.distribution import Tensor
 from kelbo.errors import UsageError
 
 SIGMA_WAY_OUT = (
-    "Pass an encoder that gives log_var, as encoder=keras.Model(x, [mu, 2 * log_sigma]), or call "
-    "the output log_var if it is."
+    "Pass an encoder that gives log_var, such as encoder=keras.Model(x, [mu, 2 * log_sigma]), or "
+    "name the output log_var if it is log_var."
 )
 
 
 def mu_and_log_var(
     encoder: keras.Layer, z_shape: tuple[int | None, ...], outputs: Any
 ) -> tuple[Tensor, Tensor]:
-    """Mu and log_var of the outputs of an encoder whose decoder takes z of a shape."""
+    """Mu and log_var among an encoder's outputs, for a decoder that takes z of `z_shape`."""
     first, second = places_of_mu_and_log_var(encoder, outputs, [z_shape])
     _, tensors = _named_tensors(encoder, outputs)
     if first == second:
@@ -33,16 +33,18 @@ def mu_and_log_var(
 def places_of_mu_and_log_var(
     encoder: keras.Layer, outputs: Any, taken: Sequence[tuple[int | None, ...]]
 ) -> tuple[int, int]:
-    """The places of mu and log_var among the outputs: by their names, else the first two of
-    several, as the books order them; one place, where a decoder takes half of the only output.
+    """The indices of mu and log_var among the outputs of an encoder.
+
+    Names decide; without them the first two of several outputs count, as in the books. A single
+    output, of which the decoder takes half, holds both: both indices are 0.
 
     Args:
-        encoder: what gives the outputs.
-        outputs: tensors, or symbolic ones.
-        taken: the shapes of what the decoder takes, without the batch.
+        encoder: the network.
+        outputs: its outputs, as tensors or symbolic tensors.
+        taken: the shapes of the decoder's inputs, without the batch.
 
     Raises:
-        UsageError: they are not there, or not of one shape.
+        UsageError: mu and log_var are not there, or differ in shape.
     """
     names, tensors = _named_tensors(encoder, outputs)
     named = named_mu_and_log_var(names)
@@ -78,20 +80,17 @@ def places_of_mu_and_log_var(
 
 
 def locate(networks: Sequence[LiveNetwork], encoder: keras.Layer) -> Encoder[LiveNetwork]:
-    """Where an encoder that is known gives mu and log_var: in a network of the model's, or alone.
+    """Find the mu and log_var of a given encoder in the model's networks, or in its own.
 
     Raises:
-        RoleError: it shows no tensors.
+        RoleError: the encoder has no symbolic tensors.
     """
     own = network_of([], encoder)
     outputs = symbolic_outputs(encoder)
     _, tensors = _named_tensors(encoder, outputs)
-    # Of the only output a decoder must take half.
-    mu, second = (
-        (0, 0)
-        if len(tensors) == 1
-        else places_of_mu_and_log_var(encoder, symbolic_outputs(encoder), [])
-    )
+    mu = second = 0  # of a single output, the decoder must take half
+    if len(tensors) > 1:
+        mu, second = places_of_mu_and_log_var(encoder, outputs, [])
     for network in (*networks, own):
         made = {id(tensor): output for output, tensor in network.tensors.items()}
         if id(tensors[mu]) in made and id(tensors[second]) in made:
@@ -112,14 +111,14 @@ def _named_tensors(encoder: keras.Layer, outputs: Any) -> tuple[list[str], list[
 
 
 def _half(shape: Sequence[int | None]) -> tuple[float | None, ...] | None:
-    """The shape of one z, where the last axis of the encoder's only output holds mu and log_var."""
+    """The shape of one z, if mu and log_var share the last axis of the encoder's only output."""
     if len(shape) < 2 or shape[-1] is None:
         return None
     return (*shape[1:-1], shape[-1] / 2)
 
 
 def _sigma_in(encoder: keras.Layer) -> str | None:
-    """The one of the first two outputs of a functional encoder that seems to be sigma, or None."""
+    """The name of an output, among the first two, that seems to be sigma; None without one."""
     steps = {step.name: step for step in getattr(encoder, "operations", ())}
     for name in list(getattr(encoder, "output_names", ()))[:2]:
         step = steps.get(name)

@@ -1,4 +1,4 @@
-"""The parts of a VAE that a diagnosis looks at: kelbo's own, or those of any Keras 3 model."""
+"""Find the parts of a VAE: of kelbo's, or of any Keras 3 model."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from kelbo.clinic.anatomy.find_decoder import find_decoder, whole_decoder
 from kelbo.clinic.anatomy.find_encoder import find_encoder
@@ -20,19 +21,22 @@ from kelbo.clinic.diagnosis.encoder_outputs import (
 from kelbo.clinic.diagnosis.inputs import input_shapes, match_inputs
 from kelbo.clinic.diagnosis.meanings import OF_ONE_OUTPUT, likelihoods_of, supports_of
 from kelbo.clinic.diagnosis.subject import Subject
-from kelbo.distributions import Normal
+from kelbo.clinic.diagnosis.training_steps import steps_taken
+from kelbo.distributions import Normal, PointMass
 from kelbo.distributions.distribution import Distribution, Tensor
 from kelbo.errors import UsageError
-from kelbo.likelihoods import Likelihood
+from kelbo.inputs import joined
+from kelbo.model import LatentVariableModel
 from kelbo.objectives import ELBO
-from kelbo.posteriors import DeterministicPosterior, Posterior
+from kelbo.single_group import SingleGroup
 
-# How people call the networks that they keep as attributes, beside encoder and decoder.
+# Names of the attributes in which people keep their networks, beside encoder and decoder.
 _NAMES = {
     "encoder": re.compile(r"^(enc\w*|\w*encoder\w*|inference\w*|recognition\w*)$", re.IGNORECASE),
     "decoder": re.compile(r"^(dec\w*|\w*decoder\w*|generat\w*)$", re.IGNORECASE),
 }
-# Encoder and decoder; what makes mu and log_var of an encoder that was found; and the origin.
+# Encoder, decoder, a function from the outputs of an encoder that was found to mu and log_var, and
+# the origin (see `Subject`).
 _Parts = tuple[
     keras.Layer, keras.Layer, Callable[[Any], tuple[Tensor, Tensor]] | None, dict[str, str]
 ]
@@ -47,14 +51,14 @@ def subject_of(
     """Find the parts of a model.
 
     Args:
-        model: kelbo's, or any keras.Model that is a VAE; what is a subject already is returned.
+        model: a model of kelbo's, or any keras.Model that is a VAE. A subject is returned as it is.
         encoder: x -> mu, log_var and perhaps z; for a model without an attribute or a layer
             `encoder`.
-        decoder: z -> x, likewise.
-        x: data, whose shape a model needs that has its networks in methods encode and decode.
+        decoder: z -> x; likewise.
+        x: data. Only their shape is used, for a model whose networks are methods encode and decode.
 
     Raises:
-        UsageError: the model is none, or the parts cannot be found.
+        UsageError: it is not a model, or the parts cannot be found.
     """
     if isinstance(model, Subject):
         return model
@@ -63,9 +67,13 @@ def subject_of(
             f"Expected a keras.Model, received {model!r}. A file is loaded with kelbo.load_model, "
             "or, where its code is not at hand, read with kelbo.read_model."
         )
-    posterior, likelihood = getattr(model, "posterior", None), getattr(model, "likelihood", None)
-    if isinstance(posterior, Posterior) and isinstance(likelihood, Likelihood):
-        return _of_kelbo(model, posterior, likelihood)
+    if isinstance(model, SingleGroup):
+        return _of_kelbo(model)
+    if isinstance(model, LatentVariableModel):
+        raise UsageError(
+            f"kelbo.diagnose looks at models with one group of latents; {_in_words(model)} is "
+            "another. model.evaluate(x, return_dict=True) has its ELBO, reconstruction and KL."
+        )
     return _of_keras(model, encoder, decoder, x)
 
 
@@ -78,17 +86,17 @@ def subject_of_networks(
     training_steps: int | None,
     origin: Mapping[str, str],
 ) -> Subject:
-    """A subject of which nothing is known but its networks.
+    """A subject made of two networks, without the model that trained them.
 
     Args:
-        name: what it is, in a few words.
-        encoder: x, and perhaps conditions, to what `posterior` makes mu and log_var of.
-        decoder: z, and perhaps conditions after it, to x.
+        name: as in `Subject`.
+        encoder: from x, and perhaps conditions, to the tensors that `posterior` takes.
+        decoder: from z, and perhaps conditions after it, to x.
         posterior: as in `Subject`.
-        likelihood: what the decoder's output means: PROBABILITIES, LOGITS, GAUSSIAN, or None where
-            nothing says it.
-        training_steps: as in `Subject`.
-        origin: likewise.
+        likelihood: the meaning of the decoder's output: PROBABILITIES, LOGITS or GAUSSIAN; None if
+            nothing tells.
+        training_steps: the steps that the optimiser has taken, or None.
+        origin: as in `Subject`.
     """
     meant = (
         likelihoods_of(decoder) if likelihood is None else {likelihood: OF_ONE_OUTPUT[likelihood]}
@@ -101,25 +109,52 @@ def subject_of_networks(
         decoder=decoder,
         posterior=posterior,
         likelihoods=meant,
-        prior=Normal(0.0, 0.0),
+        prior=_standard_normal,
         supports={name: supports[name] for name in meant},
         **match_inputs(encoder, decoder, z=0),
-        training_steps=training_steps,
+        training_steps=steps_taken(training_steps, (encoder, decoder)),
         origin=origin,
     )
 
 
-def _of_kelbo(model: Any, posterior: Posterior, likelihood: Likelihood) -> Subject:
+def _of_kelbo(model: SingleGroup) -> Subject:
+    posterior, likelihood, prior = model.posterior, model.likelihood, model.prior
+
     def parameters_of_q(outputs: Any) -> tuple[Tensor, Tensor | None]:
         parameters = posterior.parameters(keras.tree.flatten(outputs))
-        if isinstance(posterior, DeterministicPosterior):
-            return parameters["z"], None
-        return parameters["mu"], parameters["log_var"]
+        q = posterior.distribution(parameters)
+        if isinstance(q, PointMass):
+            return q.mean(), None
+        if type(q) is not Normal:
+            raise UsageError(
+                f"kelbo.diagnose reads mu and log_var off a normal q(z|x); that of "
+                f"{type(posterior).__name__} is a {type(q).__name__}. "
+                "model.evaluate(x, return_dict=True) has its ELBO, reconstruction and KL."
+            )
+        return q.mu, q.log_var
+
+    def p_of_z(x: np.ndarray, conditions: Sequence[np.ndarray]) -> Distribution:
+        given = dict(zip(names, map(ops.convert_to_tensor, conditions), strict=True))
+        encoded = model.encode_once(joined(ops.convert_to_tensor(x), given), training=False)
+        return prior.distribution(encoded["prior"])
+
+    def observed(x: np.ndarray) -> np.ndarray | None:
+        mask = posterior.observed(ops.convert_to_tensor(x))
+        if mask is None:
+            return None
+        mask = ops.convert_to_numpy(mask)
+        return mask.reshape(mask.shape + (1,) * (x.ndim - mask.ndim))
+
+    def places(network: keras.Model) -> tuple[int, ...]:
+        # The name of a single input says nothing.
+        inputs = [each.name for each in network.inputs]
+        return tuple(1 + names.index(one) if one in names else 0 for one in inputs)
 
     def p_of_x(outputs: Any) -> Distribution:
         return likelihood.distribution(likelihood.parameters(keras.tree.flatten(outputs)))
 
     name = type(likelihood).__name__
+    names = list(model.context_shapes)
     heads = [getattr(posterior, head, None) for head in ("z", "mu", "log_var")]
     return Subject(
         name=_in_words(model),
@@ -128,12 +163,18 @@ def _of_kelbo(model: Any, posterior: Posterior, likelihood: Likelihood) -> Subje
         decoder=likelihood.network,
         posterior=parameters_of_q,
         likelihoods={name: p_of_x},
-        prior=None if model.prior is None else model.prior.distribution(posterior),
+        prior=None if prior is None else p_of_z,
         supports={name: likelihood.support},
+        encoder_inputs=places(posterior.network),
+        decoder_inputs=places(likelihood.network),
+        conditions=tuple(model.context_shapes.values()),
+        condition_names=tuple(names),
         heads=tuple(head for head in heads if head is not None),
+        event_shape=likelihood.event_shape,
+        observed=observed,
         declared_beta=model.current_beta,
         kl_can_warm_up=isinstance(model.objective, ELBO),
-        training_steps=_training_steps(model),
+        training_steps=steps_taken(_optimizer_steps(model), (posterior, likelihood)),
     )
 
 
@@ -146,11 +187,11 @@ def _of_keras(
     if not is_passed and getattr(encoder, "outputs", None):
         try:
             places_of_mu_and_log_var(encoder, symbolic_outputs(encoder), input_shapes(decoder))
-        except UsageError as error:  # it may be what comes before mu and log_var
+        except UsageError as error:  # it may end before mu and log_var
             encoder, refused = None, error
     networks, posterior = list(networks_in(model)), None
     origin: dict[str, str] = {}
-    # A decoder that is made here takes z first.
+    # A decoder that is built here takes z first.
     z = None if decoder is not None else 0
     if encoder is None or decoder is None:
         try:
@@ -171,19 +212,19 @@ def _of_keras(
         decoder=decoder,
         posterior=posterior or (lambda outputs: mu_and_log_var(encoder, z_shape, outputs)),
         likelihoods=likelihoods_of(decoder),
-        prior=Normal(0.0, 0.0),
+        prior=_standard_normal,
         supports=supports_of(decoder),
-        training_steps=_training_steps(model),
+        training_steps=steps_taken(_optimizer_steps(model), (encoder, decoder)),
         origin=origin,
         **matched,
     )
 
 
 def _by_methods(model: keras.Model, x: Any) -> _Parts | None:
-    """The parts of a model that has its networks in methods encode(x) and decode(z), or None.
+    """The parts of a model with methods encode(x) and decode(z); None without them.
 
     Raises:
-        UsageError: they take more, or cannot be called on symbolic tensors.
+        UsageError: the methods take more arguments, or cannot be called on symbolic tensors.
     """
     encode, decode = (getattr(model, name, None) for name in ("encode", "decode"))
     arrays = keras.tree.flatten(x)
@@ -205,7 +246,7 @@ def _by_methods(model: keras.Model, x: Any) -> _Parts | None:
         decoder = keras.Model(z, decode(z))
     except RoleError as error:
         raise _not_found(model, error) from error
-    except Exception as error:  # whatever the author's code may have against symbolic tensors
+    except Exception as error:  # the author's code may raise anything on symbolic tensors
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise UsageError(
             f"The methods encode and decode of {model.name!r} cannot be called on keras.Input "
@@ -220,11 +261,12 @@ def _by_methods(model: keras.Model, x: Any) -> _Parts | None:
 def _by_structure(
     networks: Sequence[LiveNetwork], encoder: keras.Layer | None, decoder: keras.Layer | None
 ) -> _Parts:
-    """What is missing of encoder and decoder, as parts of the model's networks, whose layers they
-    share; with what makes mu and log_var of an encoder that was found, and what was taken for it.
+    """Find the missing one of encoder and decoder, or both, in the graphs of a model's networks.
+
+    The parts share the layers of these networks.
 
     Raises:
-        RoleError: it cannot be told.
+        RoleError: the graphs do not tell.
     """
     posterior, origin = None, dict[str, str]()
     from_x = next(find_encoder(networks, Roles())) if encoder is None else locate(networks, encoder)
@@ -252,16 +294,20 @@ def _not_found(model: keras.Model, error: RoleError) -> UsageError:
 
 
 def _part(model: keras.Model, name: str) -> keras.Layer | None:
-    """The attribute or the layer of this name, else the only attribute of such a name, or None."""
+    """The attribute or the layer of this name, else the only one with a similar name, or None."""
     parts = [getattr(model, name, None), *(one for one in model.layers if one.name == name)]
     found = [part for part in parts if isinstance(part, keras.Layer)]
     alike = [part for other, part in attributes(model) if _NAMES[name].match(other)]
     return found[0] if found else alike[0] if len(alike) == 1 else None
 
 
-def _training_steps(model: keras.Model) -> int | None:
+def _optimizer_steps(model: keras.Model) -> int | None:
     optimizer = getattr(model, "optimizer", None)
-    return None if optimizer is None else int(optimizer.iterations) or None
+    return None if optimizer is None else int(optimizer.iterations)
+
+
+def _standard_normal(x: np.ndarray, conditions: Sequence[np.ndarray]) -> Distribution:
+    return Normal(0.0, 0.0)
 
 
 def _in_words(model: keras.Model) -> str:

@@ -1,4 +1,4 @@
-"""What a diagnosis says: findings, and the figures that they were read from."""
+"""The result of a diagnosis: findings and figures, as text or as JSON."""
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,26 +8,26 @@ from typing import Any
 # The gravest first. A note is nothing to mend.
 SEVERITIES = ("error", "warning", "note")
 
-# Figures that are in nats for each datum.
+# Figures in nats per datum.
 _IN_NATS = ("elbo", "reconstruction", "kl", "kl_per_dimension", "nats_from_z")
-# Columns of the names of figures.
+# The width of the column with the names of figures.
 _NAMES = 22
-# Latent dimensions that are listed one by one, and how many of more.
+# The most latent dimensions that are listed, and how many are shown of more.
 _MOST_IN_ROW = 64
 _FIRST_IN_ROW = 8
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that a check has found.
+    """One finding of a check.
 
     Attributes:
-        name: of the finding, as "posterior-collapse"; the same in every release.
+        name: such as "posterior-collapse"; it stays the same in every release.
         severity: "error": the model is broken; "warning": it will disappoint; "note": good to know.
-        title: what is wrong, one sentence without its full stop.
-        meaning: what that does to the model, with the figures.
-        cure: what to try, in this order.
-        figures: the figures that it was read from, in nats where the name does not say otherwise.
+        title: the fault, in one sentence without its full stop.
+        meaning: the effect of the fault on the model, with figures.
+        cure: the steps to try, in this order.
+        figures: the figures behind the finding, in nats unless the name says otherwise.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Finding:
         return f"{self.title}. {self.cure}"
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it, as JSON can hold it."""
+        """The finding, ready for JSON."""
         return {
             "name": self.name,
             "severity": self.severity,
@@ -56,16 +56,15 @@ class Finding:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What `kelbo.diagnose` returns; printed, it is the whole diagnosis.
+    """The result of `kelbo.diagnose`; print it to read the whole diagnosis.
 
     Attributes:
         subject: the model and the data, in one line.
-        findings: the gravest first; empty where nothing is wrong.
-        figures: what was measured, in nats where the name does not say otherwise, under the names
-            of evaluation.json.
-        unmeasured: what could not be measured, and why.
-        origin: what of a file was taken for which part of a VAE, and what was left out; empty for a
-            model that was at hand.
+        findings: the gravest first; empty if nothing is wrong.
+        figures: the measured figures, named as in evaluation.json; in nats unless the name says
+            otherwise.
+        unmeasured: the name of each figure that could not be measured -> the reason.
+        origin: the name of each part that had to be searched for -> what was taken for it.
     """
 
     subject: str
@@ -80,7 +79,7 @@ class Diagnosis:
         return tuple(finding for finding in self.findings if finding.severity == "error")
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it, as JSON can hold it."""
+        """The diagnosis, ready for JSON."""
         return {
             "subject": self.subject,
             "findings": [finding.to_dict() for finding in self.findings],
@@ -93,10 +92,11 @@ class Diagnosis:
         return "\n".join(text for text, _ in self.lines())
 
     def lines(self, width: int | None = None) -> Iterator[tuple[str, str]]:
-        """The diagnosis in lines, each with the severity of the finding that it is the head of.
+        """The diagnosis line by line, each with a severity: "" unless it is a finding's head.
 
         Args:
-            width: break longer lines between words and indent what follows; None breaks none.
+            width: longer lines are broken between words, and the rest is indented; None breaks no
+                line.
         """
 
         def filled(text: str, severity: str = "", indent: int = 2) -> Iterator[tuple[str, str]]:
@@ -134,12 +134,12 @@ class Diagnosis:
 
 
 def gravest_first(findings: list[Finding]) -> tuple[Finding, ...]:
-    """The findings by severity, otherwise in their order."""
+    """The findings sorted by severity; equals keep their order."""
     return tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity)))
 
 
 def in_row(values: Sequence[Any]) -> str:
-    """Values in a sentence or a table, so many that nobody would read them all by their first."""
+    """The values, separated by commas; of a long list the first few and the number of all."""
     if len(values) > _MOST_IN_ROW:
         first = ", ".join(map(_in_text, values[:_FIRST_IN_ROW]))
         return f"{first}, ... ({len(values):,} in all)"
@@ -163,5 +163,5 @@ def _with_unit(name: str, value: Any) -> str:
 def _in_text(value: Any) -> str:
     if isinstance(value, list):
         return in_row(value) or "none"
-    # Not -0, which a gradient that is none may be.
+    # Adding 0 turns -0, such as a gradient of nothing, into 0.
     return f"{value + 0.0:.4g}" if isinstance(value, float) else str(value)

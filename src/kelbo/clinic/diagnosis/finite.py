@@ -14,7 +14,7 @@ from kelbo.clinic.diagnosis.finding import Finding
 from kelbo.clinic.diagnosis.observation import Observation
 from kelbo.clinic.diagnosis.subject import Subject
 
-# Data beyond are not scaled: neither to [0, 1] nor to a variance of 1.
+# Larger data are not scaled, neither to [0, 1] nor to a variance of 1.
 _LARGE = 10.0
 _LEARNING_RATE = (
     "Train again with a tenth of the learning rate, then with clipped gradients "
@@ -29,7 +29,9 @@ def check_finite(subject: Subject, data: Data) -> Finding | None:
         subject: the model.
         data: finite data.
     """
-    weight = next((w for w in subject.weights if not _is_finite(w)), None)
+    # The model may have more weights, such as those of a prior with a network.
+    weights = [*subject.weights, *([] if subject.model is None else subject.model.weights)]
+    weight = next((w for w in weights if not _is_finite(w)), None)
     layer = _first_layer_not_finite(subject, data)
     if weight is not None:
         where = f" The first layer that computes with NaN or infinity is {layer}." if layer else ""
@@ -49,16 +51,16 @@ def check_finite(subject: Subject, data: Data) -> Finding | None:
         name="not-finite",
         severity="error",
         title=f"The layer {layer} is the first whose output is not finite",
-        meaning="Data and weights are finite; what this layer makes of them is not.",
+        meaning="The data and the weights are finite, but the output of this layer is not.",
         cure=(
-            f"{_scale(data.x)}Bound what enters it, as log_var by "
+            f"{_scale(data.x)}Bound its input, such as log_var by "
             f"keras.ops.clip(log_var, -20, 10). {_LEARNING_RATE}."
         ),
     )
 
 
 def _scale(x: np.ndarray) -> str:
-    """What to do about data as large as the pixels of a file; empty for others."""
+    """Advice for data as large as the pixels of a file; "" for others."""
     low, high = float(x.min()), float(x.max())
     if max(abs(low), abs(high)) <= _LARGE:
         return ""
@@ -66,15 +68,18 @@ def _scale(x: np.ndarray) -> str:
 
 
 def overflow(observation: Observation) -> Finding:
-    """The finding of an observation that is not finite though every layer's output is."""
+    """The finding for figures that are not finite although the output of every layer is."""
     kl = observation.kl
-    what = "log p(x|z)" if kl is None or np.isfinite(kl).all() else "The KL"
+    what = "log p(x|z)" if kl is None or np.isfinite(kl) else "The KL"
     return Finding(
         name="not-finite",
         severity="error",
         title=f"{what} is not finite",
-        meaning="Every layer's output is finite, but too large: mu^2 or the loss overflows.",
-        cure=f"{_LEARNING_RATE}.",
+        meaning=(
+            "The output of every layer is finite, but this term is not: outputs are so large that "
+            "it overflows, or its formula divides by 0 or takes the logarithm of 0."
+        ),
+        cure=f"{_LEARNING_RATE}. Check the formula, if it is your own.",
     )
 
 
@@ -84,22 +89,25 @@ def _is_finite(values: Any) -> bool:
 
 
 def _first_layer_not_finite(subject: Subject, data: Data) -> str | None:
-    """In the order of execution; z is mu, so that no draw hides what the encoder gives."""
+    """The first layer, in the order of execution, whose output is not finite.
+
+    The decoder gets mu as z, so that no noise hides the encoder's values.
+    """
     found: list[str] = []
     with _watched(subject.layers, found):
         mu, log_var = subject.encode(data.x, data.conditions)
-        # What a decoder makes of a z that is not finite is not its fault.
+        # The decoder is not at fault for what it makes of a z that is not finite.
         outputs = subject.decode(mu, data.conditions) if _is_finite(mu) else ()
     if found:
         return found[0]
-    # Steps that are no layers: plain operations.
+    # Plain operations are no layers.
     parts = {"mu": mu, "log_var": () if log_var is None else log_var, "decoder": outputs}
     return next((name for name, values in parts.items() if not _is_finite(values)), None)
 
 
 @contextmanager
 def _watched(layers: list[keras.Layer], found: list[str]) -> Iterator[None]:
-    """Collect the names of layers whose outputs are not finite, as they are called."""
+    """Collect the names of layers whose outputs are not finite, in the order of their calls."""
 
     def watch(layer: keras.Layer) -> None:
         call = layer.call

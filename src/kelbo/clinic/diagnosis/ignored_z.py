@@ -3,22 +3,20 @@
 from kelbo.clinic.diagnosis.finding import Finding
 from kelbo.clinic.diagnosis.observation import Observation
 
-# Nats that z must carry before there is anything to listen to, and that it must then be worth.
+# The least nats in z that a decoder can listen to, and the least nats that it must gain from them.
 _SOMETHING = 0.5
 _NOTHING = 0.05
 
 
 def check_ignored_z(observation: Observation) -> Finding | None:
-    """Find a decoder that reconstructs as well from the z of another datum.
+    """Find a decoder that reconstructs a datum equally well from the z of another datum.
 
-    Where the posterior has collapsed, no z is another's, and there is nothing to listen to.
+    After a collapse all z are alike, and there is nothing to listen to.
     """
     nats = observation.nats_from_z
     if nats is None or nats >= _NOTHING or observation.nats_in_z < _SOMETHING:
         return None
-    wasted = (
-        "" if observation.kl is None else f" Its KL of {observation.kl.sum():.4g} nats is lost."
-    )
+    wasted = "" if observation.kl is None else f" Its KL of {observation.kl:.4g} nats is lost."
     return Finding(
         name="decoder-ignores-z",
         severity="error",

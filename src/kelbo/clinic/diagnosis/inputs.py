@@ -20,16 +20,20 @@ def match_inputs(
     networks: Sequence[LiveNetwork] = (),
     z: int | None = None,
 ) -> dict[str, Any]:
-    """Which input of the two networks is x, z and which condition: by shapes, calls and names.
+    """Tell x, z and the conditions among the inputs of two networks, by shapes, calls and names.
 
     Args:
-        encoder: the network.
-        decoder: likewise.
-        networks: those of the model; one may call the decoder.
-        z: the place of z, where it is known.
+        encoder: the network from x to mu and log_var.
+        decoder: the network from z to x.
+        networks: the networks of the model; one may call the decoder.
+        z: the index of z among the decoder's inputs, if it is known.
+
+    Returns:
+        `encoder_inputs`, `decoder_inputs` and `conditions` of a `Subject`; nothing if each network
+        has one input.
 
     Raises:
-        UsageError: it cannot be told.
+        UsageError: neither shapes nor calls nor names tell.
     """
     of_encoder, of_decoder = input_shapes(encoder), input_shapes(decoder)
     if len(of_encoder) == len(of_decoder) == 1:
@@ -64,8 +68,9 @@ def match_inputs(
 
 
 def _place_of_x(encoder: keras.Model, decoder: keras.Model) -> int:
-    """The input of the encoder that is x: what has the shape, else the size, of a reconstruction;
-    where that does not tell, what is called so.
+    """The index of x among the encoder's inputs.
+
+    X has the shape of a reconstruction, else its size; if that leaves several, names decide.
     """
     shapes, made = input_shapes(encoder), tuple(decoder.outputs[0].shape[1:])
     alike = [n for n, shape in enumerate(shapes) if shape == made]
@@ -85,7 +90,7 @@ def _place_of_x(encoder: keras.Model, decoder: keras.Model) -> int:
 
 
 def _place_of_z(encoder: keras.Model, decoder: keras.Model, networks: Sequence[LiveNetwork]) -> int:
-    """The input of the decoder that is z."""
+    """The index of z among the decoder's inputs."""
     if len(input_shapes(decoder)) == 1:
         return 0
     try:
@@ -107,5 +112,5 @@ def _size(shape: Sequence[int | None]) -> int | None:
 
 
 def input_shapes(network: keras.Layer | None) -> list[tuple[int | None, ...]]:
-    """Of a network that knows them, without the batch; of another one input of no known shape."""
+    """The shapes of a network's inputs, without the batch; [()] if the network does not know."""
     return [tuple(one.shape[1:]) for one in getattr(network, "inputs", None) or ()] or [()]

@@ -8,7 +8,7 @@ from kelbo.objectives import explain_beta, format_beta
 
 
 def check_kl_weight(observation: Observation) -> Finding | None:
-    """Find a KL that does not arrive, a term with the wrong sign, or a weight far from 1."""
+    """Find a KL that does not reach the encoder, a wrong sign, or an effective beta far from 1."""
     beta, weights = observation.effective_beta, observation.loss_weights
     if beta is None:
         return None
@@ -70,7 +70,7 @@ def check_kl_weight(observation: Observation) -> Finding | None:
 
 
 def _is_sum_of_squares(weights: LossWeights) -> bool:
-    """Whether the loss is a sum of squared errors plus the KL: the ELBO with a variance of 1/2."""
+    """Whether the loss is a sum of squared errors plus the KL: the ELBO at a variance of 1/2."""
     found = (weights.reconstruction, weights.kl)
     return weights.likelihood == GAUSSIAN and all(
         abs(one - expected) < 0.01 * expected
@@ -79,14 +79,14 @@ def _is_sum_of_squares(weights: LossWeights) -> bool:
 
 
 def _reductions(observation: Observation) -> str:
-    """What the measured weights come from, where they are those of a mean or a sum."""
+    """A sentence that tells means from sums in the loss, if the measured weights show them."""
     weights = observation.loss_weights
     if weights is None:
         return ""
     data_dim, latent_dim = observation.x[0].size, observation.mu.shape[1]
     of_reconstruction = _reduction(weights.reconstruction, data_dim, "values of a datum")
     if weights.likelihood == GAUSSIAN and not of_reconstruction:
-        # A squared error without its factor 1/2 weighs twice.
+        # Without the factor 1/2 a squared error counts twice.
         half = _reduction(0.5 * weights.reconstruction, data_dim, "values of a datum")
         of_reconstruction = half and f"{half} (squared error, twice the log-likelihood)"
     of_kl = _reduction(weights.kl, latent_dim, "latent dimensions")

@@ -1,14 +1,14 @@
-"""Is log_var where a posterior's logarithm of a variance belongs?"""
+"""Is log_var in the range of a trained posterior?"""
 
 import numpy as np
 
 from kelbo.clinic.diagnosis.finding import Finding, in_row
 from kelbo.clinic.diagnosis.observation import Observation
 
-# The prior's is 0. Above, sigma is 150 times the prior's and more; below, it is 1 / 22,000.
+# The prior has 0. Beyond these bounds sigma is over 150 times, or under 1 / 22,000 of, the prior's.
 _LARGEST = 10.0
 _SMALLEST = -20.0
-# exp(log_var) in float32 is infinite from here on.
+# From here on exp(log_var) is infinite in float32.
 _OVERFLOW = 88.7
 
 

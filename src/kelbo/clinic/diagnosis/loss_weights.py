@@ -1,11 +1,11 @@
-"""How much reconstruction and KL count in the loss that a model really trains on: measured.
+"""Measure the weights of reconstruction and KL in the loss that a model really trains on.
 
     loss = reconstruction_weight * -E_q[log p(x|z)] + kl_weight * KL(q(z|x) || p(z))
 
-Whatever the code of a model looks like, what it trains is the gradient of one step. Where log_var
-is so small that z equals mu to the last digit, the reconstruction does not depend on log_var at all
-and d KL / d log_var = -1/2: the gradient that arrives at log_var's bias there is the KL's alone,
-whatever noise is drawn. And no KL arrives at the decoder: its gradient is the reconstruction's.
+Whatever its code looks like, a model trains on the gradient of one step. If log_var is so small
+that z equals mu to the last digit, the reconstruction does not depend on log_var, and
+d KL / d log_var = -1/2. Then the gradient of log_var's bias comes from the KL alone, whatever noise
+is drawn. The gradient of the decoder's weights comes from the reconstruction alone.
 """
 
 import itertools
@@ -13,56 +13,59 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from kelbo.clinic.diagnosis.data import Data
+from kelbo.clinic.diagnosis.log_prob import log_prob
+from kelbo.clinic.diagnosis.penalties import penalties_left_out
 from kelbo.clinic.diagnosis.probabilities import kernel_and_bias, spread_between_0_and_1
 from kelbo.clinic.diagnosis.subject import Subject
 from kelbo.clinic.diagnosis.unchanged import in_float32, state_kept, unchanged
 
-# A power of two divides exactly; one so large that the step dwarfs the rounding of the weights.
+# A power of two, which divides exactly, and so large that the step dwarfs the weights' rounding.
 _LEARNING_RATE = 2.0**20
 # Data in the training step.
 _ROWS = 64
-# log_var there, from the best to what a clip in the encoder may leave. The last one is reached by
-# a bias alone, without a kernel, so that nothing lies below the clip at -20 that is usual.
+# The levels of log_var to try: the best first, then those that a clip in the encoder may leave.
+# The last is set by the bias alone, with a kernel of 0, so that no value lies below the usual clip
+# at -20.
 _LEVELS = (-60.0, -30.0, -20.0)
 _LEVEL_OF_BIAS = -19.5
-# Relative to the reconstruction's, what the rounding of the weights leaves of a gradient.
+# The part of a gradient that the rounding of the weights may hide.
 _ROUNDING = 1e-9
-# Of the length of a weight: a step of the difference quotient, and one for networks that bend much.
+# The step of the difference quotient, relative to the length of the weights; and a smaller one for
+# networks that bend more.
 _STEPS = (2.0**-8, 2.0**-11)
-# Where the loss rises along a slope otherwise than it falls against it, by more than this part of
-# the whole gradient, there may be a kink, as of ReLUs at 0: the gradient is one of both and not
-# their mean. Then it is tried without such slopes, too.
+# At a kink, such as that of a ReLU at 0, the loss changes at one rate ahead and at another behind.
+# The gradient is then one of the two rates and not their mean. Slopes whose rates differ by more
+# than this part of the gradient's length are left out in a second attempt.
 _KINK = 0.005
-# As many slopes must be left to tell a proportion from chance.
+# Fewer slopes do not tell a proportion from chance.
 _FEWEST_SLOPES = 3
-# Parts of the decoder that have slopes of their own: enough to tell, and few for a deep one.
+# The most parts of the decoder with slopes of their own.
 _PARTS = 8
-# A reconstruction fits if it explains all but this part of the decoder's gradient. Of the tests'
-# models the right one left 5e-4 at most, and a wrong one 7e-3 at least.
+# A reconstruction fits if it explains all but this part of the decoder's gradient. In the tests the
+# right one leaves 5e-4 at most, and a wrong one 7e-3 at least.
 _TOLERANCE = 0.002
-# And much better than any other.
+# It must also fit so many times better than any other.
 _BETTER = 4.0
 
-# Weights, and the gradient that arrives at each.
+# Pairs of a weight and its gradient.
 Slope = list[tuple[keras.Variable, np.ndarray]]
 
 
 @dataclass(frozen=True)
 class LossWeights:
-    """What was measured.
+    """The measured weights.
 
     Attributes:
-        likelihood: the p(x|z) whose log is in the loss, by its name in `Subject.likelihoods`.
-        reconstruction: the weight of -E_q[log p(x|z)] in nats, averaged over the batch.
-        kl: the weight of the KL in nats, averaged over the batch, as it arrives at log_var.
-        smallest_beta: an effective beta below this cannot be told from none.
+        likelihood: the p(x|z) in the loss, by its name in `Subject.likelihoods`.
+        reconstruction: the weight of -E_q[log p(x|z)], in nats and averaged over the batch.
+        kl: the weight of the KL, in nats and averaged over the batch, in the gradient of log_var.
+        smallest_beta: a smaller effective beta cannot be told from 0.
     """
 
     likelihood: str
@@ -72,27 +75,27 @@ class LossWeights:
 
     @property
     def effective_beta(self) -> float:
-        """The weight of the KL against the ELBO's."""
+        """The weight of the KL relative to that of the reconstruction, which is 1 in the ELBO."""
         return self.kl / self.reconstruction
 
 
 class UnmeasuredError(Exception):
-    """Why the weights could not be measured: a sentence without its full stop."""
+    """The reason why the weights could not be measured: a sentence without its full stop."""
 
 
 class UnfitError(UnmeasuredError):
-    """The decoder's gradient is none, or not that of one likelihood alone."""
+    """The decoder's gradient is 0, or not that of one likelihood alone."""
 
 
 def measure_loss_weights(subject: Subject, data: Data) -> LossWeights:
-    """Take one training step, in float32, read the gradient off it, and put everything back.
+    """Take one training step in float32, read off its gradient, and restore everything.
 
     Args:
         subject: a VAE.
-        data: the first 64 are trained on; their target in the shape that the decoder gives.
+        data: the first 64 are used; the target has the shape of the decoder's output.
 
     Raises:
-        UnmeasuredError: the model cannot be trained, or its parts are not of the kind that tells.
+        UnmeasuredError: the model cannot be trained, or its gradient does not tell.
     """
     if subject.model is None:
         raise UnmeasuredError(
@@ -107,13 +110,13 @@ def measure_loss_weights(subject: Subject, data: Data) -> LossWeights:
             f"the weights are {' and '.join(sorted(coarse))}, too coarse to read a gradient off"
         )
     data = data.take(slice(_ROWS))
-    with unchanged(subject), in_float32(subject):
+    with unchanged(subject), in_float32(subject), penalties_left_out(subject):
         head = _find_log_var_bias(subject, data)
         try:
             return _measure_step(subject, subject.model, head, data)
         except UnfitError:
-            # A cross-entropy of what is no probability is clipped, and has no slope there; one of
-            # probabilities that are all alike is in proportion to a squared error.
+            # Outside [0, 1] a cross-entropy is clipped and has no slope. If all probabilities are
+            # alike, its gradient is proportional to that of a squared error.
             if not spread_between_0_and_1(subject, data):
                 raise
         return _measure_step(subject, subject.model, head, data)
@@ -121,15 +124,16 @@ def measure_loss_weights(subject: Subject, data: Data) -> LossWeights:
 
 @dataclass(frozen=True)
 class _Head:
-    """The bias of log_var, lowered until z equals mu.
+    """A bias that lowers log_var until z equals mu.
 
     Attributes:
         bias: the variable.
-        kernel: its kernel, where that is put to 0; else nothing.
-        places: those of its values that are added to log_var, where another half is mu's.
-        slope: how much log_var moves with it: 1, or 2 of a log sigma.
-        uses: how many values of log_var each is added to: 1, or the positions of an image.
-        level: log_var there.
+        kernel: the kernel of the same layer, if it is set to 0; else empty.
+        places: the values of the bias that belong to log_var; others may belong to mu.
+        slope: d log_var / d bias: 1, or 2 for the bias of log sigma.
+        uses: the number of values of log_var that each value of the bias is added to: 1, or the
+            number of positions of an image.
+        level: the value of log_var to reach.
     """
 
     bias: keras.Variable
@@ -141,7 +145,7 @@ class _Head:
 
 
 def _measure_step(subject: Subject, model: keras.Model, head: _Head, data: Data) -> LossWeights:
-    """What one training step shows; the weights of the networks are put back after it."""
+    """Take one training step and measure; the weights of the networks are restored."""
     weights = [weight for part in subject.parts for weight in part.trainable_weights]
     weights = [head.bias, *weights]
     before, gradient = _gradient(subject, model, weights, data)
@@ -156,14 +160,14 @@ def _measure_step(subject: Subject, model: keras.Model, head: _Head, data: Data)
     if not slopes:
         raise UnfitError("no gradient arrives at the decoder")
     likelihood, reconstruction = _fit_reconstruction(subject, slopes, data)
-    # What is left of the noise in z, and with it of the reconstruction's own gradient there.
+    # A bound on the noise left in z, and with it on the reconstruction's gradient in log_var.
     noise = 2.0 * math.exp(0.5 * head.level)
     kl = -2.0 * float(np.mean(gradient[0][head.places])) / (head.slope * head.uses)
     return LossWeights(likelihood, reconstruction, kl, max(_ROUNDING, noise))
 
 
 def _find_log_var_bias(subject: Subject, data: Data) -> _Head:
-    """The bias of log_var, known by its effect: log_var moves with it, and mu does not move."""
+    """Find the bias of log_var by its effect: log_var moves with it, and mu stays."""
     mu, log_var = _encode(subject, data)
     if log_var is None:
         raise UnmeasuredError("an autoencoder has no KL")
@@ -196,7 +200,7 @@ def _find_log_var_bias(subject: Subject, data: Data) -> _Head:
 
 
 def _heads(subject: Subject, latent_shape: tuple[int, ...]) -> Iterator[_Head]:
-    """What may be the bias of log_var, or of log sigma; of both mu and it, in one of the halves."""
+    """Candidates: each bias of the right size, whole or one half, for log_var or log sigma."""
     *positions, channels = latent_shape
     uses, halves = math.prod(positions), (slice(channels, None), slice(channels))
     places = {(channels,): (slice(None),), (2 * channels,): halves}
@@ -214,19 +218,19 @@ def _heads(subject: Subject, latent_shape: tuple[int, ...]) -> Iterator[_Head]:
 def _gradient(
     subject: Subject, model: keras.Model, weights: list[keras.Variable], data: Data
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """The weights before a training step of the model, and the gradient that it took."""
+    """The weights before one training step of the model, and the gradient of that step."""
     before = [np.array(ops.convert_to_numpy(weight), copy=True) for weight in weights]
     model.optimizer = keras.optimizers.SGD(_LEARNING_RATE)
     model.optimizer.build(model.trainable_variables)
     model.train_function = None
     try:
-        # Not train_on_batch, which hands data to a train_step in another form. Not the model's own
-        # fit either, which may do more than train.
+        # train_on_batch hands data to train_step in another form, and the model's own fit may do
+        # more than train.
         with state_kept(subject):
             keras.Model.fit(
                 model, data.given, data.y, batch_size=len(data), shuffle=False, verbose=0
             )
-    except Exception as error:  # whatever a model of the user's may raise
+    except Exception as error:  # the user's code may raise anything
         reason = " ".join(str(error).split())[:200]
         cure = "" if data.y is not None else "; if it is trained as fit(x, x), pass y=x"
         raise UnmeasuredError(
@@ -235,18 +239,21 @@ def _gradient(
     if not int(model.optimizer.iterations):
         raise UnmeasuredError("its training step does not use the optimiser of compile")
     after = [ops.convert_to_numpy(weight).astype("float64") for weight in weights]
-    return before, [(a - b) / _LEARNING_RATE for a, b in zip(before, after, strict=True)]
+    gradient = [(a - b) / _LEARNING_RATE for a, b in zip(before, after, strict=True)]
+    if not all(np.isfinite(one).all() for one in gradient):
+        raise UnmeasuredError("the gradient of its training step is not finite")
+    return before, gradient
 
 
 def _in_parts(arrived: Slope) -> list[Slope]:
-    """The weights of the decoder in at most `_PARTS` parts, in their order."""
+    """The decoder's weights, in order, divided into at most `_PARTS` parts."""
     count = min(len(arrived), _PARTS)
     bounds = [len(arrived) * n // count for n in range(count + 1)] if count else []
     return [arrived[start:end] for start, end in pairwise(bounds)]
 
 
 def _halves(part: Slope) -> list[Slope]:
-    """The gradient in one half of the entries, drawn at random, and in the other."""
+    """The gradient on a random half of its entries, and on the other half."""
     generator = np.random.default_rng(0)
     chosen = [generator.random(gradient.shape) < 0.5 for _, gradient in part]
     halves = [
@@ -262,12 +269,12 @@ def _length(slope: Slope) -> float:
 
 
 def _fit_reconstruction(subject: Subject, slopes: list[Slope], data: Data) -> tuple[str, float]:
-    """The likelihood that explains the decoder's gradient, and the weight of its logarithm.
+    """The likelihood that explains the decoder's gradient, and its weight in the loss.
 
-    Along a part of its own gradient the loss rises by the length of that part. Of the right
-    reconstruction the rise is in the same proportion along every part.
+    Along a part of its gradient the loss rises at the rate of that part's length. The rates of the
+    right -log p(x|z) are in one proportion to these, whatever the part.
     """
-    # A model whose call does not pass `training` on trains its layers as in inference.
+    # If call does not hand `training` on, layers train as in inference.
     for step, training in itertools.product(_STEPS, (False, True)):
         fits = _fits(subject, slopes, data, step, training)
         error, name, weight = min(fits, default=(np.inf, "", 0.0))
@@ -288,7 +295,7 @@ def _fit_reconstruction(subject: Subject, slopes: list[Slope], data: Data) -> tu
 def _fits(
     subject: Subject, slopes: list[Slope], data: Data, step: float, training: bool
 ) -> list[tuple[float, str, float]]:
-    """The part of the gradient that each likelihood leaves unexplained, its name and its weight."""
+    """For each likelihood: the unexplained part of the gradient, its name and its weight."""
     fits = []
     rises = np.array([_length(slope) for slope in slopes])
     z, _ = _encode(subject, data, training)
@@ -302,6 +309,8 @@ def _fits(
             if chosen is smooth and smooth.sum() < _FEWEST_SLOPES:
                 continue
             found, expected = rises[chosen], derivative[chosen]
+            if not expected.any():
+                continue
             weight = float(found @ expected / (expected @ expected))
             error = np.linalg.norm(found - weight * expected) / np.linalg.norm(found)
             fits.append((float(error), name, weight))
@@ -311,8 +320,10 @@ def _fits(
 def _derivatives(
     subject: Subject, slope: Slope, z: np.ndarray, data: Data, training: bool, step: float
 ) -> dict[str, tuple[float, float]]:
-    """Of -log p(x|z) along a slope, for each likelihood: its derivative, and by how much that is
-    larger ahead than behind.
+    """Differentiate -log p(x|z) along a slope, for each likelihood.
+
+    Returns:
+        name of the likelihood -> the derivative, and the one ahead minus the one behind.
     """
     weights = [weight for weight, _ in slope]
     values = [np.array(ops.convert_to_numpy(weight), copy=True) for weight in weights]
@@ -330,7 +341,7 @@ def _derivatives(
             outputs = subject.decode(z, data.conditions, training)
         places.append(
             {
-                name: -float(np.mean(log_prob(make(outputs), data.target)))
+                name: -float(np.mean(log_prob(make(outputs), data.target, data.observed)))
                 for name, make in subject.likelihoods.items()
             }
         )
@@ -348,7 +359,7 @@ def _derivatives(
 def _encode(
     subject: Subject, data: Data, training: bool = True
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Mu and log_var with the noise of the training step: a dropout drops the same."""
+    """Mu and log_var with the noise of the training step: dropout drops the same units."""
     with state_kept(subject):
         return subject.encode(data.x, data.conditions, training)
 
@@ -356,9 +367,3 @@ def _encode(
 def _assign(weights: Sequence[keras.Variable], values: Sequence[np.ndarray]) -> None:
     for weight, value in zip(weights, values, strict=True):
         weight.assign(value)
-
-
-def log_prob(p: Any, x: np.ndarray) -> np.ndarray:
-    """log p(x|z) of each datum in nats, (n,), summed in float64."""
-    per_dimension = ops.convert_to_numpy(p.log_prob_per_dimension(x))
-    return per_dimension.reshape(len(x), -1).sum(axis=1, dtype="float64")

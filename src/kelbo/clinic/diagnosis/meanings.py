@@ -1,4 +1,4 @@
-"""What the outputs of a decoder may mean: the likelihoods that a foreign loss may be of."""
+"""The meanings that a decoder's outputs may have in a model that is not kelbo's."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ from kelbo.distributions import Bernoulli, Normal
 from kelbo.distributions.distribution import Distribution, Tensor
 from kelbo.likelihoods.logits import ends_in_sigmoid
 
-# Keras's own clip of the probabilities in a cross-entropy.
+# Keras clips the probabilities in a cross-entropy to this.
 _SMALLEST_PROBABILITY = 1e-7
 PROBABILITIES = "Bernoulli from probabilities"
 LOGITS = "Bernoulli from logits"
@@ -20,7 +20,7 @@ GAUSSIAN = "Gaussian of variance 1"
 
 
 def likelihoods_of(decoder: keras.Layer) -> dict[str, Callable[[Any], Distribution]]:
-    """What the outputs of a decoder may mean, by name, each as the distribution p(x|z)."""
+    """The meanings that a decoder's outputs may have: name -> from the outputs to p(x|z)."""
     two = len(getattr(decoder, "outputs", None) or ()) == 2
     return _OF_TWO_OUTPUTS if two else OF_ONE_OUTPUT
 
@@ -30,7 +30,7 @@ def supports_of(decoder: keras.Layer) -> dict[str, tuple[float, float]]:
     anywhere = (-np.inf, np.inf)
     if likelihoods_of(decoder) is _OF_TWO_OUTPUTS:
         return dict.fromkeys(_OF_TWO_OUTPUTS, anywhere)
-    # A sigmoid never gives another value, whatever the loss compares it with.
+    # A sigmoid gives no other value, whatever the loss is.
     squared = (0.0, 1.0) if _is_sigmoid(decoder) else anywhere
     return {PROBABILITIES: (0.0, 1.0), LOGITS: (0.0, 1.0), GAUSSIAN: squared}
 
@@ -49,12 +49,12 @@ def _is_sigmoid(decoder: keras.Layer) -> bool:
     return isinstance(decoder, keras.Model) and ends_in_sigmoid(decoder)
 
 
-# What the two outputs of a decoder may mean.
+# The meanings of two outputs.
 _OF_TWO_OUTPUTS: dict[str, Callable[[Any], Distribution]] = {
     "Gaussian of mean and log_var": lambda outputs: _normal(outputs, "log_var"),
     "Gaussian of mean and log sigma": lambda outputs: _normal(outputs, "log_sigma"),
 }
-# What the output of a decoder may mean.
+# The meanings of one output.
 OF_ONE_OUTPUT: dict[str, Callable[[Any], Distribution]] = {
     PROBABILITIES: _from_probabilities,
     LOGITS: lambda outputs: Bernoulli(outputs, len(outputs.shape) - 1),

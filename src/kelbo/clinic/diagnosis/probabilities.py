@@ -1,4 +1,4 @@
-"""Does a cross-entropy of probabilities get any?"""
+"""Does a cross-entropy of probabilities get probabilities?"""
 
 import itertools
 
@@ -11,16 +11,16 @@ from kelbo.clinic.diagnosis.finding import Finding
 from kelbo.clinic.diagnosis.meanings import PROBABILITIES
 from kelbo.clinic.diagnosis.subject import Subject
 
-# Outputs that are no probabilities by more than rounding.
+# Rounding may put a probability this far outside [0, 1].
 _TOLERANCE = 1e-3
-# Where a decoder is brought to: away from the clips of a cross-entropy, at 0 and 1, and from 1/2,
-# where its slopes are in proportion to those of a squared error. The biases are those of a tanh or
-# no activation, and of a sigmoid.
+# The range that outputs are moved to: away from 0 and 1, where a cross-entropy is clipped, and from
+# 1/2, where its slopes are proportional to those of a squared error. The first bias suits a tanh or
+# no activation, the second a sigmoid.
 _LOW, _HIGH = 0.05, 0.45
 _BIASES = (0.25, -1.1)
-# Powers of two that its last kernel is tried with, the largest first.
+# Powers of two to scale the last kernel with, the largest first.
 _EXPONENTS = range(16, -24, -1)
-# Outputs that vary less cannot tell a cross-entropy from a squared error.
+# With outputs that vary less, a cross-entropy looks like a squared error.
 _LEAST_SPREAD = 0.02
 
 
@@ -29,8 +29,8 @@ def check_probabilities(subject: Subject, data: Data, likelihood: str) -> Findin
 
     Args:
         subject: the model.
-        data: at least two, all that are looked at.
-        likelihood: name of p(x|z) in `subject.likelihoods`.
+        data: at least two.
+        likelihood: the name of p(x|z) in `subject.likelihoods`.
     """
     if likelihood != PROBABILITIES:
         return None
@@ -42,7 +42,7 @@ def check_probabilities(subject: Subject, data: Data, likelihood: str) -> Findin
     return Finding(
         name="no-probabilities",
         severity="error",
-        title="The loss takes the decoder's outputs for probabilities, and they are none",
+        title="The loss takes the decoder's outputs for probabilities, but they are not",
         meaning=(
             f"They reach from {low:.3g} to {high:.3g}, and {outside:.1%} of them lie outside "
             "[0, 1]. A cross-entropy clips those to 0 or 1, where they have no gradient, and its "
@@ -57,12 +57,13 @@ def check_probabilities(subject: Subject, data: Data, likelihood: str) -> Findin
 
 
 def spread_between_0_and_1(subject: Subject, data: Data) -> bool:
-    """Move the last weights of a decoder until its outputs are spread between 0 and 1.
+    """Change the last kernel and bias of a decoder until its outputs are spread between 0 and 1.
 
-    There a cross-entropy has slopes, and they are not in proportion to those of a squared error.
+    There a cross-entropy has slopes that are not proportional to those of a squared error.
 
     Returns:
-        Whether that was done: the outputs follow a kernel and a bias, and vary with the data.
+        Whether the outputs are spread now. They are not if they depend on no kernel and bias, or do
+        not vary with the data.
     """
     pair = next(filter(None, map(kernel_and_bias, reversed(subject.layers))), None)
     if pair is None:
@@ -79,12 +80,12 @@ def spread_between_0_and_1(subject: Subject, data: Data) -> bool:
 
 
 def _outputs(subject: Subject, data: Data) -> np.ndarray:
-    """What the decoder makes of mu."""
+    """The decoder's outputs at mu."""
     mu, _ = subject.encode(data.x, data.conditions)
     return np.asarray(keras.tree.flatten(subject.decode(mu, data.conditions))[0])
 
 
 def kernel_and_bias(layer: keras.Layer) -> tuple[keras.Variable, keras.Variable] | None:
-    """The two weights of a Dense layer or a convolution; None of a layer without them."""
+    """The kernel and the bias of a Dense layer or a convolution; None for other layers."""
     kernel, bias = getattr(layer, "kernel", None), getattr(layer, "bias", None)
     return None if kernel is None or bias is None else (kernel, bias)

@@ -7,23 +7,25 @@ from kelbo.clinic.diagnosis.finding import Finding
 from kelbo.clinic.diagnosis.observation import Observation
 from kelbo.distributions import Bernoulli
 
-# From about here on the sigmoid is 0 or 1 in float32, or clipped by Keras, and has no gradient.
+# Beyond about this logit the sigmoid is 0 or 1 in float32, or clipped by Keras: no gradient.
 _SATURATED = 15.0
-# Pixels that are certain and wrong may cost this part of the reconstruction.
+# The part of the reconstruction that certain and wrong pixels may cost.
 _TOLERATED = 0.05
 
 
 def check_saturation(observation: Observation) -> Finding | None:
     """Find Bernoulli probabilities of 0 and 1 that are wrong.
 
-    A certain pixel that is right is none: the corners of MNIST's images are always black.
+    A pixel may be certain and right: the corners of MNIST's images are always black.
     """
     p, log_px_z = observation.p, observation.log_px_z
     if not isinstance(p, Bernoulli) or log_px_z is None:
         return None
     certain = np.abs(ops.convert_to_numpy(p.logits)) > _SATURATED
+    if observation.observed is not None:
+        certain &= observation.observed
     cost = -ops.convert_to_numpy(p.log_prob_per_dimension(observation.x))
-    nats = float((cost * certain).reshape(len(cost), -1).sum(axis=1, dtype="float64").mean())
+    nats = float(np.where(certain, cost, 0.0).sum(dtype="float64")) / len(cost)
     share = float(certain.mean())
     if nats <= _TOLERATED * -float(log_px_z.mean()):
         return None

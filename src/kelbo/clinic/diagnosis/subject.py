@@ -1,4 +1,4 @@
-"""The parts of a VAE that a diagnosis looks at."""
+"""A model under diagnosis: the parts of a VAE, and how data pass through them."""
 
 import inspect
 import math
@@ -20,26 +20,31 @@ class Subject:
     """A model under diagnosis.
 
     Attributes:
-        name: what is diagnosed, in a few words.
-        model: the whole of it, which is trained; None where only its networks are known.
-        encoder: the network from x to what `posterior` makes mu and log_var of.
-        decoder: the network from z to what a likelihood makes a distribution of.
-        posterior: the encoder's outputs -> mu and log_var, each (batch, latent_dim), or
-            (batch, ..., channels) where z is an image; log_var is None for an autoencoder.
-        likelihoods: name -> the decoder's outputs to p(x|z). Of a model that is not kelbo's these
-            are those that it may mean; `loss_weights` measures which.
-        prior: p(z), or None for an autoencoder.
+        name: the model in a few words.
+        model: the whole model, as it is trained; None if only its networks are known.
+        encoder: the network from x to the tensors that `posterior` takes.
+        decoder: the network from z to the tensors that a likelihood takes.
+        posterior: the encoder's outputs -> mu and log_var, each (batch, *latent_shape); log_var
+            is None for an autoencoder.
+        likelihoods: name -> the decoder's outputs to p(x|z). A model that is not kelbo's may mean
+            any of these; `loss_weights` measures which.
+        prior: x and the conditions -> p(z), or p(z|c); None for an autoencoder.
+        supports: name of the likelihood -> the smallest and the largest value that x may have.
         encoder_inputs: what the encoder takes, in its order: 0 is x, n the n-th condition.
         decoder_inputs: likewise, 0 is z.
         conditions: the shapes of the conditions, labels mostly, without the batch.
+        condition_names: their names in a dictionary of data, beside "x"; empty where the model
+            takes no dictionary.
         heads: layers between the encoder's outputs and mu and log_var.
-        supports: name of the likelihood -> the smallest and the largest value that x may have.
+        event_shape: the shape of one x as p(x|z) takes it; None where it is that of the decoder's
+            output.
+        observed: x -> which of its values count, as bool that broadcasts against x; None where
+            all do.
         declared_beta: the effective beta that the model itself states, or None.
-        kl_can_warm_up: whether the KL has a weight of its own, that may rise from 0.
-        training_steps: how many its optimiser has taken; None where that is not known. A new
-            optimiser, of a model that was compiled again, has taken none and knows of none.
-        origin: where its parts come from, where that had to be found out: name of the part -> what
-            was taken for it.
+        kl_can_warm_up: whether the KL has a weight of its own that may rise from 0.
+        training_steps: how many steps its optimiser has taken; 0 where the weights show that the
+            model is not trained; None where neither tells.
+        origin: the name of a part -> what was taken for it, where it had to be searched for.
     """
 
     name: str
@@ -48,12 +53,15 @@ class Subject:
     decoder: keras.Layer
     posterior: Callable[[Any], tuple[Tensor, Tensor | None]]
     likelihoods: dict[str, Callable[[Any], Distribution]]
-    prior: Distribution | None
+    prior: Callable[[np.ndarray, Sequence[np.ndarray]], Distribution] | None
     supports: dict[str, tuple[float, float]]
     encoder_inputs: tuple[int, ...] = (0,)
     decoder_inputs: tuple[int, ...] = (0,)
     conditions: tuple[tuple[int | None, ...], ...] = ()
+    condition_names: tuple[str, ...] = ()
     heads: tuple[keras.Layer, ...] = ()
+    event_shape: tuple[int, ...] | None = None
+    observed: Callable[[np.ndarray], np.ndarray | None] | None = None
     declared_beta: float | None = None
     kl_can_warm_up: bool = True
     training_steps: int | None = None
@@ -61,7 +69,7 @@ class Subject:
 
     @property
     def parts(self) -> tuple[keras.Layer, ...]:
-        """Encoder, heads and decoder, in the order in which data pass them."""
+        """Encoder, heads and decoder: the order in which data pass through them."""
         return (self.encoder, *self.heads, self.decoder)
 
     @property
@@ -76,16 +84,15 @@ class Subject:
 
     @property
     def only_likelihood(self) -> str | None:
-        """The name of p(x|z) where there is only one, which the model then means."""
+        """The name of p(x|z), if there is only one that the model may mean."""
         return next(iter(self.likelihoods)) if len(self.likelihoods) == 1 else None
 
     @property
     def input_shape(self) -> tuple[int | None, ...] | None:
-        """The shape of a batch of x, as far as the encoder says it."""
-        expected = getattr(self.encoder, "input_shape", None)
-        if isinstance(expected, list):
-            expected = expected[self.encoder_inputs.index(0)]
-        return expected if isinstance(expected, tuple) and len(expected) > 1 else None
+        """The shape of a batch of x, if the encoder knows it."""
+        inputs = getattr(self.encoder, "inputs", None)
+        expected = tuple(inputs[self.encoder_inputs.index(0)].shape) if inputs else ()
+        return expected if len(expected) > 1 else None
 
     def __str__(self) -> str:
         rows = [self.name, *(f"  {part + ':':<10} {what}" for part, what in self._described())]
@@ -94,7 +101,7 @@ class Subject:
     __repr__ = __str__
 
     def _described(self) -> Iterator[tuple[str, str]]:
-        """Each part: what was taken for it, its shapes, and how many weights it has."""
+        """The name of each part, and a line about it: its origin, shapes and number of weights."""
         for part, layer in (("encoder", self.encoder), ("decoder", self.decoder)):
             given, made = (getattr(layer, f"{end}_shape", None) for end in ("input", "output"))
             weights = sum(math.prod(weight.shape) for weight in layer.weights)
@@ -110,27 +117,27 @@ class Subject:
             yield "trained", f"{self.training_steps:,} steps"
 
     def shaped(self, images: np.ndarray) -> np.ndarray:
-        """Images in the shape of x, where that is flat or has no axis for a single channel."""
+        """Images in the shape of x, which may be flat or lack the axis of a single channel."""
         shape, given = (self.input_shape or ())[1:], images.shape[1:]
         flat = shape == (math.prod(given),)
         fits = flat or [n for n in shape if n != 1] == [n for n in given if n != 1]
         return images.reshape(len(images), *shape) if fits else images
 
     def check_shape(self, x: np.ndarray) -> None:
-        """Check that x are data for the encoder, as far as it says what it takes.
+        """Check data against the shape that the encoder takes, if it is known.
 
         Raises:
-            DataError: they have another shape.
+            DataError: the data have another shape.
         """
         expected = self.input_shape
         if expected is not None and not fits(expected[1:], x):
             raise DataError(f"The encoder takes data of shape {expected}, received {x.shape}.")
 
     def conditions_of(self, labels: np.ndarray | None) -> list[np.ndarray]:
-        """Labels as the model takes them: as they are, or one-hot, where it takes more values.
+        """The labels as conditions of the model: unchanged, or one-hot if it takes more values.
 
         Raises:
-            DataError: there are none, the model takes something else, or there are more classes.
+            DataError: there are no labels or more classes, or the model takes other conditions.
         """
         shapes = ", ".join(map(str, self.conditions))
         sizes = self.conditions[0] if len(self.conditions) == 1 else (None,)
@@ -151,16 +158,17 @@ class Subject:
         return [np.eye(classes, dtype="float32")[labels]]
 
     def data(self, x: Any, y: np.ndarray | None = None) -> Data:
-        """What `fit` takes, as data for the encoder and the decoder.
+        """Sort the arguments of `fit` into data, conditions and target.
 
         Args:
-            x: an array; or, with conditions, a list, a tuple or a dictionary of arrays.
-            y: the target; or, where x is a single array, the only condition.
+            x: an array; with conditions a list, a tuple or a dictionary of arrays.
+            y: the target; or the only condition, if x is a single array.
 
         Raises:
             DataError: they are not arrays of one length, or do not fit the model.
         """
-        arrays = keras.tree.flatten(x)
+        named = self._by_name(x)
+        arrays = keras.tree.flatten(x) if named is None else named
         is_condition = y is not None and len(arrays) == len(self.conditions) == 1
         arrays += [y] if is_condition else []
         for array in arrays if y is None else [*arrays, y]:
@@ -172,17 +180,20 @@ class Subject:
                 f"{len(arrays)} array(s). Pass them together, as to fit: [x, labels]."
             )
         shape, given = self.input_shape, list(arrays)
-        place = next((n for n, one in enumerate(given) if shape and fits(shape[1:], one)), 0)
+        fitting = (n for n, one in enumerate(given) if shape and fits(shape[1:], one))
+        place = 0 if named is not None else next(fitting, 0)
         data = given.pop(place)
         check_array(data)
         self.check_shape(data)
         conditions = []
         for shape in self.conditions:
-            fitting = [n for n, one in enumerate(given) if fits(shape, one)]
-            if not fitting:
-                found = ", ".join(str(one.shape) for one in given)
-                raise DataError(f"Expected a condition of shape {shape}, received {found}.")
-            conditions.append(given.pop(fitting[0]))
+            # Named conditions are in order already.
+            places = range(len(given) if named is None else 1)
+            found = next((n for n in places if fits(shape, given[n])), None)
+            if found is None:
+                received = ", ".join(str(one.shape) for one in given)
+                raise DataError(f"Expected a condition of shape {shape}, received {received}.")
+            conditions.append(given.pop(found))
         target = data if y is None or is_condition else y
         for array in (*conditions, target):
             if len(array) != len(data):
@@ -190,26 +201,36 @@ class Subject:
                 raise DataError(
                     f"Expected a {what} for each of {len(data)} data, received {len(array)}."
                 )
-        return Data(data, tuple(conditions), target, x, y)
+        observed = None if self.observed is None else self.observed(data)
+        if self.condition_names:
+            x = {"x": data, **dict(zip(self.condition_names, conditions, strict=True))}
+        return Data(data, tuple(conditions), target, x, y, observed)
+
+    def _by_name(self, x: Any) -> list[Any] | None:
+        """X and the conditions in order, if a dictionary has their names; else None."""
+        names = ["x", *self.condition_names]
+        if not isinstance(x, Mapping) or set(x) != set(names):
+            return None
+        return [x[name] for name in names]
 
     def outputs(
         self, x: np.ndarray, conditions: Sequence[np.ndarray] = (), training: bool = False
     ) -> Any:
-        """All that the encoder gives, as tensors in its structure."""
+        """The encoder's outputs, as tensors in its structure."""
         given = [[x, *conditions][n] for n in self.encoder_inputs]
         return _call(self.encoder, given, training)
 
     def encode(
         self, x: np.ndarray, conditions: Sequence[np.ndarray] = (), training: bool = False
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Mu and log_var as `posterior` makes them; log_var is None for an autoencoder."""
+        """Mu and log_var, each (n, *latent_shape); log_var is None for an autoencoder."""
         mu, log_var = self.posterior(self.outputs(x, conditions, training))
         return ops.convert_to_numpy(mu), None if log_var is None else ops.convert_to_numpy(log_var)
 
     def decode(
         self, z: np.ndarray, conditions: Sequence[np.ndarray] = (), training: bool = False
     ) -> Any:
-        """The decoder's outputs as arrays, in the structure that `likelihoods` take."""
+        """The decoder's outputs, as arrays in its structure."""
         given = [[z, *conditions][n] for n in self.decoder_inputs]
         outputs = _call(self.decoder, given, training)
         return keras.tree.map_structure(ops.convert_to_numpy, outputs)
@@ -218,13 +239,16 @@ class Subject:
 def _call(layer: keras.Layer, inputs: Sequence[Any], training: bool) -> Any:
     tensors = [ops.convert_to_tensor(one) for one in inputs]
     given = tensors if len(tensors) > 1 else tensors[0]
+    structure = getattr(layer, "input", None) if getattr(layer, "inputs", None) else None
+    if isinstance(structure, dict):
+        given = keras.tree.pack_sequence_as(structure, tensors)
     if "training" in inspect.signature(layer.call).parameters:
         return layer(given, training=training)
     return layer(given)
 
 
 def _layers(network: keras.Layer) -> Iterator[keras.Layer]:
-    """The layers of a network and of the networks inside it, in order."""
+    """The layers of a network, those of inner networks included, in order."""
     inner = getattr(network, "layers", None)
     if not inner:
         yield network

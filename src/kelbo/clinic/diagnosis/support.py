@@ -1,4 +1,4 @@
-"""Do the data lie where p(x|z) has any mass?"""
+"""Do the data lie in the support of p(x|z)?"""
 
 import numpy as np
 
@@ -12,8 +12,8 @@ def check_support(x: np.ndarray, likelihood: str, support: tuple[float, float]) 
 
     Args:
         x: (n, *data_shape).
-        likelihood: its name.
-        support: the smallest and the largest value that it takes.
+        likelihood: the name of p(x|z).
+        support: the smallest and the largest value that x may have.
     """
     try:
         check_values(x, support, likelihood)

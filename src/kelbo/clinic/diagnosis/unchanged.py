@@ -1,4 +1,4 @@
-"""Look at a model by training it, and leave no trace."""
+"""Train a model for a measurement, and restore it."""
 
 import warnings
 from collections.abc import Iterator
@@ -15,18 +15,18 @@ _ATTRIBUTES = ("optimizer", "train_function", "stop_training", "history")
 
 @contextmanager
 def unchanged(subject: Subject) -> Iterator[None]:
-    """Put back, bit for bit, all that passes through a model and a training step change.
+    """Restore a model, bit for bit, after passes and training steps.
 
-    That is the weights, the state of the noise and of the metrics, the optimiser, and the compiled
-    training step. The random state of the backend itself, from which a model without a
-    `keras.random.SeedGenerator` draws, goes on.
+    The weights, the state of the noise and of the metrics, the optimiser and the compiled training
+    step are restored. The global random state of the backend, from which a model without a
+    `keras.random.SeedGenerator` draws, is not.
     """
     model = subject.model
     variables = [] if model is None else [*model.variables, *model.metrics_variables]
-    # Of optimisers that the model keeps beside that of compile.
+    # The model may keep optimisers beside that of compile.
     held = [] if model is None else vars(model).values()
     variables += [v for one in held if isinstance(one, Optimizer) for v in one.variables]
-    # Of parts that the model does not know as its own.
+    # The model may not know every part as its own.
     variables += [variable for part in subject.parts for variable in part.variables]
     variables = list({id(variable): variable for variable in variables}.values())
     # A copy: on PyTorch and TensorFlow the array may be the variable's own memory.
@@ -34,7 +34,7 @@ def unchanged(subject: Subject) -> Iterator[None]:
     attributes = {name: getattr(model, name) for name in _ATTRIBUTES if hasattr(model, name)}
     try:
         with warnings.catch_warnings():
-            # That no gradient arrives at a weight is what is measured.
+            # A weight without a gradient is a result here.
             warnings.filterwarnings("ignore", message="Gradients do not exist")
             yield
     finally:
@@ -49,7 +49,7 @@ def unchanged(subject: Subject) -> Iterator[None]:
 
 @contextmanager
 def state_kept(subject: Subject) -> Iterator[None]:
-    """Put back what a pass through the networks changes: the state of noise, moving averages.
+    """Restore what a pass through the networks changes: the state of noise, moving averages.
 
     So every pass drops the same units and draws the same noise as the one before.
     """
@@ -64,11 +64,11 @@ def state_kept(subject: Subject) -> Iterator[None]:
 
 @contextmanager
 def in_float32(subject: Subject) -> Iterator[None]:
-    """Let the networks of a model in mixed precision compute in float32, as their weights are.
+    """Let the networks of a model in mixed precision compute in the float32 of their weights.
 
-    It is the same function, without the rounding. A compiled training step must be compiled anew.
+    The function is the same but for rounding. A compiled training step must be compiled anew.
     """
-    # Layers inside layers of a person's own are in no public list.
+    # No public list has the layers inside a layer of the user's own.
     layers = {
         id(layer): layer
         for part in (subject.model, *subject.parts)

@@ -1,0 +1,51 @@
+"""How long a model has been trained, by its optimiser or its weights."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from keras.initializers import Constant, Ones, Zeros
+
+
+def steps_taken(by_optimizer: int | None, parts: Sequence[keras.Layer]) -> int | None:
+    """The training steps that a model has taken; None if nothing tells.
+
+    An optimiser that has taken none may be new: the model may have been trained and compiled again.
+    Then the weights decide. Those that start at a constant, mostly biases, move in the first step.
+
+    Args:
+        by_optimizer: the steps that the optimiser has taken, or None without one.
+        parts: encoder and decoder.
+
+    Returns:
+        The optimiser's steps; without any, 0 if every trainable weight that starts at a constant
+        still has its value; None if some have moved, or none starts at a constant.
+    """
+    return by_optimizer or (0 if _is_untouched(parts) else None)
+
+
+def _is_untouched(parts: Sequence[keras.Layer]) -> bool:
+    starts = [start for part in parts for start in _constant_starts(part)]
+    return bool(starts) and all(
+        np.array_equal(ops.convert_to_numpy(weight), value) for weight, value in starts
+    )
+
+
+def _constant_starts(part: keras.Layer) -> Iterator[tuple[keras.Variable, np.ndarray]]:
+    """The trainable weights that start at a constant, and this constant."""
+    trainable = {id(weight) for weight in part.trainable_weights}
+    for layer in part._flatten_layers():
+        for name, initializer in _initializers(layer):
+            weight = getattr(layer, name, None)
+            if id(weight) in trainable and isinstance(initializer, (Constant, Ones, Zeros)):
+                start = initializer(weight.shape, dtype=weight.dtype)
+                yield weight, ops.convert_to_numpy(start)
+
+
+def _initializers(layer: keras.Layer) -> Iterator[tuple[str, Any]]:
+    """The initialisers of a layer's weights; Keras's layers call them NAME_initializer."""
+    for name, value in vars(layer).items():
+        if name.endswith("_initializer"):
+            yield name.removesuffix("_initializer"), value
