@@ -9,6 +9,7 @@ import numpy as np
 from kelbo.bounds import importance_weighted_bound
 from kelbo.errors import DataError, UsageError
 from kelbo.likelihoods import Likelihood
+from kelbo.memory import check_memory
 from kelbo.model import LatentVariableModel
 from kelbo.objectives import ELBO, Objective
 from kelbo.posteriors import Posterior
@@ -67,10 +68,16 @@ class VAE(LatentVariableModel):
                 sample; None: as many as suit the device.
 
         Raises:
-            UsageError: n < 1.
+            UsageError: n < 1, or more than the memory of the machine holds.
         """
         if not isinstance(n, Integral) or n < 1:
             raise UsageError(f"Expected to sample a whole number of at least 1, received n={n!r}.")
+        float32 = 4
+        check_memory(
+            float32 * int(n) * (self.data_dim + self.latent_dim),
+            f"{n:,} samples of shape {self.data_shape}",
+            "Draw fewer at a time, each time with another seed.",
+        )
         seed = self.seed_generator if seed is None else seed
         z = self.prior.distribution(self.posterior).sample(seed, (n,))
         return self.decode(keras.ops.convert_to_numpy(z), batch_size)
