@@ -112,6 +112,9 @@ def test_arithmetic_on_mu_and_log_var_is_not_taken_for_them(make, path):
 
 def test_the_training_steps_are_those_of_the_optimiser(path):
     model = models.subclassed()[0]
+    assert read_model(save(model, path)).training_steps == 0
+    for weight in model.trainable_weights:  # trained, and compiled again
+        weight.assign(weight + 0.1)
     assert read_model(save(model, path)).training_steps is None
     model.optimizer.iterations.assign(7)
     assert read_model(save(model, path)).training_steps == 7

@@ -27,6 +27,7 @@ from kelbo.clinic.diagnosis.subject import Subject
 from kelbo.clinic.diagnosis.support import check_support
 from kelbo.clinic.diagnosis.unchanged import unchanged
 from kelbo.errors import DataError
+from kelbo.support import REAL
 
 Check = Callable[[Observation], Finding | None]
 
@@ -112,7 +113,7 @@ def _diagnose(
     )
     # With values that are not finite, or a wrong q(z|x), no other figure means anything.
     finding = (
-        check_support(data.x, "model", (-np.inf, np.inf))
+        check_support(data.x, "model", REAL)
         or check_finite(subject, data)
         or check_draw(subject, data)
     )

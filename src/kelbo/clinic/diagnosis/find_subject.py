@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -28,6 +29,7 @@ from kelbo.errors import UsageError
 from kelbo.inputs import joined
 from kelbo.model import LatentVariableModel
 from kelbo.objectives import ELBO
+from kelbo.priors import Prior
 from kelbo.single_group import SingleGroup
 
 # Names of the attributes in which people keep their networks, beside encoder and decoder.
@@ -133,7 +135,7 @@ def _of_kelbo(model: SingleGroup) -> Subject:
             )
         return q.mu, q.log_var
 
-    def p_of_z(x: np.ndarray, conditions: Sequence[np.ndarray]) -> Distribution:
+    def p_of_z(prior: Prior, x: np.ndarray, conditions: Sequence[np.ndarray]) -> Distribution:
         given = dict(zip(names, map(ops.convert_to_tensor, conditions), strict=True))
         encoded = model.encode_once(joined(ops.convert_to_tensor(x), given), training=False)
         return prior.distribution(encoded["prior"])
@@ -163,7 +165,7 @@ def _of_kelbo(model: SingleGroup) -> Subject:
         decoder=likelihood.network,
         posterior=parameters_of_q,
         likelihoods={name: p_of_x},
-        prior=None if prior is None else p_of_z,
+        prior=None if prior is None else partial(p_of_z, prior),
         supports={name: likelihood.support},
         encoder_inputs=places(posterior.network),
         decoder_inputs=places(likelihood.network),

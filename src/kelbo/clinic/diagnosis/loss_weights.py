@@ -22,7 +22,7 @@ from kelbo.clinic.diagnosis.data import Data
 from kelbo.clinic.diagnosis.log_prob import log_prob
 from kelbo.clinic.diagnosis.penalties import penalties_left_out
 from kelbo.clinic.diagnosis.probabilities import kernel_and_bias, spread_between_0_and_1
-from kelbo.clinic.diagnosis.subject import Subject
+from kelbo.clinic.diagnosis.subject import PriorOf, Subject
 from kelbo.clinic.diagnosis.unchanged import in_float32, state_kept, unchanged
 
 # A power of two, which divides exactly, and so large that the step dwarfs the weights' rounding.
@@ -112,6 +112,8 @@ def measure_loss_weights(subject: Subject, data: Data) -> LossWeights:
     data = data.take(slice(_ROWS))
     with unchanged(subject), in_float32(subject), penalties_left_out(subject):
         head = _find_log_var_bias(subject, data)
+        if subject.prior is not None:
+            _check_prior(subject, subject.prior, head, data)
         try:
             return _measure_step(subject, subject.model, head, data)
         except UnfitError:
@@ -197,6 +199,26 @@ def _find_log_var_bias(subject: Subject, data: Data) -> _Head:
         f"no bias was found that lowers log_var to {_LEVEL_OF_BIAS:g} and leaves mu alone, as that "
         "of a Dense layer without activation does; a narrower bound on log_var is a reason"
     )
+
+
+def _check_prior(subject: Subject, prior: PriorOf, head: _Head, data: Data) -> None:
+    """Check that p(z) does not move with log_var's bias, as a VampPrior does.
+
+    Raises:
+        UnmeasuredError: it does; then d KL / d log_var is not -1/2.
+    """
+    mu, _ = _encode(subject, data)
+    lowered = np.array(ops.convert_to_numpy(head.bias), copy=True)
+    log_probs = []
+    for step in (0.0, 1.0):
+        head.bias.assign(lowered + step)
+        log_probs.append(ops.convert_to_numpy(prior(data.x, data.conditions).log_prob(mu)))
+    head.bias.assign(lowered)
+    if not np.array_equal(*log_probs):
+        raise UnmeasuredError(
+            "the prior is made of the posterior, so the bias of log_var moves both; the effective "
+            "beta is the one that the objective states"
+        )
 
 
 def _heads(subject: Subject, latent_shape: tuple[int, ...]) -> Iterator[_Head]:

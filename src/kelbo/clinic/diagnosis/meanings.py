@@ -4,13 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from kelbo.clinic.anatomy.roles import TO_LOG_VAR
 from kelbo.distributions import Bernoulli, Normal
 from kelbo.distributions.distribution import Distribution, Tensor
 from kelbo.likelihoods.logits import ends_in_sigmoid
+from kelbo.support import REAL, UNIT_INTERVAL, Support
 
 # Keras clips the probabilities in a cross-entropy to this.
 _SMALLEST_PROBABILITY = 1e-7
@@ -25,14 +25,13 @@ def likelihoods_of(decoder: keras.Layer) -> dict[str, Callable[[Any], Distributi
     return _OF_TWO_OUTPUTS if two else OF_ONE_OUTPUT
 
 
-def supports_of(decoder: keras.Layer) -> dict[str, tuple[float, float]]:
-    """The smallest and the largest value that x may have, for each meaning of a decoder."""
-    anywhere = (-np.inf, np.inf)
+def supports_of(decoder: keras.Layer) -> dict[str, Support]:
+    """Where x may lie, for each meaning of a decoder's outputs."""
     if likelihoods_of(decoder) is _OF_TWO_OUTPUTS:
-        return dict.fromkeys(_OF_TWO_OUTPUTS, anywhere)
+        return dict.fromkeys(_OF_TWO_OUTPUTS, REAL)
     # A sigmoid gives no other value, whatever the loss is.
-    squared = (0.0, 1.0) if _is_sigmoid(decoder) else anywhere
-    return {PROBABILITIES: (0.0, 1.0), LOGITS: (0.0, 1.0), GAUSSIAN: squared}
+    squared = UNIT_INTERVAL if _is_sigmoid(decoder) else REAL
+    return {PROBABILITIES: UNIT_INTERVAL, LOGITS: UNIT_INTERVAL, GAUSSIAN: squared}
 
 
 def _from_probabilities(outputs: Tensor) -> Distribution:

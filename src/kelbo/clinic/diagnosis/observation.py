@@ -72,7 +72,8 @@ class Observation:
     @property
     def activity(self) -> np.ndarray:
         """The variance of each posterior mean over the data, (latent_dim,)."""
-        return self.mu.var(axis=0, dtype="float64")
+        with np.errstate(invalid="ignore"):  # NaN where mu is infinite
+            return self.mu.var(axis=0, dtype="float64")
 
     @property
     def active(self) -> np.ndarray:

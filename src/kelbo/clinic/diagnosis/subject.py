@@ -13,6 +13,10 @@ from keras import ops
 from kelbo.clinic.diagnosis.data import Data, check_array, fits
 from kelbo.distributions.distribution import Distribution, Tensor
 from kelbo.errors import DataError
+from kelbo.support import Support
+
+# X and the conditions -> p(z).
+PriorOf = Callable[[np.ndarray, Sequence[np.ndarray]], Distribution]
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Subject:
         likelihoods: name -> the decoder's outputs to p(x|z). A model that is not kelbo's may mean
             any of these; `loss_weights` measures which.
         prior: x and the conditions -> p(z), or p(z|c); None for an autoencoder.
-        supports: name of the likelihood -> the smallest and the largest value that x may have.
+        supports: name of the likelihood -> where x may lie.
         encoder_inputs: what the encoder takes, in its order: 0 is x, n the n-th condition.
         decoder_inputs: likewise, 0 is z.
         conditions: the shapes of the conditions, labels mostly, without the batch.
@@ -53,8 +57,8 @@ class Subject:
     decoder: keras.Layer
     posterior: Callable[[Any], tuple[Tensor, Tensor | None]]
     likelihoods: dict[str, Callable[[Any], Distribution]]
-    prior: Callable[[np.ndarray, Sequence[np.ndarray]], Distribution] | None
-    supports: dict[str, tuple[float, float]]
+    prior: PriorOf | None
+    supports: dict[str, Support]
     encoder_inputs: tuple[int, ...] = (0,)
     decoder_inputs: tuple[int, ...] = (0,)
     conditions: tuple[tuple[int | None, ...], ...] = ()

@@ -39,7 +39,9 @@ def _constant_starts(part: keras.Layer) -> Iterator[tuple[keras.Variable, np.nda
     for layer in part._flatten_layers():
         for name, initializer in _initializers(layer):
             weight = getattr(layer, name, None)
-            if id(weight) in trainable and isinstance(initializer, (Constant, Ones, Zeros)):
+            if weight is None or id(weight) not in trainable:
+                continue
+            if isinstance(initializer, (Constant, Ones, Zeros)):
                 start = initializer(weight.shape, dtype=weight.dtype)
                 yield weight, ops.convert_to_numpy(start)
 
