@@ -82,7 +82,8 @@ def test_a_file_and_a_folder_of_the_same_images_agree(array, images):
 @pytest.mark.parametrize("kind", ["array", "images"])
 def test_the_seed_decides_everything(kind, binarization, request):
     source = request.getfixturevalue(kind)
-    first, again, other = (load(source, binarization=binarization, seed=s) for s in (1, 1, 2))
+    options = {"binarization": binarization, "channels": 1}
+    first, again, other = (load(source, **options, seed=s) for s in (1, 1, 2))
     for part in ("train", "test"):
         np.testing.assert_array_equal(first.head(part, 9)[0], again.head(part, 9)[0])
         assert (first.head(part, 4)[0] != other.head(part, 4)[0]).any()
@@ -126,6 +127,8 @@ def test_other_files_are_refused(tmp_path):
         ({"seed": -1}, "-1"),
         ({"image_size": (0, 4)}, "image size"),
         ({"image_size": (4,)}, "image size"),
+        ({"image_size": 64}, r"as \(64, 64\), not 64"),
+        ({"image_size": (4.5, 4)}, "whole numbers"),
         ({"channels": 2}, "1 channel"),
         ({"train_limit": 0}, "limit"),
         ({"test_limit": -5}, "limit"),
