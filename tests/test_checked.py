@@ -99,15 +99,15 @@ def processes(*arrays):
 
 needs_tensorflow = pytest.mark.skipif(find_spec("tensorflow") is None, reason="no TensorFlow")
 needs_torch = pytest.mark.skipif(find_spec("torch") is None, reason="no PyTorch")
-KINDS = [
+PAIRS = [
     generator,
     Batches,
     pytest.param(lambda *arrays: Batches(*arrays, workers=2), id="two workers"),
     pytest.param(Unending, id="unending"),
     pytest.param(tf_data, marks=needs_tensorflow),
-    pytest.param(tf_data_of_one, marks=needs_tensorflow),
     pytest.param(loader, marks=needs_torch),
 ]
+KINDS = [*PAIRS, pytest.param(tf_data_of_one, marks=needs_tensorflow)]
 
 
 def fit(model, data, checking, **options):
@@ -157,7 +157,7 @@ def test_what_is_wrong_in_the_first_batch_ends_in_kelbos_error(model, make):
         fit(model, make(BAD[::-1].copy()), checking)
 
 
-@pytest.mark.parametrize("make", [make for make in KINDS if make is not tf_data_of_one])
+@pytest.mark.parametrize("make", PAIRS)
 def test_a_target_is_checked_too(model, make):
     with pytest.raises(DataError, match="up to 255"), Checking(check) as checking:
         fit(model, make(GOOD, BAD), checking)
