@@ -16,11 +16,11 @@ from contextlib import contextmanager
 from typing import Any, Self
 
 import keras
-import numpy as np
-from keras import ops
 
-from kelbo.data.at_hand import Source
+from kelbo.backends.jax.resident import Chunks
+from kelbo.data.at_hand import array_at_hand
 from kelbo.errors import KelboError
+from kelbo.inputs import as_numpy
 
 # Takes x and the target y of a batch, or None for y: NumPy arrays, or structures of them. Raises
 # an error of kelbo's.
@@ -49,10 +49,10 @@ class Checking:
             data: what Keras takes as `x`. A generator, a `keras.utils.PyDataset`, a
                 `tf.data.Dataset` and a `torch.utils.data.DataLoader` are wrapped, on any backend.
                 All else is returned as it is: arrays and `kelbo.data.Dataset.batches` of arrays,
-                which are checked whole, and a `tf.distribute.DistributedDataset`, whose batches
-                lie on several devices.
+                which are checked whole, what lies on the device already, and a
+                `tf.distribute.DistributedDataset`, whose batches lie on several.
         """
-        if _at_hand(data):
+        if isinstance(data, Chunks) or array_at_hand(data) is not None:
             return data
         if isinstance(data, keras.utils.PyDataset):
             examination = self._in_processes if data.use_multiprocessing else self._examination
@@ -132,23 +132,13 @@ class _CheckedPyDataset(keras.utils.PyDataset):
         self._data.on_epoch_end()
 
 
-def _at_hand(data: Any) -> bool:
-    arrays = data.arrays() if isinstance(data, Source) else None
-    return arrays is not None and isinstance(arrays[0], np.ndarray)
-
-
-def _as_numpy(value: Any) -> Any:
-    if value is None:
-        return None
-    if ops.is_tensor(value):
-        return ops.convert_to_numpy(value)
-    # A tensor of PyTorch, where Keras runs on another backend, may lie on a device.
-    return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
-
-
 def _is_a(name: str, module: str, data: Any) -> bool:
     """Whether one of the classes of `data` has this name, without importing its module."""
     return any(
         parent.__name__ == name and parent.__module__.startswith(module)
         for parent in type(data).__mro__
     )
+
+
+def _as_numpy(value: Any) -> Any:
+    return None if value is None else as_numpy(value)
