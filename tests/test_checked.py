@@ -228,6 +228,19 @@ def test_a_tf_data_set_keeps_its_specification():
     assert int(checked.cardinality()) == 4
 
 
+@pytest.mark.parametrize("kind", ["MapDataset", "IterDataset"])
+def test_a_data_set_of_grain_is_mapped(kind):
+    grain = type(kind, (), {"__module__": "grain._src.python.dataset.dataset", "map": map_of_grain})
+    data = Checking(check).data(grain())
+    np.testing.assert_array_equal(data(GOOD), GOOD)
+    with pytest.raises(DataError, match="up to 255"):
+        data(BAD)
+
+
+def map_of_grain(self, function):
+    return function
+
+
 def test_dicts_of_inputs_are_checked_as_dicts():
     seen = []
     data = Checking(lambda x, y: seen.append((x, y))).data(

@@ -47,10 +47,11 @@ class Checking:
 
         Args:
             data: what Keras takes as `x`. A generator, a `keras.utils.PyDataset`, a
-                `tf.data.Dataset` and a `torch.utils.data.DataLoader` are wrapped, on any backend.
+                `tf.data.Dataset`, a `torch.utils.data.DataLoader` and a `grain.MapDataset` or
+                `grain.IterDataset` are wrapped, on any backend.
                 All else is returned as it is: arrays and `kelbo.data.Dataset.batches` of arrays,
-                which are checked whole, what lies on the device already, and a
-                `tf.distribute.DistributedDataset`, whose batches lie on several.
+                which are checked whole; what lies on the device already; and, unchecked, a
+                `grain.DataLoader` and a `tf.distribute.DistributedDataset`.
         """
         if isinstance(data, Chunks) or array_at_hand(data) is not None:
             return data
@@ -67,6 +68,8 @@ class Checking:
             from kelbo.backends.torch.checked import checked_loader
 
             return checked_loader(data, self._examination.stream)
+        if _is_a("MapDataset", "grain.", data) or _is_a("IterDataset", "grain.", data):
+            return data.map(self._examination.examined)
         return data
 
     def __enter__(self) -> Self:
@@ -94,6 +97,12 @@ class _Examination:
         except KelboError as error:
             self.failures.put(error)
             raise
+
+    def examined(self, batch: Any) -> Any:
+        """The batch, examined."""
+        with self() as examine:
+            examine(batch)
+        return batch
 
     def stream(self, batches: Iterable[Any]) -> Iterator[Any]:
         """The batches, each of them examined."""

@@ -102,8 +102,6 @@ def test_the_data_are_the_same_bit_for_bit(
     for i, (mode, orientation) in enumerate(kinds):
         suffix = "jpg" if mode == "CMYK" else "png"
         save(folder / "ab"[i % 2] / f"{i}.{suffix}", i, mode=mode, orientation=orientation)
-    if binarization != "none":
-        channels = 1
     options = {"channels": channels, "image_size": image_size, "seed": seed}
     options["binarization"] = binarization
     plain = load(folder, **options)

@@ -163,12 +163,6 @@ def test_vectors_are_taken_as_they_are():
         data.binarized("dynamic")
 
 
-@pytest.mark.parametrize("binarization", BINARIZATIONS[1:])
-def test_colour_images_are_not_binarised(binarization):
-    with pytest.raises(UsageError, match="in colour.*--channels 1.*channels=1"):
-        from_arrays(np.zeros((3, 4, 4, 3))).binarized(binarization)
-
-
 def test_wrong_calls_are_refused():
     data = in_memory()
     with pytest.raises(UsageError, match="Did you mean 'train'"):

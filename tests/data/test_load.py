@@ -82,8 +82,7 @@ def test_a_file_and_a_folder_of_the_same_images_agree(array, images):
 @pytest.mark.parametrize("kind", ["array", "images"])
 def test_the_seed_decides_everything(kind, binarization, request):
     source = request.getfixturevalue(kind)
-    options = {"binarization": binarization, "channels": 1}
-    first, again, other = (load(source, **options, seed=s) for s in (1, 1, 2))
+    first, again, other = (load(source, binarization=binarization, seed=s) for s in (1, 1, 2))
     for part in ("train", "test"):
         np.testing.assert_array_equal(first.head(part, 9)[0], again.head(part, 9)[0])
         assert (first.head(part, 4)[0] != other.head(part, 4)[0]).any()

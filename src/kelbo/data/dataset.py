@@ -93,12 +93,15 @@ class Dataset:
 
         Raises:
             UsageError: there is no such binarisation, the set is binarised already, or its data
-                are no grey images.
+                are no images.
         """
         check_binarization(binarization)
         check_seed(seed)
-        if binarization != "none":
-            self._check_grey(binarization)
+        if binarization != "none" and self.kind != "image":
+            raise UsageError(
+                f"Binarisation {binarization!r} makes pixels 0 or 1, and these are {self.kind}s. "
+                "Leave it out."
+            )
         if self.binarization != "none":
             raise UsageError(f"The data set is binarised already ({self.binarization}).")
 
@@ -212,19 +215,6 @@ class Dataset:
         return Reading(
             data, None if done else Binarise(self.binarization, key, afresh), columns, fields
         )
-
-    def _check_grey(self, binarization: str) -> None:
-        if self.kind != "image":
-            raise UsageError(
-                f"binarization {binarization!r} makes grey pixels 0 or 1, and these are "
-                f"{self.kind}s. Leave it out."
-            )
-        if self.data_shape[-1] != 1:
-            raise UsageError(
-                f"binarization {binarization!r} makes grey pixels 0 or 1, and these images are in "
-                "colour: of each only 8 colours would be left. Read them as grey (--channels 1, in "
-                "Python channels=1), or leave it out."
-            )
 
     def _part(self, part: str) -> Part:
         if part not in _PARTS:

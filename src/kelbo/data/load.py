@@ -61,8 +61,7 @@ def load(
         watcher: is told what happens to the cache.
 
     Raises:
-        UsageError: there is no such name, file or folder, an argument is out of range, or colour
-            images are to be binarised.
+        UsageError: there is no such name, file or folder, or an argument is out of range.
         DataError: the source does not hold images as they are expected, or the cache cannot be
             written.
     """
