@@ -225,7 +225,8 @@ class SingleGroup(LatentVariableModel):
 
     @cached_property
     def _mean_of_q(self) -> keras.Model:
-        return _Plain(self._inputs, _PosteriorMean(self.posterior)(self._parameters_of_q.output))
+        mean = _PosteriorMean(self.posterior)(self._parameters_of_q.output)
+        return _Plain(self._inputs, mean, name="posterior_mean")
 
     @cached_property
     def _reconstruction(self) -> keras.Model:
