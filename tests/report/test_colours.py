@@ -27,6 +27,12 @@ def test_two_of_one_colour_have_two_markers():
     assert third.colour != GREEN
 
 
+def test_what_a_class_is_called_no_other_takes_while_there_is_more():
+    green, *others = looks(["green", *(f"flower {index}" for index in range(13))])
+    assert green.colour == GREEN
+    assert GREEN not in {look.colour for look in others}
+
+
 @pytest.mark.parametrize("word", ["rose", "red"])
 def test_every_class_has_a_look_of_its_own(word):
     assert len(set(looks([f"{word} {index}" for index in range(MOST_LOOKS)]))) == MOST_LOOKS

@@ -35,7 +35,7 @@ def notices(
     """What a reader must know first, the most important on top."""
     found = [_of(finding) for finding in findings(evaluation)]
     found += filter(None, [_training(run, config, metrics), _not_evaluated(run), _environment(run)])
-    return sorted(found, key=lambda notice: not notice.grave)
+    return found
 
 
 def _of(finding: Finding) -> Notice:
