@@ -108,4 +108,4 @@ class UntabledPrior(kelbo.StandardNormalPrior):
 
     def distribution(self, parameters):
         p = super().distribution(parameters)
-        return Untabled(p.mu, p.log_var)
+        return Untabled(p.mu, p.log_var, p.event_rank)

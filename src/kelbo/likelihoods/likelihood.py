@@ -54,7 +54,7 @@ class Likelihood(Conditional):
     def decoder(self) -> keras.Model:
         """A plain keras model from z to the expected x, sharing every layer of this likelihood."""
         mean = self.mean_layer()(self.network.outputs[0])
-        return keras.Model(self.network.inputs[0], mean, name="decoder")
+        return keras.Model(self.inputs, mean, name="decoder")
 
     def check(self, x: np.ndarray) -> None:
         """Check that data lie in the support.
