@@ -8,13 +8,9 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from kelbo.data import Dataset
-    from kelbo.model import LatentVariableModel
 
 FLOORS = "floors"  # the table of evaluation.json that has the figures of this role
 
@@ -42,8 +38,8 @@ class Evaluated:
     """What figures are computed from.
 
     Attributes:
-        model: the model.
-        data: whose test part is judged.
+        model: a `kelbo.model.LatentVariableModel`.
+        data: the `kelbo.data.Dataset` whose test part is judged.
         batch_size: images at a time.
         num_samples: K of the importance-weighted bound.
         statistics: an array for each statistic, its first axis over the test images: those of
@@ -51,8 +47,8 @@ class Evaluated:
             model and the data have them (`kelbo.evaluation.floors`).
     """
 
-    model: "LatentVariableModel"
-    data: "Dataset"
+    model: Any
+    data: Any
     batch_size: int
     num_samples: int
     statistics: Mapping[str, np.ndarray]
