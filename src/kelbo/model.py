@@ -10,7 +10,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from kelbo.backends.jax.resident import Chunks, forget, resident_epochs
+from kelbo.backends.jax.chunks import Chunks
+from kelbo.backends.jax.resident import resident_epochs
+from kelbo.backends.jax.scan import forget
 from kelbo.backends.tensorflow.untuned import UntunedData
 from kelbo.callbacks import StopOnNonFinite
 from kelbo.conditional import float32_layer
