@@ -13,6 +13,8 @@ from keras import ops
 from kelbo.backends.jax.chunks import Chunks
 from kelbo.backends.jax.resident import resident_epochs
 from kelbo.backends.jax.scan import forget
+from kelbo.backends.jax.shared_batches import SharedBatches
+from kelbo.backends.tensorflow.replicas import Replicas, SeedOfReplica, one_pass, share_of_loss
 from kelbo.backends.tensorflow.untuned import UntunedData
 from kelbo.callbacks import StopOnNonFinite
 from kelbo.conditional import float32_layer
@@ -27,7 +29,7 @@ from kelbo.priors import Prior
 from kelbo.trace import Trace
 
 
-class LatentVariableModel(UntunedData, keras.Model):
+class LatentVariableModel(Replicas, SharedBatches, keras.Model):
     """q(z|x), p(x|z) and perhaps p(z), joined by an objective.
 
     The loss is computed in `compute_loss`, with keras.ops alone, from what `call` returns: this
@@ -70,7 +72,7 @@ class LatentVariableModel(UntunedData, keras.Model):
         self.prior = prior
         self.objective = objective
         self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed_generator = SeedOfReplica(seed)
         self._trackers = {name: keras.metrics.Mean(name) for name in objective.logged}
         if objective.scheduled:
             self.training_steps = self.add_weight(
@@ -228,7 +230,8 @@ class LatentVariableModel(UntunedData, keras.Model):
             y: what to reconstruct, of the shape of x; x itself where None. With another target
                 than x the bound is on log p(y): a denoising VAE.
             y_pred: what `call` returned.
-            sample_weight: (batch,) or (batch, 1).
+            sample_weight: (batch,) or (batch, 1). It weighs the loss and every term of a datum,
+                and all are divided by the number of data, as Keras's own losses are.
             training: unused; the loss is the same in training and evaluation.
 
         Raises:
@@ -236,15 +239,16 @@ class LatentVariableModel(UntunedData, keras.Model):
         """
         target = x if y is None else y
         self._check_target_shape(target)
-        if sample_weight is not None:
-            sample_weight = ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
         terms = self.objective.terms(self.trace(target, y_pred), self)
+        if sample_weight is not None:
+            weight = ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
+            terms = {k: term * weight if len(term.shape) else term for k, term in terms.items()}
+        count = ops.shape(target)[0]
         for name in self.objective.logged:
-            self._trackers[name].update_state(
-                terms[name], sample_weight if len(terms[name].shape) else None
-            )
-        loss = terms["loss"]
-        return ops.mean(loss if sample_weight is None else loss * sample_weight)
+            # A term of the whole batch counts for each of its data, as Keras has it with the loss.
+            each = len(terms[name].shape)
+            self._trackers[name].update_state(terms[name], None if each else count)
+        return share_of_loss(ops.mean(terms["loss"]), count)
 
     def fit(
         self,
@@ -345,7 +349,7 @@ class LatentVariableModel(UntunedData, keras.Model):
     def predict_on_batch(self, x: Any) -> np.ndarray:
         """Reconstructions of one batch."""
         self.check_data(x)
-        return self._reconstruction.predict_on_batch(x)
+        return one_pass(self._reconstruction).predict_on_batch(x)
 
     def check_data(self, x: Any, y: Any = None) -> None:
         """Check data before they are used: arrays whole, of a data set or loader the first batch.
@@ -499,7 +503,7 @@ def _first_batch(data: Any) -> np.ndarray | None:
     return ops.convert_to_numpy(data) if ops.is_tensor(data) else np.asarray(data)
 
 
-class _Reconstruction(UntunedData, keras.Model):
+class _Reconstruction(UntunedData, SharedBatches, keras.Model):
     """From x to the expected x; a class of its own, since Keras turns it into a functional one."""
 
 

@@ -21,6 +21,7 @@ from kelbo.backends.jax.callbacks import TEST_HOOKS, TRAIN_HOOKS, ChunkCallbacks
 from kelbo.backends.jax.columns import Room
 from kelbo.backends.jax.forbidden import Forbidden
 from kelbo.backends.jax.scan import Resident
+from kelbo.backends.jax.shared_batches import SharedBatches
 from kelbo.backends.jax.sources import split_validation, training_source, validation_source
 from kelbo.errors import UsageError
 
@@ -141,9 +142,9 @@ def _check_place(forced: bool) -> None:
 
 
 def _check_model(model: keras.Model) -> None:
-    for name in ("train_step", "make_train_function"):
-        if getattr(getattr(model, name), "__func__", None) is not getattr(keras.Model, name):
-            raise Forbidden(f"{type(model).__name__} has its own {name}")
+    for known in (keras.Model.train_step, SharedBatches.make_train_function):
+        if getattr(getattr(model, known.__name__), "__func__", None) is not known:
+            raise Forbidden(f"{type(model).__name__} has its own {known.__name__}")
     if model.run_eagerly:
         raise Forbidden("the model is compiled with run_eagerly=True")
     if not model.jit_compile:
