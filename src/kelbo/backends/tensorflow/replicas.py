@@ -63,7 +63,7 @@ class SeedOfReplica(keras.random.SeedGenerator):
 
 
 class Replicas(UntunedData):
-    """For a keras.Model whose metrics are means to inherit from: it trains on several replicas."""
+    """For a built keras.Model whose metrics are means to inherit from: it trains on replicas."""
 
     @property
     def distribute_strategy(self) -> Any:
@@ -73,6 +73,17 @@ class Replicas(UntunedData):
 
         several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
         return _Workers(strategy) if several else strategy
+
+    def _maybe_symbolic_build(self, **kwargs: Any) -> None:
+        """Nothing is left to be built but the optimiser.
+
+        Keras would add up what the replicas received of the first batch, which fails where one
+        received more than another.
+        """
+        if self._distribute_strategy is not None:  # type: ignore[attr-defined]
+            with self._distribute_strategy.scope():  # type: ignore[attr-defined]
+                if self.optimizer is not None and not self.optimizer.built:  # type: ignore[attr-defined]
+                    self.optimizer.build(self.trainable_variables)  # type: ignore[attr-defined]
 
     def get_metrics_result(self) -> dict[str, Any]:
         """The metrics over the data of all replicas, in the step of one, too."""
