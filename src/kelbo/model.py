@@ -11,11 +11,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from kelbo.backends.jax.resident import Chunks, forget, resident_epochs
+from kelbo.backends.jax.resident import forget, resident_epochs
 from kelbo.backends.tensorflow.untuned import UntunedData
 from kelbo.beta import explain_beta, format_beta
 from kelbo.callbacks import StopOnNonFinite
+from kelbo.checked_model import CheckedModel
 from kelbo.conditional import Conditional, float32_layer
+from kelbo.data.at_hand import Source, array_at_hand
 from kelbo.distributions.distribution import Tensor
 from kelbo.errors import DataError, UsageError
 from kelbo.inputs import check_shape, first_batch, joined, split
@@ -28,7 +30,7 @@ from kelbo.trace import Sizes, Trace
 PENALTY = "penalty"
 
 
-class LatentVariableModel(UntunedData, keras.Model, abc.ABC):
+class LatentVariableModel(CheckedModel, UntunedData, keras.Model, abc.ABC):
     """p(x|z) and latents z, joined by an objective; what the latents are, subclasses say.
 
     The loss is computed in `compute_loss`, with keras.ops alone, from what `call` returns: this
@@ -336,7 +338,7 @@ class LatentVariableModel(UntunedData, keras.Model, abc.ABC):
         resident: bool | str = "auto",
         **kwargs: Any,
     ) -> keras.callbacks.History:
-        """Train, as `keras.Model.fit`, after checking the data against the likelihood.
+        """Train, as `keras.Model.fit`, checking the data against the likelihood.
 
         Prints the effective beta and what it means, unless `verbose` is 0. Stops at the first
         batch whose loss is not finite.
@@ -368,13 +370,11 @@ class LatentVariableModel(UntunedData, keras.Model, abc.ABC):
         """
         if not self.compiled:
             raise UsageError("The model is not compiled. Call compile(optimizer='adam') first.")
-        if kwargs.get("class_weight") is not None:
-            raise UsageError(
-                f"fit() received class_weight, but a {type(self).__name__} has no classes as "
-                "targets. Give each datum its weight: sample_weight=weights[labels]."
-            )
+        self.refuse_class_weight("fit", **kwargs)
         if x is None:
             raise DataError("Expected data to learn from, received None. Call fit(x).")
+        if isinstance(x, Source):
+            kwargs.setdefault("shuffle", False)  # it has an order of its own
         y = _target(x, y, kwargs.get("sample_weight"))
         self.check_data(x, y)
         validation = keras.utils.unpack_x_y_sample_weight(kwargs.get("validation_data"))
@@ -406,8 +406,6 @@ class LatentVariableModel(UntunedData, keras.Model, abc.ABC):
         if x is None:
             raise DataError("Expected data to evaluate, received None. Call evaluate(x).")
         y = _target(x, y, sample_weight)
-        if not isinstance(x, Chunks):  # of data that `fit` has checked
-            self.check_data(x, y)
         return super().evaluate(x, y, batch_size, verbose, sample_weight, **kwargs)
 
     def describe_training(self) -> str:
@@ -429,12 +427,14 @@ class LatentVariableModel(UntunedData, keras.Model, abc.ABC):
         return f"{line} ({note})" if note else line
 
     def check_data(self, x: Any, y: Any = None) -> None:
-        """Check data before they are used: arrays whole, of a data set or loader the first batch.
+        """Check data before they are used: arrays whole, of a `PyDataset` the first batch.
+
+        All else that comes in batches is passed over, for a look would use it up: `fit`,
+        `evaluate` and `predict` check it batch by batch.
 
         Args:
-            x: what `fit` takes as x. A generator, which a look would use up, is passed over, as
-                is None.
-            y: the target, likewise.
+            x: what `fit` takes as x.
+            y: the target, or None.
 
         Raises:
             DataError: the data are empty, not finite, of another shape, or outside the support.
@@ -442,7 +442,8 @@ class LatentVariableModel(UntunedData, keras.Model, abc.ABC):
         if hasattr(y, "shape"):
             self._check_target_shape(y)
             self.check_target(first_batch(y))
-        data = first_batch(x)
+        at_hand = array_at_hand(x)
+        data = first_batch(x) if at_hand is None else at_hand
         if data is not None:
             self.check_batch(data)
 
