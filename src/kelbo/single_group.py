@@ -284,7 +284,7 @@ def _log_prob(p: Distribution, x: Tensor, observed: Tensor | None) -> Tensor:
 
 
 class _Plain(UntunedData, SharedBatches, keras.Model):
-    """A model that Keras turns into a functional one, with what kelbo adds to the backends' loops."""
+    """A model that Keras makes a functional one, with what kelbo adds to the backends' loops."""
 
 
 class _PosteriorMean(keras.Layer):
