@@ -130,7 +130,7 @@ def test_a_script_that_looks_at_versions_is_left_whole():
     text = "try:\n    from tensorflow import keras\nexcept ImportError:\n    import keras\n"
     result = port(read_script("script.py", text.encode()))
     assert result.text == text
-    assert "looks at which Keras" in result.left[0].reason
+    assert "checks which Keras" in result.left[0].reason
 
 
 CLOSURE = """\
