@@ -44,7 +44,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """The error for a name that is not in `known`, with the nearest one that is.
 
     Args:
-        kind: what is named, as "data set" or "model".
+        kind: what is named, such as "data set" or "model".
         name: what arrived.
         known: every name that would have been right.
     """

@@ -18,7 +18,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path with the suffix of `path`; move it to `path` when the block succeeds.
 
     When the block fails or is interrupted the temporary file is removed and `path` is untouched.
-    A link stays one: the file that it points to is replaced.
+    A link stays a link: the file that it points to is replaced.
 
     Raises:
         UsageError: `path` is a folder, a pipe or a device.
@@ -26,14 +26,14 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     path = path.resolve()
     if path.exists() and not path.is_file():
-        kind = "a folder" if path.is_dir() else "no ordinary file, but a pipe or a device"
+        kind = "a folder" if path.is_dir() else "a pipe or a device"
         raise UsageError(f"Expected the name of a file to write, received {path}, {kind}.")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
     try:
         temporary.touch(exist_ok=False)
     except OSError as error:
-        # Nobody knows the file by the name that it has for a moment.
+        # Report the path that the user knows, not the temporary one.
         raise OSError(error.errno, error.strerror, str(path)) from error
     try:
         yield temporary

@@ -24,7 +24,7 @@ from kelbo.files import replacing, write_text
 
 CONFIG = "config.toml"  # every choice of the training: enough to repeat it
 MODEL = "model.keras"  # the model as of the last finished epoch
-METRICS = "metrics.csv"  # one row an epoch
+METRICS = "metrics.csv"  # one row per epoch
 ENVIRONMENT = "environment.json"  # versions, backend, device
 EVALUATION = "evaluation.json"  # figures on the test set
 ARRAYS = "arrays.npz"  # what the pictures show, as numbers
@@ -57,7 +57,7 @@ class RunDirectory:
         Only the files of a run are cleared, never anything else in the folder.
 
         Raises:
-            RunError: there is something at `path` already and `force` is off, or it is no run, or
+            RunError: something is at `path` already and `force` is off, or it is not a run, or
                 another process makes one there at this moment.
         """
         run = cls(path)
@@ -78,7 +78,7 @@ class RunDirectory:
         """Check that a new run may be made at `path`, and change nothing.
 
         Raises:
-            RunError: there is something at `path` already and `force` is off, or it is no run.
+            RunError: something is at `path` already and `force` is off, or it is not a run.
         """
         run = cls(path)
         if run.path.exists() and not run.path.is_dir():
@@ -138,9 +138,9 @@ class RunDirectory:
         pictures = self.file(PICTURES)
         for picture in pictures.glob("*.png"):
             picture.unlink()
-        with contextlib.suppress(OSError):  # not there, or with a file of someone else's in it
+        with contextlib.suppress(OSError):  # not there, or with somebody else's file in it
             pictures.rmdir()
-        # What `replacing` could not take away because the process was killed.
+        # What `replacing` could not remove because the process was killed.
         for name in FILES:
             stem, suffix = Path(name).stem, Path(name).suffix
             for leftover in self.path.glob(f".{stem}-????????{suffix}"):
@@ -153,7 +153,7 @@ class RunDirectory:
     # Configuration, environment, evaluation: small tables.
 
     def write_config(self, config: Mapping[str, Any]) -> None:
-        """Write the configuration; TOML knows no null, so None values are left out."""
+        """Write the configuration; TOML has no null, so None values are left out."""
         write_text(self.file(CONFIG), tomli_w.dumps(_without_none(config)))
 
     def read_config(self) -> dict[str, Any]:
@@ -180,12 +180,12 @@ class RunDirectory:
             raise self.damaged(name, "it does not hold one JSON object")
         return content
 
-    # Metrics: one row an epoch.
+    # Metrics: one row per epoch.
 
     def write_metrics(self, rows: Sequence[Mapping[str, float]]) -> None:
         """Write the metrics of all epochs so far, at least one.
 
-        The first row's keys are the columns; what a later row lacks is NaN.
+        The first row's keys are the columns; a value that a later row lacks is NaN.
         """
         with replacing(self.file(METRICS)) as temporary:
             with temporary.open("w", newline="", encoding="utf-8") as stream:
@@ -196,7 +196,7 @@ class RunDirectory:
                 writer.writerows(rows)
 
     def read_metrics(self) -> dict[str, list[float]]:
-        """Read the metrics as one list a column."""
+        """Read the metrics as one list per column."""
         lines = self._read(METRICS).splitlines()
         try:
             rows = list(csv.DictReader(lines))
@@ -256,7 +256,7 @@ class RunDirectory:
         return RunError(f"The run {self.path} has no {name}. {cure}")
 
     def damaged(self, name: str, reason: object) -> RunError:
-        """The error for a file that is there and does not hold what it should."""
+        """The error for a file that exists but does not hold what it should."""
         cure = {
             CONFIG: "repeat the run with `kelbo train` and the choices that it was made with",
             EVALUATION: f"write it again with `kelbo evaluate {self.path}`",
