@@ -63,7 +63,7 @@ def test_arguments_of_today(before, after):
         ("compile(o, *others, m)", "cannot be told"),
         ("predict_generator(bare(x), 3)", "bare yields x, but Keras 3 takes only tuples"),
         ("predict_generator(stream, 3)", "bare yields x, but Keras 3 takes only tuples"),
-        ("predict_generator(x for x in y)", "yields x, and"),
+        ("predict_generator(x for x in y)", "yields x, but"),
     ],
 )
 def test_what_has_no_equal_is_left(code, reason):

@@ -472,7 +472,7 @@ def compiled_reconstruction(value: Value | None, shape: Shape | None) -> Term | 
 
 
 def images(program: Program) -> Shape | None:
-    """The shape of the data: of the largest Input; None if the shape of any is not known."""
+    """The shape of the data: that of the largest Input; None if any has no known shape."""
     inputs = list(program.calls_of("keras.Input", "keras.layers.Input"))
     results = [call.result for call in inputs if isinstance(call.result, Tensor)]
     shapes = [tensor.shape for tensor in results if tensor.shape]

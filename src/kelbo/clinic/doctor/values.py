@@ -77,7 +77,7 @@ class Tensor:
 
     Args:
         expression: how it is computed from others.
-        shape: with the batch first; None if it cannot be told.
+        shape: its shape, with the batch first; None if it cannot be told.
         symbolic: whether it is a placeholder of a functional model, which holds no numbers.
         activation: the activation of the layer that made it, "linear" included; None if unknown.
     """

@@ -63,7 +63,7 @@ class Trial:
         reason: one sentence; empty for "works".
         date: the day of the measurement, as YYYY-MM-DD.
         fingerprint: changes when the measurement would be another.
-        versions: of Python, NumPy, Keras and the backend.
+        versions: the versions of Python, NumPy, Keras and the backend.
         error: class, message, line and source of what the recipe raised; empty if it did not.
         measured: losses, and the distance from the reference; empty if the recipe raised.
     """

@@ -54,7 +54,7 @@ def run(
         stop: kills it when set.
 
     Raises:
-        TimeoutExpired: of `subprocess`, at the time limit.
+        subprocess.TimeoutExpired: the time limit was reached.
         StoppedError: `stop` was set.
         OSError: it cannot be started.
     """
