@@ -175,7 +175,7 @@ def test_summary_counts_the_parameters_of_every_part():
 class TestLossOfABatch:
     def test_is_the_objective_s_mean_over_the_batch(self):
         vae = tiny_vae(objective=kelbo.ELBO(0.5))
-        terms = vae.objective.terms(vae.trace(X), vae)
+        terms = vae.objective.terms(vae.trace(X))
         logs = compiled(vae).test_on_batch(X, return_dict=True)
         for name, value in logs.items():
             assert float(value) == pytest.approx(to_numpy(terms[name]).mean(), rel=1e-5), name
@@ -198,7 +198,7 @@ class TestLossOfABatch:
     def test_weighs_samples_as_keras_does(self):
         vae = compiled(tiny_vae())
         w = np.arange(10.0, dtype="float32")
-        losses = to_numpy(vae.objective.terms(vae.trace(X), vae)["loss"])
+        losses = to_numpy(vae.objective.terms(vae.trace(X))["loss"])
         logs = vae.test_on_batch(X, sample_weight=w, return_dict=True)
         # Keras divides a weighted loss by the batch size, a weighted metric by the weights.
         assert float(logs["loss"]) == pytest.approx(np.sum(w * losses) / 10, rel=1e-5)
@@ -463,7 +463,10 @@ def test_weights_alone_are_saved_and_loaded(tmp_path):
 
 def test_a_file_with_code_in_it_is_refused(tmp_path):
     decoder = keras.Sequential(
-        [mlp_decoder(SHAPE, LATENT, 1, (5,)), layers.Lambda(lambda x: 2.0 * x, output_shape=SHAPE)]
+        [
+            mlp_decoder(SHAPE, LATENT, None, (5,)),
+            layers.Lambda(lambda x: 2.0 * x, output_shape=SHAPE),
+        ]
     )
     encoder = mlp_encoder(SHAPE, (5,))
     vae = kelbo.VAE(kelbo.GaussianPosterior(encoder, LATENT), kelbo.BernoulliLikelihood(decoder))
