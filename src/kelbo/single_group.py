@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from kelbo.backends.tensorflow.untuned import UntunedData
+from kelbo.checked import Checking
 from kelbo.distributions import Factorised, has_closed_form, kl_divergence, kl_per_dimension
 from kelbo.distributions.distribution import Distribution, Tensor
 from kelbo.errors import UsageError
@@ -249,12 +250,14 @@ class SingleGroup(LatentVariableModel):
             x = {name: as_numpy(value) for name, value in x.items()}
         elif hasattr(x, "shape"):
             x = as_numpy(x)
-        return predict_in_passes(network, x, batch_size, self.data_dim)
+        with Checking(self.check_data) as checking:
+            return predict_in_passes(network, checking.data(x), batch_size, self.data_dim)
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
         """Reconstructions, as `reconstruct`, with the arguments of `keras.Model.predict`."""
         self.check_data(x)
-        return self._reconstruction.predict(x, *args, **kwargs)
+        with Checking(self.check_data) as checking:
+            return self._reconstruction.predict(checking.data(x), *args, **kwargs)
 
     def predict_on_batch(self, x: Any) -> np.ndarray:
         """Reconstructions of one batch."""

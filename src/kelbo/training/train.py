@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from kelbo.data import NAMED, Dataset, load
 from kelbo.data.cache import Watcher
@@ -101,24 +100,14 @@ def train(
     run = RunDirectory.create(out, force)
     run.write_config(_found_from_anywhere(configuration).to_toml())
     run.write_json(ENVIRONMENT, {**describe_environment(), **_counts(data)})
-    streams = [part for part in (batches, validation) if not isinstance(part, np.ndarray)]
-    try:
-        model.fit(
-            batches,
-            batch_size=configuration.batch_size,
-            epochs=configuration.epochs,
-            shuffle=isinstance(batches, np.ndarray),  # a stream shuffles itself
-            validation_data=(validation,) if isinstance(validation, np.ndarray) else validation,
-            validation_batch_size=configuration.batch_size,
-            verbose=0,
-            callbacks=[Checkpoint(run, data.count("train")), *callbacks],
-        )
-    except Exception:
-        # TensorFlow wraps what happens in a stream in an error of its own.
-        for stream in streams:
-            if stream.failure is not None:
-                raise stream.failure from None
-        raise
+    model.fit(
+        batches,
+        epochs=configuration.epochs,
+        shuffle=False,  # they shuffle themselves
+        validation_data=validation,
+        verbose=0,
+        callbacks=[Checkpoint(run, data.count("train")), *callbacks],
+    )
     return run
 
 
