@@ -260,7 +260,7 @@ def test_arrays_refuse_pickles_both_ways(run):
         run.write_arrays({"objects": np.array([{}], dtype=object)})
     assert names(run.path) == [CONFIG]
     np.savez(run.file(ARRAYS), objects=np.array([{}], dtype=object))
-    with pytest.raises(RunError, match="damaged.*allow_pickle=False"):
+    with pytest.raises(RunError, match="damaged.*objects holds Python objects"):
         run.read_arrays()
 
 
