@@ -28,9 +28,10 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 # Keras packs nothing. Of a file that somebody packed, weights shrink by a tenth, and an optimiser's
 # first moments, which are zeros, to nothing; pruned weights were packed tenfold.
 _EXPANSION = 10
-# Bytes; a network of a thousand layers has less than one MiB. Parsed, they take up to thirty times
-# as much memory.
-_LARGEST_CONFIG = 16 * 2**20
+# Bytes, and lists and dictionaries in them: a network of a thousand layers has less than one MiB and
+# 20,000 of these. Parsed, text takes up to thirty times as much memory, and is copied twice.
+_LARGEST_CONFIG = 8 * 2**20
+_MOST_PARTS = 2**18
 # Levels of a configuration; a network within a network takes four.
 _DEEPEST = 100
 # Values of one datum in one tensor that a configuration names. A volume of 512^3 has half as many.
@@ -68,7 +69,13 @@ def read_config(path: Path) -> dict[str, Any]:
                     f"its configuration has {described.file_size:,} bytes, expected at most "
                     f"{_LARGEST_CONFIG:,}"
                 )
-            config = json.loads(archive.read(described))
+            text = archive.read(described)
+        parts = text.count(b"{") + text.count(b"[")
+        if parts > _MOST_PARTS:
+            raise ValueError(
+                f"its configuration has {parts:,} parts, expected at most {_MOST_PARTS:,}"
+            )
+        config = json.loads(text)
         if not isinstance(config, dict):
             raise ValueError("its configuration is none")
         _check_config(config)
