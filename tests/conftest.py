@@ -1,6 +1,7 @@
 """Settings and fixtures of every test."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -66,6 +67,14 @@ def same_initial_weights():
     """Every test starts from one random state, in whatever order tests run."""
     if "keras" in sys.modules:
         sys.modules["keras"].utils.set_random_seed(0)
+
+
+@pytest.fixture
+def heeding_ctrl_c():
+    """This process and those that it starts heed Ctrl-C, also where `make test &` ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
