@@ -13,7 +13,7 @@ import pytest
 from kelbo.clinic.doctor import all_rules, examine, load
 from tests.clinic.doctor.fixtures import ENVIRONMENTS, FIXTURES
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 # Scripts for one process: most of its time it would import TensorFlow for fewer.
 BATCH = 64
 ONE_THREAD = dict.fromkeys(
