@@ -1,6 +1,7 @@
 """Settings and fixtures of every test."""
 
 import os
+import secrets
 import signal
 import sys
 from pathlib import Path
@@ -15,6 +16,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import hypothesis
 import pytest
+
+from tests.sampling import draw
 
 hypothesis.settings.register_profile(
     "kelbo", deadline=None, derandomize=True, max_examples=40, print_blob=True
@@ -53,13 +56,36 @@ ONCE = (
 ON_EACH_BACKEND = ("data/test_stream.py", "clinic/explain/test_repairs.py")
 
 
+SEED = "KELBO_TEST_SEED"
+
+
+def pytest_addoption(parser):
+    parser.addoption("--whole", action="store_true", help="run every case of the sampled tests")
+
+
+def pytest_configure(config):
+    """Draw the seed of the samples, once for all processes that run tests."""
+    os.environ.setdefault(SEED, str(secrets.randbelow(10**6)))
+
+
+def pytest_report_header(config):
+    if config.option.whole:
+        return "sampled tests: all of their cases"
+    return f"sampled tests: drawn by {SEED}={os.environ[SEED]}; --whole runs all of their cases"
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Mark tests before they are selected by their marks."""
+def pytest_collection_modifyitems(config, items):
+    """Mark tests before they are selected by their marks, and draw the samples."""
     for item in items:
         place = item.path.relative_to(HERE).as_posix()
         if place.startswith(ONCE) and place not in ON_EACH_BACKEND:
             item.add_marker(pytest.mark.once)
+    if not config.option.whole:
+        left_out = draw(items, os.environ[SEED])
+        config.hook.pytest_deselected(items=left_out)
+        gone = set(left_out)
+        items[:] = [item for item in items if item not in gone]
 
 
 @pytest.fixture(autouse=True)
