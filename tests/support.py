@@ -106,6 +106,6 @@ class Untabled(Normal):
 class UntabledPrior(kelbo.StandardNormalPrior):
     """N(0, I), without a closed-form KL."""
 
-    def distribution(self, posterior=None):
-        p = super().distribution(posterior)
+    def distribution(self, parameters):
+        p = super().distribution(parameters)
         return Untabled(p.mu, p.log_var)

@@ -175,7 +175,7 @@ def test_summary_counts_the_parameters_of_every_part():
 class TestLossOfABatch:
     def test_is_the_objective_s_mean_over_the_batch(self):
         vae = tiny_vae(objective=kelbo.ELBO(0.5))
-        terms = vae.objective.terms(vae.trace(X), vae)
+        terms = vae.objective.terms(vae.trace(X))
         logs = compiled(vae).test_on_batch(X, return_dict=True)
         for name, value in logs.items():
             assert float(value) == pytest.approx(to_numpy(terms[name]).mean(), rel=1e-5), name
@@ -198,7 +198,7 @@ class TestLossOfABatch:
     def test_weighs_samples_as_keras_does(self):
         vae = compiled(tiny_vae())
         w = np.arange(10.0, dtype="float32")
-        losses = to_numpy(vae.objective.terms(vae.trace(X), vae)["loss"])
+        losses = to_numpy(vae.objective.terms(vae.trace(X))["loss"])
         logs = vae.test_on_batch(X, sample_weight=w, return_dict=True)
         # Keras divides a weighted loss by the batch size, a weighted metric by the weights.
         assert float(logs["loss"]) == pytest.approx(np.sum(w * losses) / 10, rel=1e-5)

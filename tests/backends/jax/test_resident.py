@@ -186,9 +186,9 @@ def test_scans_are_compiled_once_and_forgotten_when_the_model_is_compiled():
     traced = []
 
     class Counting(kelbo.ELBO):
-        def terms(self, trace, model):
+        def terms(self, trace):
             traced.append(trace)
-            return super().terms(trace, model)
+            return super().terms(trace)
 
     vae = compiled(objective=Counting())
     vae.fit(X, batch_size=4, verbose=0, resident=True)

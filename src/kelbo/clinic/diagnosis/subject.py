@@ -295,7 +295,7 @@ def _of_kelbo(model: Any, posterior: Posterior, likelihood: Likelihood) -> Subje
         decoder=likelihood.network,
         posterior=parameters_of_q,
         likelihoods={name: p_of_x},
-        prior=None if model.prior is None else model.prior.distribution(posterior),
+        prior=None if model.prior is None else model.prior.distribution(model.prior.call({})),
         supports={name: likelihood.support},
         heads=tuple(head for head in heads if head is not None),
         declared_beta=model.current_beta,
