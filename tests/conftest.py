@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 
 # Tests compile many small programs and run each a few times: do not optimise them, and keep them.
+# JAX may read a file that another process is still writing, so each process has a place of its own.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+KEPT = Path(__file__).parents[1] / ".pytest_cache" / "jax"
 os.environ.setdefault(
-    "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "jax")
+    "JAX_COMPILATION_CACHE_DIR", str(KEPT / os.environ.get("PYTEST_XDIST_WORKER", "main"))
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -30,12 +32,14 @@ HERE = Path(__file__).parent
 ONCE = (
     "backends/test_choice.py",
     "benchmarks/",
+    "cli/test_app.py",
     "cli/test_cache_progress.py",
     "cli/test_console.py",
     "cli/test_doctor.py",
     "cli/test_explain.py",
     "cli/test_port.py",
     "cli/test_recipes.py",
+    "cli/test_report.py",
     "clinic/doctor/",
     "clinic/explain/",
     "clinic/port/",

@@ -121,6 +121,7 @@ def test_ctrl_c_that_is_ignored_stays_ignored():
     heeding.on_train_batch_end(0)
 
 
+@pytest.mark.once  # how files are written; the tests above press Ctrl-C on each backend
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 def test_a_kill_at_any_moment_leaves_whole_files(tmp_path):
     """One real training is interrupted, another killed; each file there is can be read."""
