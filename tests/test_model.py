@@ -463,7 +463,10 @@ def test_weights_alone_are_saved_and_loaded(tmp_path):
 
 def test_a_file_with_code_in_it_is_refused(tmp_path):
     decoder = keras.Sequential(
-        [mlp_decoder(SHAPE, LATENT, 1, (5,)), layers.Lambda(lambda x: 2.0 * x, output_shape=SHAPE)]
+        [
+            mlp_decoder(SHAPE, LATENT, None, (5,)),
+            layers.Lambda(lambda x: 2.0 * x, output_shape=SHAPE),
+        ]
     )
     encoder = mlp_encoder(SHAPE, (5,))
     vae = kelbo.VAE(kelbo.GaussianPosterior(encoder, LATENT), kelbo.BernoulliLikelihood(decoder))

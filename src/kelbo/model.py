@@ -15,7 +15,7 @@ from kelbo.backends.jax.resident import Chunks, forget, resident_epochs
 from kelbo.backends.tensorflow.untuned import UntunedData
 from kelbo.beta import explain_beta, format_beta
 from kelbo.callbacks import StopOnNonFinite
-from kelbo.conditional import float32_layer
+from kelbo.conditional import Conditional, float32_layer
 from kelbo.distributions.distribution import Tensor
 from kelbo.errors import DataError, UsageError
 from kelbo.inputs import check_shape, first_batch, joined, split
@@ -41,8 +41,7 @@ class LatentVariableModel(UntunedData, keras.Model, abc.ABC):
 
     Args:
         parts: the layers of the model by the names of their attributes, in the order in which
-            their weights are saved; among them the likelihood. They are built, and what
-            `get_config` keeps.
+            their weights are saved; among them the likelihood. They are what `get_config` keeps.
         objective: what is minimised.
         seed: of the noise in training and evaluation; None takes Keras's global seed.
 
@@ -62,6 +61,9 @@ class LatentVariableModel(UntunedData, keras.Model, abc.ABC):
         super().__init__(**float32_layer(type(self).__name__, kwargs))
         check_kind(objective, Objective)
         for name, part in parts.items():
+            # With a layer left unbuilt Keras would trace the model anew in each `fit`.
+            if isinstance(part, Conditional) and not part.built:
+                part.build(part.context_shape)
             setattr(self, name, part)
         self._parts = tuple(parts)
         if not objective.built:
@@ -260,6 +262,9 @@ class LatentVariableModel(UntunedData, keras.Model, abc.ABC):
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile as saved (Keras asks for this where `compile` is overridden)."""
         config = keras.saving.deserialize_keras_object(config)
+        if config.get("jit_compile"):
+            # Keras saves what it chose for the backend of the day; here it chooses anew.
+            del config["jit_compile"]
         self.compile(**{key: value for key, value in config.items() if value is not None})
         self.optimizer.build(self.trainable_variables)
 

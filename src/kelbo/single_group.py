@@ -52,19 +52,13 @@ class SingleGroup(LatentVariableModel):
     ):
         check_kind(posterior, Posterior)
         check_kind(likelihood, Likelihood)
+        _check_shapes(posterior, likelihood)
+        parts: dict[str, keras.Layer] = {"posterior": posterior, "likelihood": likelihood}
         if prior is not None:
             check_kind(prior, Prior)
-        _check_shapes(posterior, likelihood)
-        parts = {"posterior": posterior, "likelihood": likelihood}
-        if prior is not None:
+            if not prior.built:
+                prior.build(posterior.event_shape)
             parts["prior"] = prior
-        for part, shape in (
-            (posterior, posterior.context_shape),
-            (likelihood, likelihood.context_shape),
-            (prior, posterior.event_shape),
-        ):
-            if part is not None and not part.built:
-                part.build(shape)
         super().__init__(parts, objective, seed, **kwargs)
         if prior is None:
             self.prior = None  # else a part
@@ -197,13 +191,16 @@ class SingleGroup(LatentVariableModel):
     def encoder(self) -> keras.Model:
         """x to a random draw of z: a plain keras model whose last layer is `enc_out_z`.
 
-        Each call gives another z. To deploy, take `deterministic_encoder`.
+        Each call gives another z. To deploy, take `deterministic_encoder()`.
         """
         return self.posterior.encoder()
 
-    @cached_property
     def deterministic_encoder(self) -> keras.Model:
-        """x to the parameters of q(z|x) by name, such as mu and log_var: a plain keras model."""
+        """x to the parameters of q(z|x) by name, such as mu and log_var: a plain keras model.
+
+        It shares every layer with this model, and is the one to export and to deploy.
+        """
+        # No property: Keras would look for the weights of a file by its name.
         return self.posterior.deterministic_encoder()
 
     @cached_property
@@ -225,7 +222,8 @@ class SingleGroup(LatentVariableModel):
 
     @cached_property
     def _mean_of_q(self) -> keras.Model:
-        return _Plain(self._inputs, _PosteriorMean(self.posterior)(self._parameters_of_q.output))
+        means = _PosteriorMean(self.posterior)(self._parameters_of_q.output)
+        return _Plain(self._inputs, means, name="mean_of_q")
 
     @cached_property
     def _reconstruction(self) -> keras.Model:
