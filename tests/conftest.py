@@ -9,9 +9,9 @@ from pathlib import Path
 # Tests compile many small programs and run each a few times: do not optimise them, and keep them.
 # JAX may read a file that another process is still writing, so each process has a place of its own.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
-KEPT = Path(__file__).parents[1] / ".pytest_cache" / "jax"
 os.environ.setdefault(
-    "JAX_COMPILATION_CACHE_DIR", str(KEPT / os.environ.get("PYTEST_XDIST_WORKER", "main"))
+    "JAX_COMPILATION_CACHE_DIR",
+    f"{Path(__file__).parents[1]}/.pytest_cache/jax/{os.getenv('PYTEST_XDIST_WORKER', 'main')}",
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
