@@ -28,8 +28,8 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 # Keras packs nothing. Of a file that somebody packed, weights shrink by a tenth, and an optimiser's
 # first moments, which are zeros, to nothing; pruned weights were packed tenfold.
 _EXPANSION = 10
-# Bytes, and lists and dictionaries in them: a network of a thousand layers has less than one MiB and
-# 20,000 of these. Parsed, text takes up to thirty times as much memory, and is copied twice.
+# Bytes, and lists and dictionaries in them: a network of a thousand layers has less than one MiB
+# and 20,000 of these. Parsed, text takes up to thirty times as much memory, and is copied twice.
 _LARGEST_CONFIG = 8 * 2**20
 _MOST_PARTS = 2**18
 # Levels of a configuration; a network within a network takes four.
