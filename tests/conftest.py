@@ -24,6 +24,8 @@ hypothesis.settings.load_profile("kelbo")
 # below this folder. They get the marker `once`.
 HERE = Path(__file__).parent
 ONCE = (
+    "backends/jax/test_shared_batches.py",
+    "backends/tensorflow/test_replicas.py",
     "backends/test_choice.py",
     "benchmarks/",
     "cli/test_cache_progress.py",

@@ -121,7 +121,8 @@ class CheckedModel:
             DataError: the model cannot learn from the data.
             UsageError: class_weight is given.
         """
-        self.refuse_class_weight("train_on_batch", args[1] if len(args) > 1 else None, **kwargs)
+        class_weight = args[1] if len(args) > 1 else kwargs.get("class_weight")
+        self.refuse_class_weight("train_on_batch", class_weight)
         self.check_data(x, y)
         return super().train_on_batch(x, y, *args, **kwargs)  # type: ignore[misc]
 
@@ -134,7 +135,7 @@ class CheckedModel:
         self.check_data(x, y)
         return super().test_on_batch(x, y, *args, **kwargs)  # type: ignore[misc]
 
-    def refuse_class_weight(self, method: str, class_weight: Any = None, **_: Any) -> None:
+    def refuse_class_weight(self, method: str, class_weight: Any) -> None:
         """Refuse weights of classes, which Keras looks up in targets that are classes.
 
         Raises:

@@ -11,8 +11,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from kelbo.backends.jax.resident import forget, resident_epochs
-from kelbo.backends.tensorflow.untuned import UntunedData
+from kelbo.backends.jax.resident import resident_epochs
+from kelbo.backends.jax.scan import forget
+from kelbo.backends.jax.shared_batches import SharedBatches
+from kelbo.backends.tensorflow.replicas import Replicas, SeedOfReplica, share_of_loss
 from kelbo.beta import explain_beta, format_beta
 from kelbo.callbacks import StopOnNonFinite
 from kelbo.checked_model import CheckedModel
@@ -30,7 +32,7 @@ from kelbo.trace import Sizes, Trace
 PENALTY = "penalty"
 
 
-class LatentVariableModel(CheckedModel, UntunedData, keras.Model, abc.ABC):
+class LatentVariableModel(CheckedModel, Replicas, SharedBatches, keras.Model, abc.ABC):
     """p(x|z) and latents z, joined by an objective; what the latents are, subclasses say.
 
     The loss is computed in `compute_loss`, with keras.ops alone, from what `call` returns: this
@@ -72,7 +74,7 @@ class LatentVariableModel(CheckedModel, UntunedData, keras.Model, abc.ABC):
             objective.build(self.data_shape, self.latent_shape)
         self.objective = objective
         self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed_generator = SeedOfReplica(seed)
         self._trackers = {name: keras.metrics.Mean(name) for name in (*objective.logged, PENALTY)}
         self._has_penalty = False
         if objective.scheduled:
@@ -275,8 +277,9 @@ class LatentVariableModel(CheckedModel, UntunedData, keras.Model, abc.ABC):
             y: what to reconstruct, of the shape of x; x itself where None. With another target
                 than x the bound is on log p(y): a denoising VAE.
             y_pred: what `call` returned.
-            sample_weight: (batch,) or (batch, 1). It weighs each datum's loss, as in Keras; a
-                loss of the whole batch it leaves alone.
+            sample_weight: (batch,) or (batch, 1). It weighs the loss and every term of a datum,
+                and the sum is divided by the number of data, as Keras's own losses are. A loss of
+                the whole batch it leaves alone.
             training: unused; the loss is the same in training and evaluation.
 
         Raises:
@@ -285,13 +288,16 @@ class LatentVariableModel(CheckedModel, UntunedData, keras.Model, abc.ABC):
         data, context = split(x)
         target = data if y is None else y
         self._check_target_shape(target)
-        if sample_weight is not None:
-            sample_weight = ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
         trace = self.trace(joined(target, context), y_pred)
         terms = self.objective.terms(trace)
+        if sample_weight is not None:
+            weight = ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
+            terms = {k: term * weight if len(term.shape) else term for k, term in terms.items()}
+        count = ops.shape(target)[0]
         for name in self.objective.logged:
+            # A term of the whole batch counts for each of its data, as the loss does in Keras.
             self._trackers[name].update_state(
-                terms[name], sample_weight if len(terms[name].shape) else None
+                terms[name], None if len(terms[name].shape) else count
             )
         if "loss" not in terms and "batch_loss" not in terms:
             raise UsageError(
@@ -300,15 +306,14 @@ class LatentVariableModel(CheckedModel, UntunedData, keras.Model, abc.ABC):
             )
         loss = terms.get("batch_loss", 0.0)
         if "loss" in terms:
-            each = terms["loss"]
-            loss = loss + ops.mean(each if sample_weight is None else each * sample_weight)
-        return loss + self._penalty() if self.losses else loss
+            loss = loss + ops.mean(terms["loss"])
+        return share_of_loss(loss + self._penalty(count) if self.losses else loss, count)
 
-    def _penalty(self) -> Tensor:
+    def _penalty(self, count: Any) -> Tensor:
         """What the networks add to the loss, summed as Keras sums it."""
         self._has_penalty = True
         penalty = sum(ops.sum(ops.cast(each, "float32")) for each in self.losses)
-        self._trackers[PENALTY].update_state(penalty)
+        self._trackers[PENALTY].update_state(penalty, count)
         return penalty
 
     def get_metrics_result(self) -> dict[str, Any]:
@@ -360,7 +365,7 @@ class LatentVariableModel(CheckedModel, UntunedData, keras.Model, abc.ABC):
         """
         if not self.compiled:
             raise UsageError("The model is not compiled. Call compile(optimizer='adam') first.")
-        self.refuse_class_weight("fit", **kwargs)
+        self.refuse_class_weight("fit", kwargs.get("class_weight"))
         if x is None:
             raise DataError("Expected data to learn from, received None. Call fit(x).")
         if isinstance(x, Source):

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import tomli_w
 
-from kelbo.errors import RunError
+from kelbo.errors import NoRunError, RunError
 from kelbo.files import clear_leftovers, replacing, write_text
 
 CONFIG = "config.toml"  # every choice of the training: enough to repeat it
@@ -124,13 +124,15 @@ class RunDirectory:
         """Open an existing run, and remove what a kill left beside its files.
 
         Raises:
-            RunError: `path` does not exist or is not a run.
+            NoRunError: `path` does not exist or is not a run.
         """
         run = cls(path)
         if not run.path.exists():
-            raise RunError(f"There is no run at {run.path}. `kelbo train --out {path}` makes one.")
+            raise NoRunError(
+                f"There is no run at {run.path}. `kelbo train --out {path}` makes one."
+            )
         if not run.file(CONFIG).is_file():
-            raise RunError(
+            raise NoRunError(
                 f"{run.path} is not a run directory: it has no {CONFIG}. "
                 "A run is what `kelbo train` writes."
             )

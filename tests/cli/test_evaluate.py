@@ -48,8 +48,8 @@ def test_an_unfaithful_model_is_told_what_its_beta_means(images, tmp_path, no_re
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_what_is_no_run_is_refused(command, tmp_path):
     name, *options = command
-    assert "There is no run at" in refused(name, tmp_path / "nowhere", *options, code=1)
-    assert "is not a run directory" in refused(name, tmp_path, *options, code=1)
+    assert "There is no run at" in refused(name, tmp_path / "nowhere", *options, code=2)
+    assert "is not a run directory" in refused(name, tmp_path, *options, code=2)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

@@ -13,13 +13,14 @@ from kelbo.cli.console import say
 from kelbo.cli.doctor import doctor
 from kelbo.cli.evaluate import evaluate
 from kelbo.cli.explain import explain
+from kelbo.cli.image_size import TakesImageSize
 from kelbo.cli.info import info
 from kelbo.cli.port import port
 from kelbo.cli.recipes import recipes
 from kelbo.cli.reconstruct import reconstruct
 from kelbo.cli.report import report
 from kelbo.cli.sample import sample
-from kelbo.cli.train import Train, train
+from kelbo.cli.train import train
 from kelbo.errors import KelboError
 from kelbo.files import full_disk, is_full, place_of
 
@@ -60,7 +61,7 @@ def _root(
     pass
 
 
-app.command(cls=Train)(train)
+app.command(cls=TakesImageSize)(train)
 for command in (evaluate, sample, reconstruct, report, explain, doctor, port, info):
     app.command()(command)
 app.add_typer(recipes, name="recipes")
