@@ -32,6 +32,8 @@ hypothesis.settings.load_profile("kelbo")
 # below this folder. They get the marker `once`.
 HERE = Path(__file__).parent
 ONCE = (
+    "backends/jax/test_shared_batches.py",
+    "backends/tensorflow/test_replicas.py",
     "backends/test_choice.py",
     "benchmarks/",
     "cli/test_app.py",
@@ -48,7 +50,8 @@ ONCE = (
     "clinic/recipes/",
     "data/",
     "docs/",
-    "evaluation/test_floors.py",
+    "evaluation/test_figures.py",
+    "evaluation/test_findings.py",
     "parity/",
     "report/",
     "test_beta.py",
