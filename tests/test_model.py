@@ -568,15 +568,6 @@ def test_a_part_may_be_frozen_between_compile_and_fit():
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_target_may_have_sizes_that_are_not_known_yet():
-    vae = tiny_vae()
-    vae._check_target_shape(keras.KerasTensor((None, None, 2, 1)))
-    with pytest.raises(DataError, match="received \\(None, 3, 1\\)"):
-        vae._check_target_shape(keras.KerasTensor((None, None, 3, 1)))
-    with pytest.raises(DataError, match="received \\(None,\\)"):
-        vae._check_target_shape(keras.KerasTensor((None, None)))
-
-
 class NoBatches(keras.utils.PyDataset):
     def __len__(self):
         return 0
