@@ -220,7 +220,8 @@ class SingleGroup(LatentVariableModel):
     @cached_property
     def _parameters_of_q(self) -> keras.Model:
         x, context = split(self._inputs)
-        return _Plain(self._inputs, self._posterior_parameters(x, context, training=False))
+        parameters = self._posterior_parameters(x, context, training=False)
+        return _Plain(self._inputs, parameters, name="parameters_of_q")
 
     @cached_property
     def _mean_of_q(self) -> keras.Model:
@@ -281,7 +282,7 @@ def _log_prob(p: Distribution, x: Tensor, observed: Tensor | None) -> Tensor:
 
 
 class _Plain(UntunedData, SharedBatches, keras.Model):
-    """A model that Keras turns into a functional one, with what kelbo adds to the backends' loops."""
+    """A model that Keras turns into a functional one, with kelbo's loops of each backend."""
 
 
 class _PosteriorMean(keras.Layer):

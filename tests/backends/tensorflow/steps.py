@@ -23,7 +23,7 @@ def train(case, scope):
     with scope:
         model = make()
         randomise(model)
-        model.compile(keras.optimizers.SGD(0.01), steps_per_execution=2 if case == "iwae" else 1)
+        model.compile(keras.optimizers.SGD(0.01))
     x = data(count)
     arguments = {"batch_size": SIZE, "sample_weight": weight, "verbose": 0}
     history = model.fit(x, epochs=2, shuffle=False, validation_data=x[:5], **arguments).history
