@@ -9,6 +9,8 @@ import pytest
 from keras import layers
 
 import kelbo
+from kelbo.data.arrays import from_arrays
+from kelbo.data.dataset import Dataset
 from kelbo.errors import DataError, UsageError
 from kelbo.networks import mlp_decoder, mlp_encoder
 from tests.support import (
@@ -322,9 +324,59 @@ def test_a_dataset_is_as_good_as_an_array(arrays):
     )
 
 
-def test_the_first_batch_of_a_dataset_is_checked():
+LATER = np.concatenate([X[:8], 255.0 * X[8:]])
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda vae: vae.fit(Batches(LATER), shuffle=False, verbose=0),
+        lambda vae: vae.fit((batch for batch in [(X,), (255.0 * X,)]), shuffle=False, verbose=0),
+        lambda vae: vae.fit(X, validation_data=Batches(LATER), verbose=0),
+        lambda vae: vae.fit(X, validation_data=(Batches(LATER),), verbose=0),
+        lambda vae: vae.evaluate(Batches(LATER), verbose=0),
+        lambda vae: vae.predict(Batches(LATER), verbose=0),
+        lambda vae: vae.encode(Batches(LATER)),
+        lambda vae: vae.reconstruct(Batches(LATER)),
+        lambda vae: vae.train_on_batch(255.0 * X),
+        lambda vae: vae.train_on_batch(X, 255.0 * X),
+        lambda vae: vae.test_on_batch(255.0 * X),
+        lambda vae: vae.predict_on_batch(255.0 * X),
+    ],
+    ids=[
+        "fit", "generator", "validation", "validation in a tuple", "evaluate", "predict", "encode",
+        "reconstruct", "train_on_batch", "target", "test_on_batch", "predict_on_batch",
+    ],
+)  # fmt: skip
+def test_every_batch_is_checked_wherever_it_goes(use):
     with pytest.raises(DataError, match="divide them by 255"):
-        fit(tiny_vae(), Batches(255.0 * X))
+        use(compiled(tiny_vae()))
+
+
+def test_a_data_set_at_hand_is_checked_whole_and_keeps_its_order():
+    vae = compiled(tiny_vae())
+    with pytest.raises(DataError, match="divide them by 255"):
+        vae.fit(Dataset("mine", LATER, LATER).batches("train", 4), verbose=0)
+    batches, taken = from_arrays(X, X).batches("train", 4, shuffle=True, seed=1), []
+
+    class Watched(type(batches)):
+        def __getitem__(self, index):
+            taken.append(index)
+            return super().__getitem__(index)
+
+    batches.__class__ = Watched
+    vae.fit(batches, verbose=0)
+    assert taken[-3:] == [0, 1, 2]  # the order of the batches is their own
+
+
+def test_weights_of_classes_are_refused():
+    for use in (
+        lambda vae: vae.fit(X, class_weight={0: 1.0}, verbose=0),
+        lambda vae: vae.train_on_batch(X, class_weight={0: 1.0}),
+        lambda vae: vae.train_on_batch(X, None, None, {0: 1.0}),
+    ):
+        with pytest.raises(UsageError, match="sample_weight=weights"):
+            use(compiled(tiny_vae()))
 
 
 # Predictions and views.

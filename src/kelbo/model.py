@@ -11,17 +11,18 @@ import keras
 import numpy as np
 from keras import ops
 
-from kelbo.backends.jax.chunks import Chunks
 from kelbo.backends.jax.resident import resident_epochs
 from kelbo.backends.jax.scan import forget
 from kelbo.backends.jax.shared_batches import SharedBatches
 from kelbo.backends.tensorflow.replicas import Replicas, SeedOfReplica, share_of_loss
 from kelbo.beta import explain_beta, format_beta
 from kelbo.callbacks import StopOnNonFinite
+from kelbo.checked_model import CheckedModel
 from kelbo.conditional import Conditional, float32_layer
+from kelbo.data.at_hand import Source
 from kelbo.distributions.distribution import Tensor
 from kelbo.errors import DataError, UsageError
-from kelbo.inputs import check_shape, first_batch, joined, split
+from kelbo.inputs import check_shape, joined, split
 from kelbo.likelihoods import Likelihood
 from kelbo.objectives import Objective
 from kelbo.passes import predict_in_passes
@@ -31,7 +32,7 @@ from kelbo.trace import Sizes, Trace
 PENALTY = "penalty"
 
 
-class LatentVariableModel(Replicas, SharedBatches, keras.Model, abc.ABC):
+class LatentVariableModel(CheckedModel, Replicas, SharedBatches, keras.Model, abc.ABC):
     """p(x|z) and latents z, joined by an objective; what the latents are, subclasses say.
 
     The loss is computed in `compute_loss`, with keras.ops alone, from what `call` returns: this
@@ -85,11 +86,6 @@ class LatentVariableModel(Replicas, SharedBatches, keras.Model, abc.ABC):
     # Shapes and sizes.
 
     @property
-    def data_shape(self) -> tuple[int, ...]:
-        """Shape of one datum x."""
-        return self.likelihood.event_shape
-
-    @property
     def data_dim(self) -> int:
         """D: the number of values in one datum."""
         return math.prod(self.data_shape)
@@ -113,11 +109,6 @@ class LatentVariableModel(Replicas, SharedBatches, keras.Model, abc.ABC):
     def sizes(self) -> Sizes:
         """D and d."""
         return Sizes(self.data_dim, self.latent_dim)
-
-    @property
-    def context_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of each condition by name; empty where the model has none."""
-        return {}
 
     @property
     def precision(self) -> str:
@@ -342,7 +333,7 @@ class LatentVariableModel(Replicas, SharedBatches, keras.Model, abc.ABC):
         resident: bool | str = "auto",
         **kwargs: Any,
     ) -> keras.callbacks.History:
-        """Train, as `keras.Model.fit`, after checking the data against the likelihood.
+        """Train, as `keras.Model.fit`, checking the data against the likelihood.
 
         Prints the effective beta and what it means, unless `verbose` is 0. Stops at the first
         batch whose loss is not finite.
@@ -374,13 +365,11 @@ class LatentVariableModel(Replicas, SharedBatches, keras.Model, abc.ABC):
         """
         if not self.compiled:
             raise UsageError("The model is not compiled. Call compile(optimizer='adam') first.")
-        if kwargs.get("class_weight") is not None:
-            raise UsageError(
-                f"fit() received class_weight, but a {type(self).__name__} has no classes as "
-                "targets. Give each datum its weight: sample_weight=weights[labels]."
-            )
+        self.refuse_class_weight("fit", kwargs.get("class_weight"))
         if x is None:
             raise DataError("Expected data to learn from, received None. Call fit(x).")
+        if isinstance(x, Source):
+            kwargs.setdefault("shuffle", False)  # it has an order of its own
         y = _target(x, y, kwargs.get("sample_weight"))
         self.check_data(x, y)
         validation = keras.utils.unpack_x_y_sample_weight(kwargs.get("validation_data"))
@@ -412,8 +401,6 @@ class LatentVariableModel(Replicas, SharedBatches, keras.Model, abc.ABC):
         if x is None:
             raise DataError("Expected data to evaluate, received None. Call evaluate(x).")
         y = _target(x, y, sample_weight)
-        if not isinstance(x, Chunks):  # of data that `fit` has checked
-            self.check_data(x, y)
         return super().evaluate(x, y, batch_size, verbose, sample_weight, **kwargs)
 
     def describe_training(self) -> str:
@@ -433,66 +420,6 @@ class LatentVariableModel(Replicas, SharedBatches, keras.Model, abc.ABC):
             line += " at the end of its schedule"
         note = explain_beta(beta)
         return f"{line} ({note})" if note else line
-
-    def check_data(self, x: Any, y: Any = None) -> None:
-        """Check data before they are used: arrays whole, of a data set or loader the first batch.
-
-        Args:
-            x: what `fit` takes as x. A generator, which a look would use up, is passed over, as
-                is None.
-            y: the target, likewise.
-
-        Raises:
-            DataError: the data are empty, not finite, of another shape, or outside the support.
-        """
-        if hasattr(y, "shape"):
-            self._check_target_shape(y)
-            self.check_target(first_batch(y))
-        data = first_batch(x)
-        if data is not None:
-            self.check_batch(data)
-
-    def check_batch(self, data: np.ndarray | Mapping[str, np.ndarray]) -> None:
-        """Check arrays: x, or {"x": x, "c": c} with conditions.
-
-        Raises:
-            DataError: as `check_data`.
-        """
-        shapes = self.context_shapes
-        if isinstance(data, Mapping) != bool(shapes) or (shapes and set(data) != {"x", *shapes}):
-            raise DataError(_unlike(type(self).__name__, data, shapes))
-        x, context = split(data)
-        self.check_target(x)
-        for name, shape in shapes.items():
-            check_shape(context[name], shape, name)
-            if len(context[name]) != len(x):
-                raise DataError(
-                    f"Expected one {name} for each datum, received {len(context[name])} for "
-                    f"{len(x)} data."
-                )
-
-    def check_target(self, x: np.ndarray) -> None:
-        """Check an array of data x against their shape and the likelihood's support.
-
-        Raises:
-            DataError: as `check_data`.
-        """
-        check_shape(x, self.data_shape)
-        self.likelihood.check(x)
-
-    def _check_target_shape(self, target: Any) -> None:
-        shape = tuple(target.shape[1:])
-        # In a tf.data pipeline a size may not be known before the data come.
-        fits = len(shape) == len(self.data_shape) and all(
-            found in (None, expected)
-            for found, expected in zip(shape, self.data_shape, strict=True)
-        )
-        if not fits:
-            raise DataError(
-                f"Expected data of shape {self.data_shape} as target, received {shape}. A "
-                f"{type(self).__name__} learns from x alone: call fit(x), or map labels away with "
-                "dataset.map(lambda x, y: x)."
-            )
 
     # Plain keras models of the parts, sharing every layer. A cached_property is stored past
     # Keras's tracking of attributes, so that no layer is saved or counted twice.
@@ -571,20 +498,6 @@ def check_kind(part: Any, kind: type) -> None:
 def _target(x: Any, y: Any, sample_weight: Any) -> Any:
     """The target: Keras drops sample weights that come without one, so x is then its own."""
     return split(x)[0] if y is None and sample_weight is not None else y
-
-
-def _unlike(owner: str, data: Any, shapes: Mapping[str, Any]) -> str:
-    """What to say of inputs with conditions that are not asked for, or without those that are."""
-    received = (
-        "a dict with " + ", ".join(map(repr, data)) if isinstance(data, Mapping) else "an array"
-    )
-    if shapes:
-        wanted = ", ".join(f"{name!r}: {name}" for name in ("x", *shapes))
-        return f"This {owner} has conditions: expected {{{wanted}}}, received {received}."
-    return (
-        f"A {owner} learns from x alone: expected an array, received {received}. Pass the data "
-        "themselves: fit(data['image']), or dataset.map(lambda row: row['image'])."
-    )
 
 
 def _with_callback(callbacks: Any, callback: keras.callbacks.Callback) -> Any:

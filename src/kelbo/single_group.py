@@ -12,6 +12,7 @@ from keras import ops
 from kelbo.backends.jax.shared_batches import SharedBatches
 from kelbo.backends.tensorflow.replicas import one_pass
 from kelbo.backends.tensorflow.untuned import UntunedData
+from kelbo.checked import Checking
 from kelbo.distributions import Factorised, has_closed_form, kl_divergence, kl_per_dimension
 from kelbo.distributions.distribution import Distribution, Tensor
 from kelbo.errors import UsageError
@@ -252,12 +253,14 @@ class SingleGroup(LatentVariableModel):
             x = {name: as_numpy(value) for name, value in x.items()}
         elif hasattr(x, "shape"):
             x = as_numpy(x)
-        return predict_in_passes(network, x, batch_size, self.data_dim)
+        with Checking(self.check_data) as checking:
+            return predict_in_passes(network, checking.data(x), batch_size, self.data_dim)
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
         """Reconstructions, as `reconstruct`, with the arguments of `keras.Model.predict`."""
         self.check_data(x)
-        return self._reconstruction.predict(x, *args, **kwargs)
+        with Checking(self.check_data) as checking:
+            return self._reconstruction.predict(checking.data(x), *args, **kwargs)
 
     def predict_on_batch(self, x: Any) -> np.ndarray:
         """Reconstructions of one batch."""
@@ -282,7 +285,7 @@ def _log_prob(p: Distribution, x: Tensor, observed: Tensor | None) -> Tensor:
 
 
 class _Plain(UntunedData, SharedBatches, keras.Model):
-    """A model that Keras turns into a functional one, with kelbo's loops of each backend."""
+    """A model that Keras makes a functional one, with what kelbo adds to the backends' loops."""
 
 
 class _PosteriorMean(keras.Layer):

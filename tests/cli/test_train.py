@@ -301,6 +301,8 @@ def test_bad_arrays_are_refused(tmp_path, change, message):
         (["--seed", "4294967296"], "seed <= 4294967295"),
         (["--learning-rate", "nan"], "learning_rate > 0, received nan"),
         (["--channels", "2"], "not 2"),
+        (["--image-size", "64x"], "--image-size 64 or --image-size 64 48, received '64x'"),
+        (["--image-size", "0"], "height and a width of at least 1"),
         (["--config", "nowhere.toml"], "no configuration file nowhere.toml"),
     ],
 )

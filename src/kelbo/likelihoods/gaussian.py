@@ -21,19 +21,6 @@ _ENOUGH = (-4.0, 1.0)
 
 
 @keras.saving.register_keras_serializable("kelbo")
-class First(layers.Layer):
-    """The first of several tensors."""
-
-    def call(self, inputs: list[Tensor]) -> Tensor:
-        """Several tensors -> the first of them."""
-        return inputs[0]
-
-    def compute_output_shape(self, input_shape: list[tuple]) -> tuple:
-        """The shape of the first."""
-        return tuple(input_shape[0])
-
-
-@keras.saving.register_keras_serializable("kelbo")
 class GaussianLikelihood(Likelihood):
     """x ~ N(mu(z), variance), each dimension independent.
 
@@ -100,10 +87,12 @@ class GaussianLikelihood(Likelihood):
         return Normal(parameters["mu"], log_var, self.event_rank)
 
     def mean_layer(self) -> keras.Layer:
-        """Mu itself, which is the first output."""
-        if self.variance == "per-pixel":
-            return First(name="dec_out", dtype="float32")
+        """Mu itself."""
         return layers.Activation("linear", name="dec_out", dtype="float32")
+
+    def expected(self, outputs: list[keras.KerasTensor]) -> keras.KerasTensor:
+        """Mu, the first output."""
+        return self.mean_layer()(outputs[0])
 
     def caution(self, support: Support) -> str:
         """What a variance of 1 does to data in [0, 1], of which the variance is 1/4 at most."""

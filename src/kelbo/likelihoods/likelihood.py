@@ -74,9 +74,11 @@ class Likelihood(Conditional):
 
     def decoder(self) -> keras.Model:
         """A plain keras model from z to the expected x, sharing every layer of this likelihood."""
-        outputs = list(self.network.outputs)
-        mean = self.mean_layer()(outputs if len(outputs) > 1 else outputs[0])
-        return keras.Model(self.inputs, mean, name="decoder")
+        return keras.Model(self.inputs, self.expected(list(self.network.outputs)), name="decoder")
+
+    def expected(self, outputs: list[keras.KerasTensor]) -> keras.KerasTensor:
+        """Symbolically: the expected x, from all outputs of the network; see `mean_layer`."""
+        return self.mean_layer()(outputs if len(outputs) > 1 else outputs[0])
 
     def check(self, x: np.ndarray) -> None:
         """Check that data lie in the support.

@@ -76,7 +76,7 @@ class Own(keras.utils.PyDataset):
 
 def stream(kind=Batches, **options):
     images = from_arrays(data(11), data(3)).binarized("dynamic")
-    return kind(images, "train", 4, **options)
+    return kind(images.batches("train", 4).data, 4, **options)
 
 
 def cached(binarization="none"):

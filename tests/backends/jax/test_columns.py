@@ -5,7 +5,6 @@ import pytest
 
 from kelbo.backends.jax import columns
 from kelbo.backends.jax.columns import Room, put
-from kelbo.data.stream import Batches
 from tests.backends.jax.support import KINDS, Device, cached, on_jax
 
 jax = pytest.importorskip("jax")
@@ -56,7 +55,7 @@ def test_a_cache_goes_to_the_device_as_bytes_and_means_what_it_means_in_a_stream
 ):
     monkeypatch.setattr(columns, "PIECE", 7 * 6)  # several pieces
     data = cached(binarization)
-    x, y, weight = Batches(data, part, 4).arrays()
+    x, y, weight = data.batches(part, 4).arrays()
     assert y is weight is None
     room = Room(forced=True)
     column = put(x, room)

@@ -178,7 +178,7 @@ class Drawn(keras.utils.PyDataset):
     def __getitem__(self, index):
         places = self.batches.order()[4 * index : 4 * index + 4]
         key = jax.random.fold_in(self.batches.key(), index)
-        return (np.asarray(scan.bernoulli(self.batches.dataset.train[places], key)),)
+        return (np.asarray(scan.bernoulli(self.batches.data.untransformed(places), key)),)
 
     def on_epoch_end(self):
         self.batches.on_epoch_end()
@@ -275,7 +275,7 @@ FORBIDDEN = {
         {"x": stream(OwnBatches), "shuffle": False},
         "images of the OwnBatches are read batch by batch",
     ),
-    "stream shuffled": ({"x": stream()}, "shuffle=False leaves it to it"),
+    "stream shuffled": ({"x": stream(), "shuffle": True}, "shuffle=False leaves it to it"),
     "steps": ({"steps_per_epoch": 1}, "steps_per_epoch is given"),
     "batch size": ({"batch_size": 4.0}, "batch_size is 4.0"),
     "shuffle": ({"shuffle": "batch"}, 'shuffle is "batch"'),

@@ -54,4 +54,4 @@ def test_draws_have_their_means_and_change_with_seed_epoch_and_batch():
     assert set(np.unique(seen)) == {0.0, 1.0}
     np.testing.assert_allclose(np.mean(seen, axis=(0, 2)), means[:, 0], atol=0.02)
     assert stream(Batches).key() is not None
-    assert Batches(from_arrays(data(4), data(3)), "test", 4).key() is None
+    assert from_arrays(data(4), data(3)).batches("test", 4).key() is None
