@@ -331,7 +331,7 @@ LATER = np.concatenate([X[:8], 255.0 * X[8:]])
     "use",
     [
         lambda vae: vae.fit(Batches(LATER), shuffle=False, verbose=0),
-        lambda vae: vae.fit((batch for batch in [(X,), (255.0 * X,)]), verbose=0),
+        lambda vae: vae.fit((batch for batch in [(X,), (255.0 * X,)]), shuffle=False, verbose=0),
         lambda vae: vae.fit(X, validation_data=Batches(LATER), verbose=0),
         lambda vae: vae.fit(X, validation_data=(Batches(LATER),), verbose=0),
         lambda vae: vae.evaluate(Batches(LATER), verbose=0),
@@ -357,11 +357,14 @@ def test_a_data_set_at_hand_is_checked_whole_and_keeps_its_order():
     vae = compiled(tiny_vae())
     with pytest.raises(DataError, match="divide them by 255"):
         vae.fit(Dataset("mine", LATER, LATER).batches("train", 4), verbose=0)
-    batches = from_arrays(X, X).batches("train", 4, shuffle=True, seed=1)
-    taken = []
-    batches.__class__ = type("Watched", (type(batches),), {
-        "__getitem__": lambda self, index: taken.append(index) or super(type(self), self)[index]
-    })  # fmt: skip
+    batches, taken = from_arrays(X, X).batches("train", 4, shuffle=True, seed=1), []
+
+    class Watched(type(batches)):
+        def __getitem__(self, index):
+            taken.append(index)
+            return super().__getitem__(index)
+
+    batches.__class__ = Watched
     vae.fit(batches, verbose=0)
     assert taken[-3:] == [0, 1, 2]  # the order of the batches is their own
 
