@@ -247,20 +247,16 @@ def test_batches_that_are_not_wanted_any_more_are_not_begun():
     class Blocked(Stored):
         def read(self, indices):
             reads.append(int(indices[0]))
-            begun.set()
             assert go_on.wait(60)
             return super().read(indices)
 
-    begun, go_on, reads = threading.Event(), threading.Event(), []
+    go_on, reads = threading.Event(), []
     batches = Dataset("blocked", Blocked(40), Stored(7)).batches("train", 4, ahead=1)
-    first = threading.Thread(target=batches.__getitem__, args=(0,))
-    first.start()  # the one thread that reads ahead is held up, and batch 1 waits for it
-    assert begun.wait(60)
+    batches._keep({index: batches._prepare(index) for index in range(5)})  # for one thread
     batches.on_epoch_end()
     go_on.set()
-    first.join()
-    assert len(batches[2]) == 4
-    assert reads == [0, 8]
+    batches._threads.shutdown()
+    assert len(reads) <= 1
 
 
 def test_indices_end_where_the_part_ends():
