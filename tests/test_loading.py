@@ -320,7 +320,7 @@ def test_a_class_of_the_callers_is_loaded_with_its_weights(tmp_path):
     encoder = keras.Sequential([keras.Input(SHAPE), layers.Flatten(), Scale(), layers.Dense(5)])
     model = kelbo.VAE(
         kelbo.GaussianPosterior(encoder, LATENT),
-        kelbo.BernoulliLikelihood(mlp_decoder(SHAPE, LATENT, 1, (5,))),
+        kelbo.BernoulliLikelihood(mlp_decoder(SHAPE, LATENT, None, (5,))),
     )
     encoder.layers[1].scale.assign(3.0)
     model.save(tmp_path / "model.keras")
