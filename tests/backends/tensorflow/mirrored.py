@@ -44,8 +44,6 @@ def test_each_replica_draws_its_own_noise_anew(vae):
 def test_a_pass_is_one_pass_within_the_scope_too(vae):
     passes = {
         "encode": lambda: vae.encode(X)["mu"],
-        "decode": lambda: vae.decode(np.zeros((11, LATENT))),
-        "reconstruct": lambda: vae.reconstruct(X),
         "predict": lambda: vae.predict(X, batch_size=8, verbose=0),
         "predict_on_batch": lambda: vae.predict_on_batch(X),
         "sample": lambda: vae.sample(11, seed=1),
