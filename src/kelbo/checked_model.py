@@ -42,16 +42,25 @@ class CheckedModel:
         with Checking(self.check_data) as checking:
             return super().evaluate(checking.data(x), y, *args, **kwargs)  # type: ignore[misc]
 
-    def train_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: None = None,
+        return_dict: bool = False,
+    ) -> Any:
         """One training step, as `keras.Model.train_on_batch`.
 
         Raises:
             DataError: the model cannot learn from the data.
             UsageError: class_weight is given.
         """
-        self.refuse_class_weight("train_on_batch", args[1] if len(args) > 1 else None, **kwargs)
+        self.refuse_class_weight("train_on_batch", class_weight)
         self.check_data(x, y)
-        return super().train_on_batch(x, y, *args, **kwargs)  # type: ignore[misc]
+        return super().train_on_batch(  # type: ignore[misc]
+            x, y, sample_weight, return_dict=return_dict
+        )
 
     def test_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Loss and terms of one batch, as `keras.Model.test_on_batch`.
@@ -62,7 +71,7 @@ class CheckedModel:
         self.check_data(x, y)
         return super().test_on_batch(x, y, *args, **kwargs)  # type: ignore[misc]
 
-    def refuse_class_weight(self, method: str, class_weight: Any = None, **_: Any) -> None:
+    def refuse_class_weight(self, method: str, class_weight: Any) -> None:
         """Refuse weights of classes, which Keras looks up in targets that are classes.
 
         Raises:

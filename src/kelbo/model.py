@@ -365,7 +365,7 @@ class LatentVariableModel(CheckedModel, UntunedData, keras.Model, abc.ABC):
         """
         if not self.compiled:
             raise UsageError("The model is not compiled. Call compile(optimizer='adam') first.")
-        self.refuse_class_weight("fit", **kwargs)
+        self.refuse_class_weight("fit", kwargs.get("class_weight"))
         if x is None:
             raise DataError("Expected data to learn from, received None. Call fit(x).")
         if isinstance(x, Source):
