@@ -3,8 +3,8 @@
     KERAS_BACKEND=jax python -m benchmarks.resident
     KERAS_BACKEND=jax python -m benchmarks.resident --batch 4096 --unroll 4 --chunk 128 --profile
 
-That is `UNROLL` of `kelbo.backends.jax.resident`, the steps that the compiled loop takes in one
-turn, and `CHUNK`, the steps between two looks of the host. `--profile` prints on which kernels the
+That is `scan.UNROLL` of `kelbo.backends.jax`, the steps that the compiled loop takes in one turn,
+and `chunks.CHUNK`, the steps between two looks of the host. `--profile` prints on which kernels the
 device spends an epoch. XLA's own choices can be tried with XLA_FLAGS, which is stored with the
 figures; without `--xla_gpu_enable_command_buffer=` (nothing) a profile may show many kernels as
 one. The figures are in benchmarks/results/resident.json by device, precision and size of batch.
@@ -26,7 +26,7 @@ import numpy as np
 import kelbo
 from benchmarks.device import device_name, peak_device_memory
 from kelbo import files
-from kelbo.backends.jax import resident as resident_jax
+from kelbo.backends.jax import chunks, scan
 from kelbo.precision import PRECISIONS
 from kelbo.training.environment import describe_environment
 
@@ -57,7 +57,7 @@ def measure(
     vae = kelbo.presets.vae(x.shape[1:], precision=precision, seed=0)
     vae.compile("adam")
     clock = Clock()
-    with patch.multiple(resident_jax, UNROLL=unroll, CHUNK=chunk):
+    with patch.object(scan, "UNROLL", unroll), patch.object(chunks, "CHUNK", chunk):
         history = vae.fit(
             x, batch_size=batch_size, epochs=epochs + 1, verbose=0, callbacks=[clock], resident=True
         )
@@ -99,7 +99,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--batch", type=int, nargs="+", default=[128, 1024, 4096])
     parser.add_argument("--unroll", type=int, nargs="+", default=[1, 2, 4, 8])
-    parser.add_argument("--chunk", type=int, nargs="+", default=[resident_jax.CHUNK, 512])
+    parser.add_argument("--chunk", type=int, nargs="+", default=[chunks.CHUNK, 512])
     parser.add_argument("--precision", choices=list(PRECISIONS), default="bf16")
     parser.add_argument("--images", type=int, default=60_000)
     parser.add_argument("--epochs", type=int, default=7)

@@ -24,6 +24,8 @@ hypothesis.settings.load_profile("kelbo")
 # below this folder. They get the marker `once`.
 HERE = Path(__file__).parent
 ONCE = (
+    "backends/jax/test_shared_batches.py",
+    "backends/tensorflow/test_replicas.py",
     "backends/test_choice.py",
     "benchmarks/",
     "cli/test_cache_progress.py",
@@ -38,15 +40,18 @@ ONCE = (
     "clinic/recipes/",
     "data/",
     "docs/",
-    "evaluation/test_floors.py",
+    "evaluation/test_figures.py",
+    "evaluation/test_findings.py",
     "parity/",
     "report/",
     "test_beta.py",
     "test_errors.py",
     "test_init.py",
     "test_main.py",
+    "test_memory.py",
     "test_places.py",
     "test_runs.py",
+    "test_support.py",
     "training/test_configuration.py",
 )
 ON_EACH_BACKEND = ("data/test_stream.py", "clinic/explain/test_repairs.py")

@@ -207,7 +207,7 @@ def test_a_convolutional_model_comes_back_also_from_an_earlier_file(change, kind
     image, sizes = (5, 4, 1), ((2, 3), (1, 2))
     model = kelbo.VAE(
         kelbo.GaussianPosterior(conv_encoder(image, *sizes), LATENT),
-        kelbo.BernoulliLikelihood(conv_decoder(image, LATENT, 1, *sizes)),
+        kelbo.BernoulliLikelihood(conv_decoder(image, LATENT, None, *sizes)),
     )
     model.compile("adam")
     model.fit(data(4, image), batch_size=2, verbose=0)

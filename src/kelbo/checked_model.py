@@ -1,26 +1,98 @@
 """A keras.Model whose data are checked wherever they come from."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
 from kelbo.checked import Checking
-from kelbo.errors import UsageError
+from kelbo.data.at_hand import array_at_hand
+from kelbo.errors import DataError, UsageError
+from kelbo.inputs import check_shape, first_batch, split
+from kelbo.likelihoods import Likelihood
 
 
 class CheckedModel:
-    """For a keras.Model with `check_data` to inherit from: every batch is checked.
+    """For a keras.Model with a likelihood to inherit from: every batch is checked.
 
     Arrays are checked whole before Keras takes them, all else batch by batch on the way to it.
     """
 
+    likelihood: Likelihood
+
+    @property
+    def data_shape(self) -> tuple[int, ...]:
+        """Shape of one datum x."""
+        return self.likelihood.event_shape
+
+    @property
+    def context_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each condition by name; empty where the model has none."""
+        return {}
+
     def check_data(self, x: Any, y: Any = None) -> None:
-        """Check data x and the target y, or None.
+        """Check data before they are used: arrays whole, of a `PyDataset` the first batch.
+
+        All else that comes in batches is passed over, for a look would use it up: `fit`,
+        `evaluate` and `predict` check it batch by batch.
+
+        Args:
+            x: what `fit` takes as x.
+            y: the target, or None.
 
         Raises:
-            DataError: the model cannot learn from them.
+            DataError: the data are empty, not finite, of another shape, or outside the support.
         """
-        raise NotImplementedError
+        if hasattr(y, "shape"):
+            self._check_target_shape(y)
+            self.check_target(first_batch(y))
+        at_hand = array_at_hand(x)
+        data = first_batch(x) if at_hand is None else at_hand
+        if data is not None:
+            self.check_batch(data)
+
+    def check_batch(self, data: np.ndarray | Mapping[str, np.ndarray]) -> None:
+        """Check arrays: x, or {"x": x, "c": c} with conditions.
+
+        Raises:
+            DataError: as `check_data`.
+        """
+        shapes = self.context_shapes
+        if isinstance(data, Mapping) != bool(shapes) or (shapes and set(data) != {"x", *shapes}):
+            raise DataError(_unlike(type(self).__name__, data, shapes))
+        x, context = split(data)
+        self.check_target(x)
+        for name, shape in shapes.items():
+            check_shape(context[name], shape, name)
+            if len(context[name]) != len(x):
+                raise DataError(
+                    f"Expected one {name} for each datum, received {len(context[name])} for "
+                    f"{len(x)} data."
+                )
+
+    def check_target(self, x: np.ndarray) -> None:
+        """Check an array of data x against their shape and the likelihood's support.
+
+        Raises:
+            DataError: as `check_data`.
+        """
+        check_shape(x, self.data_shape)
+        self.likelihood.check(x)
+
+    def _check_target_shape(self, target: Any) -> None:
+        shape = tuple(target.shape[1:])
+        # In a tf.data pipeline a size may not be known before the data come.
+        fits = len(shape) == len(self.data_shape) and all(
+            found in (None, expected)
+            for found, expected in zip(shape, self.data_shape, strict=True)
+        )
+        if not fits:
+            raise DataError(
+                f"Expected data of shape {self.data_shape} as target, received {shape}. A "
+                f"{type(self).__name__} learns from x alone: call fit(x), or map labels away with "
+                "dataset.map(lambda x, y: x)."
+            )
 
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Train, as `keras.Model.fit`; arrays are expected to have been checked."""
@@ -42,25 +114,17 @@ class CheckedModel:
         with Checking(self.check_data) as checking:
             return super().evaluate(checking.data(x), y, *args, **kwargs)  # type: ignore[misc]
 
-    def train_on_batch(
-        self,
-        x: Any,
-        y: Any = None,
-        sample_weight: Any = None,
-        class_weight: None = None,
-        return_dict: bool = False,
-    ) -> Any:
+    def train_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """One training step, as `keras.Model.train_on_batch`.
 
         Raises:
             DataError: the model cannot learn from the data.
             UsageError: class_weight is given.
         """
+        class_weight = args[1] if len(args) > 1 else kwargs.get("class_weight")
         self.refuse_class_weight("train_on_batch", class_weight)
         self.check_data(x, y)
-        return super().train_on_batch(  # type: ignore[misc]
-            x, y, sample_weight, return_dict=return_dict
-        )
+        return super().train_on_batch(x, y, *args, **kwargs)  # type: ignore[misc]
 
     def test_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Loss and terms of one batch, as `keras.Model.test_on_batch`.
@@ -82,3 +146,17 @@ class CheckedModel:
                 f"{method}() received class_weight, but a {type(self).__name__} has no classes as "
                 "targets. Give each datum its weight: sample_weight=weights[labels]."
             )
+
+
+def _unlike(owner: str, data: Any, shapes: Mapping[str, Any]) -> str:
+    """What to say of inputs with conditions that are not asked for, or without those that are."""
+    received = (
+        "a dict with " + ", ".join(map(repr, data)) if isinstance(data, Mapping) else "an array"
+    )
+    if shapes:
+        wanted = ", ".join(f"{name!r}: {name}" for name in ("x", *shapes))
+        return f"This {owner} has conditions: expected {{{wanted}}}, received {received}."
+    return (
+        f"A {owner} learns from x alone: expected an array, received {received}. Pass the data "
+        "themselves: fit(data['image']), or dataset.map(lambda row: row['image'])."
+    )

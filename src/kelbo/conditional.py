@@ -46,6 +46,12 @@ class Conditional(keras.Layer, abc.ABC):
         return {each.name: tuple(each.shape[1:]) for each in self.network.inputs}
 
     @property
+    def inputs(self) -> Any:
+        """The network's symbolic input, or a dict of them by name where there are several."""
+        inputs = self.network.inputs
+        return inputs[0] if len(inputs) == 1 else {each.name: each for each in inputs}
+
+    @property
     def context_shape(self) -> tuple[int, ...]:
         """Shape of the first context, without the batch axis."""
         return tuple(self.network.inputs[0].shape[1:])

@@ -1,7 +1,9 @@
 """Every error that kelbo raises on purpose: what was expected, what arrived, what to do.
 
-At the command line these become one message and an exit code, never a traceback: 2 for a
-`UsageError` (the command was wrong), 1 for every other `KelboError` (the work failed).
+At the command line these become one message and an exit code, never a traceback. The rule is
+`exit_code`: 2 where the command is wrong, because it names what does not exist or asks for what
+cannot be (`UsageError`, and all that Typer refuses); 1 where the command is right and the work
+failed.
 """
 
 import difflib
@@ -11,9 +13,13 @@ from collections.abc import Iterable
 class KelboError(Exception):
     """Base of kelbo's errors."""
 
+    exit_code = 1
+
 
 class UsageError(KelboError, ValueError):
     """The call asks for something that does not exist or does not fit together."""
+
+    exit_code = 2
 
 
 class DataError(KelboError, ValueError):
@@ -21,7 +27,11 @@ class DataError(KelboError, ValueError):
 
 
 class RunError(KelboError, ValueError):
-    """A run directory is missing, damaged, or in the way."""
+    """A run directory is damaged, lacks a file, or is in the way."""
+
+
+class NoRunError(UsageError, RunError):
+    """There is no run where one was named."""
 
 
 class BackendError(KelboError, ImportError):

@@ -9,6 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from kelbo.backends.jax.shared_batches import SharedBatches
+from kelbo.backends.tensorflow.replicas import one_pass
 from kelbo.backends.tensorflow.untuned import UntunedData
 from kelbo.checked import Checking
 from kelbo.distributions import Factorised, has_closed_form, kl_divergence, kl_per_dimension
@@ -53,19 +55,13 @@ class SingleGroup(LatentVariableModel):
     ):
         check_kind(posterior, Posterior)
         check_kind(likelihood, Likelihood)
+        _check_shapes(posterior, likelihood)
+        parts: dict[str, keras.Layer] = {"posterior": posterior, "likelihood": likelihood}
         if prior is not None:
             check_kind(prior, Prior)
-        _check_shapes(posterior, likelihood)
-        parts = {"posterior": posterior, "likelihood": likelihood}
-        if prior is not None:
+            if not prior.built:
+                prior.build(posterior.event_shape)
             parts["prior"] = prior
-        for part, shape in (
-            (posterior, posterior.context_shape),
-            (likelihood, likelihood.context_shape),
-            (prior, posterior.event_shape),
-        ):
-            if part is not None and not part.built:
-                part.build(shape)
         super().__init__(parts, objective, seed, **kwargs)
         if prior is None:
             self.prior = None  # else a part
@@ -198,13 +194,16 @@ class SingleGroup(LatentVariableModel):
     def encoder(self) -> keras.Model:
         """x to a random draw of z: a plain keras model whose last layer is `enc_out_z`.
 
-        Each call gives another z. To deploy, take `deterministic_encoder`.
+        Each call gives another z. To deploy, take `deterministic_encoder()`.
         """
         return self.posterior.encoder()
 
-    @cached_property
     def deterministic_encoder(self) -> keras.Model:
-        """x to the parameters of q(z|x) by name, such as mu and log_var: a plain keras model."""
+        """x to the parameters of q(z|x) by name, such as mu and log_var: a plain keras model.
+
+        It shares every layer with this model, and is the one to export and to deploy.
+        """
+        # No property: Keras would look for the weights of a file by its name.
         return self.posterior.deterministic_encoder()
 
     @cached_property
@@ -222,11 +221,12 @@ class SingleGroup(LatentVariableModel):
     @cached_property
     def _parameters_of_q(self) -> keras.Model:
         x, context = split(self._inputs)
-        return keras.Model(self._inputs, self._posterior_parameters(x, context, training=False))
+        return _Plain(self._inputs, self._posterior_parameters(x, context, training=False))
 
     @cached_property
     def _mean_of_q(self) -> keras.Model:
-        return _Plain(self._inputs, _PosteriorMean(self.posterior)(self._parameters_of_q.output))
+        means = _PosteriorMean(self.posterior)(self._parameters_of_q.output)
+        return _Plain(self._inputs, means, name="mean_of_q")
 
     @cached_property
     def _reconstruction(self) -> keras.Model:
@@ -264,7 +264,7 @@ class SingleGroup(LatentVariableModel):
     def predict_on_batch(self, x: Any) -> np.ndarray:
         """Reconstructions of one batch."""
         self.check_data(x)
-        return self._reconstruction.predict_on_batch(x)
+        return one_pass(self._reconstruction).predict_on_batch(x)
 
 
 def _log_prob(p: Distribution, x: Tensor, observed: Tensor | None) -> Tensor:
@@ -283,8 +283,8 @@ def _log_prob(p: Distribution, x: Tensor, observed: Tensor | None) -> Tensor:
     return p.sum_event(ops.where(observed, each, 0.0))
 
 
-class _Plain(UntunedData, keras.Model):
-    """A model that Keras turns into a functional one, and whose data TensorFlow does not tune."""
+class _Plain(UntunedData, SharedBatches, keras.Model):
+    """A model that Keras makes a functional one, with what kelbo adds to the backends' loops."""
 
 
 class _PosteriorMean(keras.Layer):

@@ -12,6 +12,7 @@ from kelbo.bounds import importance_weighted_bound
 from kelbo.errors import DataError, UsageError
 from kelbo.inputs import as_numpy, check_shape, select
 from kelbo.likelihoods import Likelihood
+from kelbo.memory import check_memory
 from kelbo.objectives import ELBO, Objective
 from kelbo.posteriors import Posterior
 from kelbo.priors import Prior, StandardNormalPrior
@@ -78,11 +79,17 @@ class VAE(SingleGroup):
             context: the conditions of a conditional model by name, (n, *shape) each.
 
         Raises:
-            UsageError: n < 1.
+            UsageError: n < 1, or more than the memory of the machine holds.
             DataError: conditions are missing, or of another shape.
         """
         if not isinstance(n, Integral) or n < 1:
             raise UsageError(f"Expected to sample a whole number of at least 1, received n={n!r}.")
+        float32 = 4
+        check_memory(
+            float32 * int(n) * (self.data_dim + self.latent_dim),
+            f"{n:,} samples of shape {self.data_shape}",
+            "Draw fewer at a time, each time with another seed.",
+        )
         context = self._check_context(n, context or {})
         seed = self.seed_generator if seed is None else seed
         own = {name: context[name] for name in self.prior.context_shapes}

@@ -1,6 +1,8 @@
 """`kelbo train`: train a model, evaluate it, and write its report."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +19,10 @@ from kelbo.cli.console import (
     start_backend,
     stderr,
 )
+from kelbo.cli.model_options import flag, read_options
 from kelbo.errors import RunError
+from kelbo.files import full_disk, is_full
+from kelbo.presets import PRESETS
 from kelbo.runs import METRICS, MODEL, RunDirectory, default_name
 
 _DATA = "Data"
@@ -29,6 +34,7 @@ _WATCHED = 256
 
 
 def train(
+    context: typer.Context,
     data: Annotated[
         str | None,
         typer.Option(
@@ -50,8 +56,8 @@ def train(
     image_size: Annotated[
         tuple[int, int] | None,
         typer.Option(
-            metavar="HEIGHT WIDTH",
-            help="Resize every image; parts beyond the shape are cut off.",
+            metavar="HEIGHT [WIDTH]",
+            help="Resize every image, one number: to a square; parts beyond the shape are cut off.",
             show_default=False,
             rich_help_panel=_DATA,
         ),
@@ -102,7 +108,7 @@ def train(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="vae, beta-vae, iwae, article or ae.",
+            help=f"{', '.join(PRESETS)}: see kelbo info models.",
             show_default="vae",
             rich_help_panel=_MODEL,
         ),
@@ -138,34 +144,19 @@ def train(
             rich_help_panel=_MODEL,
         ),
     ] = None,
-    beta: Annotated[
-        float | None,
+    settings: Annotated[
+        list[str] | None,
         typer.Option(
-            metavar="B",
-            help="Weight of the KL; 1 is the ELBO.",
-            show_default="1; beta-vae 4",
+            "--set",
+            metavar="NAME=VALUE",
+            help="An option of the model, as beta=4; again for another.",
+            show_default=False,
             rich_help_panel=_MODEL,
         ),
     ] = None,
-    warmup_epochs: Annotated[
-        float | None,
-        typer.Option(
-            metavar="E",
-            help="Let beta rise from 0 over the first E epochs.",
-            show_default="0",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None,
-    importance_samples: Annotated[
-        int | None,
-        typer.Option(
-            metavar="K",
-            min=1,
-            help="Draws of z for each image in training; for iwae alone.",
-            show_default="5",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None,
+    beta: Annotated[str | None, flag("beta", _MODEL)] = None,
+    warmup_epochs: Annotated[str | None, flag("warmup_epochs", _MODEL)] = None,
+    importance_samples: Annotated[str | None, flag("importance_samples", _MODEL)] = None,
     epochs: Annotated[
         int | None,
         typer.Option(
@@ -238,15 +229,17 @@ def train(
         latent_dim=latent_dim,
         likelihood=likelihood,
         precision=precision,
-        beta=beta,
-        warmup_epochs=warmup_epochs,
-        importance_samples=importance_samples,
+        options=read_options(model or configuration.preset, settings or [], context.params),
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
         seed=seed,
         backend=backend,
     )
+    name = default_name(configuration.source, configuration.preset, datetime.now())
+    run_path = out or Path("runs") / name
+    # What can be refused is refused before the data are read.
+    RunDirectory.check_place(run_path, force)
     chosen = start_backend(configuration.backend)
     configuration = configuration.with_changes(backend=chosen)
 
@@ -255,16 +248,10 @@ def train(
     from kelbo.cli.evaluate import evaluate_and_report, print_result
     from kelbo.cli.interruption import HeedCtrlC
     from kelbo.cli.progress import ProgressBar
-    from kelbo.presets import preset
     from kelbo.presets.parts import check_names
     from kelbo.training.train import load_data, make_model
     from kelbo.training.train import train as train_model
 
-    name = default_name(configuration.source, configuration.preset, datetime.now())
-    run_path = out or Path("runs") / name
-    # What can be refused is refused before the data are read.
-    RunDirectory.check_place(run_path, force)
-    preset(configuration.preset)
     check_names(configuration.network, configuration.likelihood)
     with CacheProgress() as watcher:
         data_set = load_data(configuration, watcher)
@@ -277,33 +264,61 @@ def train(
         f"{' x '.join(map(str, data_set.data_shape))}"
     )
     say(autoencoder.describe_training().removeprefix("kelbo: "), style="bold")
+    for caution in (
+        autoencoder.likelihood.caution(data_set.description.support),
+        _caution_of_colours(configuration.binarization, data_set.data_shape),
+    ):
+        if caution:
+            say(f"Note: {caution}", style="yellow")
     bar = ProgressBar(stderr, configuration.batch_size, math.ceil(count / configuration.batch_size))
-    try:
-        with HeedCtrlC() as heed:
-            callbacks = [bar, heed]
-            if watch and count > 1:
-                callbacks.append(Watch(data_set.head("train", _WATCHED)[0]))
-            run = train_model(
-                configuration, data_set, autoencoder, run_path, force=force, callbacks=callbacks
-            )
-    except KeyboardInterrupt:
-        bar.close()
-        raise RunError(_interrupted(RunDirectory(run_path))) from None
-    finally:
-        bar.close()
-    figures = evaluate_and_report(run, autoencoder, data_set, samples)
+    with _explained_full_disk(RunDirectory(run_path)):
+        try:
+            with HeedCtrlC() as heed:
+                callbacks = [bar, heed]
+                if watch and count > 1:
+                    callbacks.append(Watch(data_set.head("train", _WATCHED)[0]))
+                run = train_model(
+                    configuration, data_set, autoencoder, run_path, force=force, callbacks=callbacks
+                )
+        except KeyboardInterrupt:
+            bar.close()
+            raise RunError(f"Interrupted. {_what_there_is(RunDirectory(run_path))}") from None
+        finally:
+            bar.close()
+        figures = evaluate_and_report(run, autoencoder, data_set, samples)
     print_result(run, figures, json)
 
 
-def _interrupted(run: RunDirectory) -> str:
-    """What there is after Ctrl-C during a training, and what to do."""
+@contextmanager
+def _explained_full_disk(run: RunDirectory) -> Iterator[None]:
+    """Say what a full disk leaves of a run, whose command cannot simply be repeated."""
+    try:
+        yield
+    except OSError as error:
+        if not is_full(error):
+            raise
+        raise RunError(f"{full_disk(error)} Make room first. {_what_there_is(run)}") from error
+
+
+def _caution_of_colours(binarization: str, data_shape: tuple[int, ...]) -> str:
+    if binarization == "none" or data_shape[-1] == 1:
+        return ""
+    return (
+        "The three colours of a pixel are binarised each by itself, which leaves eight colours in "
+        "all. --channels 1 makes the images grey first; --likelihood gaussian-shared takes colours "
+        "as they are."
+    )
+
+
+def _what_there_is(run: RunDirectory) -> str:
+    """What a training that was stopped has left, and what to do."""
     if not run.file(MODEL).exists() or not run.file(METRICS).exists():
         return (
-            f"Interrupted before the first epoch was finished: {run.path} holds no model yet. "
+            f"The first epoch was not finished: {run.path} holds no model yet. "
             "The same command with --force starts again."
         )
     epochs = len(run.read_metrics()["epoch"])
     return (
-        f"Interrupted. {run.path} holds the model after {epochs} finished "
+        f"{run.path} holds the model after {epochs} finished "
         f"epoch{'s' if epochs > 1 else ''}; `kelbo evaluate {run.path}` judges it."
     )

@@ -30,7 +30,7 @@ class Objective(keras.Layer, abc.ABC):
     scheduled: bool = False
 
     def __init__(self, **kwargs: Any):
-        super().__init__(**float32_layer(type(self).__name__, kwargs))
+        super().__init__(**float32_layer(type(self).__name__, {"name": "objective", **kwargs}))
 
     def build(self, data_shape: tuple[int, ...], latent_shape: tuple[int, ...]) -> None:
         """Make the weights; there are none.

@@ -9,7 +9,13 @@ from keras import layers
 from kelbo.distributions import Normal
 from kelbo.distributions.distribution import Tensor
 from kelbo.errors import UsageError
+from kelbo.networks.output_range import check_all_reals
 from kelbo.posteriors.posterior import Posterior, flat_features
+
+# Where N(0, 1) has all but 0.01% of its mass, and variances from 0.02 to 1: a clip beyond that is
+# a guard.
+_ENOUGH_FOR_MU = (-4.0, 4.0)
+_ENOUGH_FOR_LOG_VAR = (-4.0, 0.0)
 
 
 @keras.saving.register_keras_serializable("kelbo")
@@ -50,7 +56,8 @@ class GaussianPosterior(Posterior):
         latent_dim: size of z; required with a network of one output, refused otherwise.
 
     Raises:
-        UsageError: the network's outputs are neither.
+        UsageError: the network's outputs are neither, or an activation keeps mu or log_var from
+            the values that they need.
     """
 
     def __init__(self, network: keras.Model, latent_dim: int | None = None, **kwargs: Any):
@@ -81,6 +88,10 @@ class GaussianPosterior(Posterior):
                 "latent_dim out."
             )
         else:
+            check_all_reals("A GaussianPosterior", network, 0, "mu", _ENOUGH_FOR_MU)
+            check_all_reals(
+                "A GaussianPosterior", network, 1, "log_var = log sigma^2", _ENOUGH_FOR_LOG_VAR
+            )
             self.latent_dim = math.prod(shapes[0])
 
     @property

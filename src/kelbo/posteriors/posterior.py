@@ -51,7 +51,7 @@ class Posterior(Conditional):
         Its last layer is `enc_out_z`.
         """
         z = self.sampling(self.parameters(list(self.network.outputs)))
-        return keras.Model(self._inputs, z, name="encoder")
+        return keras.Model(self.inputs, z, name="encoder")
 
     def deterministic_encoder(self) -> keras.Model:
         """A plain keras model from x to the parameters of q(z|x) by name, sharing every layer.
@@ -64,12 +64,7 @@ class Posterior(Conditional):
             name: value if value.dtype == "float32" else float32(value)
             for name, value in parameters.items()
         }
-        return keras.Model(self._inputs, outputs, name="deterministic_encoder")
-
-    @property
-    def _inputs(self) -> Any:
-        inputs = self.network.inputs
-        return inputs[0] if len(inputs) == 1 else {each.name: each for each in inputs}
+        return keras.Model(self.inputs, outputs, name="deterministic_encoder")
 
 
 def flat_features(network: keras.Model) -> int:

@@ -1,10 +1,7 @@
 """Train a model as a configuration says, into a run directory."""
 
-import inspect
-import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import keras
 
@@ -12,8 +9,7 @@ from kelbo.data import NAMED, Dataset, load
 from kelbo.data.cache import Watcher
 from kelbo.errors import DataError
 from kelbo.model import LatentVariableModel
-from kelbo.objectives import LinearWarmup
-from kelbo.presets import preset
+from kelbo.presets import make
 from kelbo.runs import ENVIRONMENT, RunDirectory
 from kelbo.training.checkpoint import Checkpoint
 from kelbo.training.configuration import Configuration
@@ -48,38 +44,19 @@ def make_model(configuration: Configuration, data: Dataset) -> LatentVariableMod
         UsageError: an unknown name or an impossible size.
     """
     keras.utils.set_random_seed(configuration.seed)
-    make = preset(configuration.preset)
     model = make(
-        data_shape=data.data_shape,
+        configuration.preset,
+        data.description,
+        batch_size=configuration.batch_size,
         latent_dim=configuration.latent_dim,
         network=configuration.network,
         likelihood=configuration.likelihood,
         seed=configuration.seed,
         precision=configuration.precision,
-        **_beta(configuration, make, data.count("train")),
-        **_importance_samples(configuration),
+        **configuration.options,
     )
     model.compile(keras.optimizers.Adam(configuration.learning_rate))
     return model
-
-
-def _beta(
-    configuration: Configuration, make: Callable[..., LatentVariableModel], images: int
-) -> dict[str, Any]:
-    """The argument beta of the preset, where the configuration says anything about it."""
-    beta = configuration.beta
-    if configuration.warmup_epochs:
-        steps_in_epoch = math.ceil(images / configuration.batch_size)
-        steps = max(1, round(configuration.warmup_epochs * steps_in_epoch))
-        goal = inspect.signature(make).parameters["beta"].default if beta is None else beta
-        return {"beta": LinearWarmup(steps, goal)}
-    return {} if beta is None else {"beta": beta}
-
-
-def _importance_samples(configuration: Configuration) -> dict[str, int]:
-    """The argument importance_samples of the preset, where the configuration names it."""
-    samples = configuration.importance_samples
-    return {} if samples is None else {"importance_samples": samples}
 
 
 def train(
