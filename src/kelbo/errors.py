@@ -1,9 +1,9 @@
 """Every error that kelbo raises on purpose: what was expected, what arrived, what to do.
 
-At the command line these become one message and an exit code, never a traceback. The rule is
-`exit_code`: 2 where the command is wrong, because it names what does not exist or asks for what
-cannot be (`UsageError`, and all that Typer refuses); 1 where the command is right and the work
-failed.
+At the command line these become one message and an exit code, never a traceback. The code is
+`exit_code`: 2 if the command itself is wrong, because it names or asks for something that cannot
+be, whatever the machine and the data (`UsageError`, and all that Typer refuses); 1 if the command
+is right and the work failed.
 """
 
 import difflib
@@ -54,7 +54,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """The error for a name that is not in `known`, with the nearest one that is.
 
     Args:
-        kind: what is named, as "data set" or "model".
+        kind: what is named, such as "data set" or "model".
         name: what arrived.
         known: every name that would have been right.
     """

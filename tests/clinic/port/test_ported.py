@@ -130,7 +130,7 @@ def test_a_script_that_looks_at_versions_is_left_whole():
     text = "try:\n    from tensorflow import keras\nexcept ImportError:\n    import keras\n"
     result = port(read_script("script.py", text.encode()))
     assert result.text == text
-    assert "looks at which Keras" in result.left[0].reason
+    assert "checks which Keras" in result.left[0].reason
 
 
 CLOSURE = """\
@@ -292,7 +292,7 @@ def test_a_sum_begins_in_compute_loss_as_in_the_script(start):
     ("start", "later", "reason"),
     [
         ("0.0", "weight = 7.0", "weight is a part of the loss and changes later"),
-        ("keras.layers.Flatten()(mu)", "", "how loss begins"),
+        ("keras.layers.Flatten()(mu)", "", "the first value of loss"),
         ("0.0", "print(loss)", "loss is a part of the loss and used in line 12, too"),
     ],
 )

@@ -1,7 +1,7 @@
-"""What a recipe has to reach: the loss and the gradients of kelbo's own model.
+"""The loss and the gradients that a recipe has to reach: those of kelbo's own model.
 
 The model is `kelbo.VAE` with the article's weighting (`ArticleObjective`), or `kelbo.AE`; the
-gradient is read off a real training step.
+gradient is taken from a real training step.
 """
 
 from typing import Any
