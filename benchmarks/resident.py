@@ -5,9 +5,10 @@
 
 The choices are `scan.UNROLL` of `kelbo.backends.jax`, the steps that the compiled loop takes in one
 turn, and `chunks.CHUNK`, the steps between two looks of the host. `--profile` prints on which
-kernels the device spends an epoch. XLA's own choices can be tried with XLA_FLAGS, stored with the
-figures; without `--xla_gpu_enable_command_buffer=` (nothing) a profile may show many kernels as
-one. The figures are in benchmarks/results/resident.json by device, precision and batch size.
+kernels the device spends an epoch. XLA's own choices can be tried with XLA_FLAGS, which is stored
+with the figures; without `--xla_gpu_enable_command_buffer=` (nothing) a profile may show many
+kernels as one. The figures are in benchmarks/results/resident.json by device, precision and batch
+size.
 """
 
 import argparse

@@ -9,7 +9,7 @@ import numpy as np
 from kelbo.checked import Checking
 from kelbo.data.at_hand import array_at_hand
 from kelbo.errors import DataError, UsageError
-from kelbo.inputs import check_shape, first_batch, split
+from kelbo.inputs import check_shape, check_target_shape, first_batch, split
 from kelbo.likelihoods import Likelihood
 
 
@@ -45,7 +45,7 @@ class CheckedModel:
             DataError: the data are empty, not finite, of another shape, or outside the support.
         """
         if hasattr(y, "shape"):
-            self._check_target_shape(y)
+            check_target_shape(type(self).__name__, y, self.data_shape)
             self.check_target(first_batch(y))
         at_hand = array_at_hand(x)
         data = first_batch(x) if at_hand is None else at_hand
@@ -79,20 +79,6 @@ class CheckedModel:
         """
         check_shape(x, self.data_shape)
         self.likelihood.check(x)
-
-    def _check_target_shape(self, target: Any) -> None:
-        shape = tuple(target.shape[1:])
-        # In a tf.data pipeline a size may not be known before the data come.
-        fits = len(shape) == len(self.data_shape) and all(
-            found in (None, expected)
-            for found, expected in zip(shape, self.data_shape, strict=True)
-        )
-        if not fits:
-            raise DataError(
-                f"Expected data of shape {self.data_shape} as target, received {shape}. A "
-                f"{type(self).__name__} learns from x alone: call fit(x), or map labels away with "
-                "dataset.map(lambda x, y: x)."
-            )
 
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Train, as `keras.Model.fit`; arrays are expected to have been checked."""

@@ -1,9 +1,8 @@
 """Every error that kelbo raises on purpose: what was expected, what arrived, what to do.
 
 At the command line these become one message and an exit code, never a traceback. The code is
-`exit_code`: 2 if the command itself is wrong, because it names or asks for something that cannot
-be, whatever the machine and the data (`UsageError`, and all that Typer refuses); 1 if the command
-is right and the work failed.
+`exit_code`: 2 if the command is wrong, because it names what does not exist or asks for what cannot
+be (`UsageError`, and all that Typer refuses); 1 if the command is right and the work failed.
 """
 
 import difflib

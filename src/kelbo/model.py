@@ -16,13 +16,13 @@ from kelbo.backends.jax.scan import forget
 from kelbo.backends.jax.shared_batches import SharedBatches
 from kelbo.backends.tensorflow.replicas import Replicas, SeedOfReplica, share_of_loss
 from kelbo.beta import explain_beta, format_beta
-from kelbo.callbacks import StopOnNonFinite
+from kelbo.callbacks import StopOnNonFinite, with_callback
 from kelbo.checked_model import CheckedModel
 from kelbo.conditional import Conditional, float32_layer
 from kelbo.data.at_hand import Source
 from kelbo.distributions.distribution import Tensor
 from kelbo.errors import DataError, UsageError
-from kelbo.inputs import check_shape, joined, split
+from kelbo.inputs import check_shape, check_target_shape, joined, split
 from kelbo.likelihoods import Likelihood
 from kelbo.objectives import Objective
 from kelbo.passes import predict_in_passes
@@ -287,7 +287,7 @@ class LatentVariableModel(CheckedModel, Replicas, SharedBatches, keras.Model, ab
         """
         data, context = split(x)
         target = data if y is None else y
-        self._check_target_shape(target)
+        check_target_shape(type(self).__name__, target, self.data_shape)
         trace = self.trace(joined(target, context), y_pred)
         terms = self.objective.terms(trace)
         if sample_weight is not None:
@@ -378,7 +378,7 @@ class LatentVariableModel(CheckedModel, Replicas, SharedBatches, keras.Model, ab
             kwargs["validation_data"] = (validation[0], _target(*validation), validation[2])
         if verbose != 0:
             print(self.describe_training(), file=sys.stderr)
-        callbacks = _with_callback(callbacks, StopOnNonFinite())
+        callbacks = with_callback(callbacks, StopOnNonFinite())
         arguments = {"x": x, "y": y, "batch_size": batch_size, "epochs": epochs}
         arguments |= {"verbose": verbose, "callbacks": callbacks, **kwargs}
         with resident_epochs(self, resident, arguments) as arguments:
@@ -498,13 +498,3 @@ def check_kind(part: Any, kind: type) -> None:
 def _target(x: Any, y: Any, sample_weight: Any) -> Any:
     """The target: Keras drops sample weights that come without one, so x is then its own."""
     return split(x)[0] if y is None and sample_weight is not None else y
-
-
-def _with_callback(callbacks: Any, callback: keras.callbacks.Callback) -> Any:
-    if callbacks is None:
-        return [callback]
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        if not any(isinstance(known, type(callback)) for known in callbacks.callbacks):
-            callbacks.callbacks.append(callback)
-        return callbacks
-    return [*callbacks, callback] if isinstance(callbacks, (list, tuple)) else [callbacks, callback]

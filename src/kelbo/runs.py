@@ -6,12 +6,11 @@ A run directory holds all that a training leaves behind. Every file is written w
 
 import contextlib
 import csv
+import io
 import json
 import math
 import tempfile
 import tomllib
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +21,7 @@ import tomli_w
 
 from kelbo.errors import NoRunError, RunError
 from kelbo.files import clear_leftovers, replacing, write_text
+from kelbo.unpacking import UNREADABLE, read_arrays
 
 CONFIG = "config.toml"  # every choice of the training: enough to repeat it
 MODEL = "model.keras"  # the model as of the last finished epoch
@@ -33,6 +33,14 @@ PICTURES = "pictures"  # a folder of PNG files
 REPORT = "report.html"  # everything above in one page
 
 FILES = (CONFIG, MODEL, METRICS, ENVIRONMENT, EVALUATION, ARRAYS, REPORT)
+
+# Bytes that are read of a file that somebody may have sent: a table of some 200,000 epochs, and far
+# more than kelbo writes of the others. Parsed, text takes up to thirty times as much memory.
+_LARGEST_TABLE = 32 * 2**20
+_LARGEST_TEXT = 4 * 2**20
+_MOST_COLUMNS = 1000
+# What the parsers raise: for nesting that is too deep a RecursionError.
+_UNPARSABLE = (ValueError, RecursionError)
 
 
 def default_name(data: str, model: str, moment: datetime) -> str:
@@ -180,7 +188,7 @@ class RunDirectory:
         text = self._read(CONFIG)
         try:
             return tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except _UNPARSABLE as error:
             raise self.damaged(CONFIG, error) from error
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
@@ -193,7 +201,7 @@ class RunDirectory:
         text = self._read(name)
         try:
             content = json.loads(text)
-        except json.JSONDecodeError as error:
+        except _UNPARSABLE as error:
             raise self.damaged(name, error) from error
         if not isinstance(content, dict):
             raise self.damaged(name, "it does not hold one JSON object")
@@ -215,18 +223,22 @@ class RunDirectory:
                 writer.writerows(rows)
 
     def read_metrics(self) -> dict[str, list[float]]:
-        """Read the metrics as one list per column."""
-        lines = self._read(METRICS).splitlines()
+        """Read the metrics as one list a column."""
+        table = csv.reader(io.StringIO(self._read(METRICS, _LARGEST_TABLE), newline=""))
+        rows = filter(None, table)
         try:
-            rows = list(csv.DictReader(lines))
-        except csv.Error as error:
+            names = next(rows, [])
+            if len(names) > _MOST_COLUMNS:
+                raise ValueError(f"it has {len(names):,} columns")
+            columns: list[list[float]] = [[] for _ in names]
+            for row in rows:
+                for column, value in zip(columns, row, strict=True):
+                    column.append(float(value))
+        except (csv.Error, ValueError) as error:
             raise self.damaged(METRICS, error) from error
-        if not rows:
+        if not names or not columns[0]:
             raise self.damaged(METRICS, "it has no rows")
-        try:
-            return {name: [float(row[name]) for row in rows] for name in rows[0]}
-        except (TypeError, ValueError) as error:
-            raise self.damaged(METRICS, error) from error
+        return dict(zip(names, columns, strict=True))
 
     # Arrays: what the pictures show.
 
@@ -240,25 +252,18 @@ class RunDirectory:
         if not self.file(ARRAYS).is_file():
             raise self._missing(ARRAYS)
         try:
-            # Given a path, np.load would leave a broken file open.
-            with self.file(ARRAYS).open("rb") as stream:
-                arrays = np.load(stream, allow_pickle=False)
-                if not isinstance(arrays, np.lib.npyio.NpzFile):
-                    raise ValueError("it holds one array without a name")
-                return {name: arrays[name] for name in arrays.files}
-        # zipfile raises a RuntimeError for an entry that claims an unknown method or a password.
-        except (
-            ValueError,
-            OSError,
-            EOFError,
-            RuntimeError,
-            zipfile.BadZipFile,
-            zlib.error,
-        ) as error:
+            arrays = read_arrays(self.file(ARRAYS))
+            if isinstance(arrays, np.ndarray):
+                raise ValueError("it holds one array without a name")
+        except UNREADABLE as error:
             raise self.damaged(ARRAYS, error) from error
+        return arrays
 
-    def _read(self, name: str) -> str:
+    def _read(self, name: str, largest: int = _LARGEST_TEXT) -> str:
         try:
+            size = self.file(name).stat().st_size
+            if size > largest:
+                raise self.damaged(name, f"it has {size:,} bytes, expected at most {largest:,}")
             return self.file(name).read_text(encoding="utf-8")
         except FileNotFoundError:
             raise self._missing(name) from None

@@ -221,7 +221,8 @@ class SingleGroup(LatentVariableModel):
     @cached_property
     def _parameters_of_q(self) -> keras.Model:
         x, context = split(self._inputs)
-        return _Plain(self._inputs, self._posterior_parameters(x, context, training=False))
+        parameters = self._posterior_parameters(x, context, training=False)
+        return _Plain(self._inputs, parameters, name="parameters_of_q")
 
     @cached_property
     def _mean_of_q(self) -> keras.Model:

@@ -288,17 +288,13 @@ def test_damaged_results_are_refused_before_any_work(table, tmp_path, content, c
     assert path.read_bytes() == content
 
 
-def test_ctrl_c_says_that_what_was_measured_is_kept(table, monkeypatch):
+def test_ctrl_c_says_that_what_was_measured_is_kept(table, monkeypatch, heeding_ctrl_c):
     def press(*arguments):
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(5)
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     monkeypatch.setattr(Lab, "_measure", press)
-    try:
-        result = kelbo("recipes", "run", "1", "--env", "right")
-    finally:
-        signal.signal(signal.SIGINT, before)
+    result = kelbo("recipes", "run", "1", "--env", "right")
     assert (result.code, result.out) == (1, "")
     assert result.err.endswith(
         "Error: Interrupted. What was measured is kept; the same command goes on from there.\n"

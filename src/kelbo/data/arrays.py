@@ -1,7 +1,5 @@
 """NumPy files: .npz with x_train and its kin, or one array in an .npz or .npy."""
 
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +9,7 @@ from kelbo.data.dataset import Dataset
 from kelbo.data.description import Kind
 from kelbo.data.split import split
 from kelbo.errors import DataError, unknown_name
+from kelbo.unpacking import UNREADABLE, read_arrays
 
 
 def from_arrays(
@@ -79,7 +78,8 @@ def load_arrays(path: Path, seed: int = 0) -> Dataset:
     any name.
 
     Raises:
-        DataError: the file is damaged, holds Python objects, or its arrays are not images.
+        DataError: the file is damaged, declares more than it holds, holds Python objects, or its
+            arrays are not images.
     """
     stored = _read(path)
     if len(stored) == 1:
@@ -106,23 +106,19 @@ def load_arrays(path: Path, seed: int = 0) -> Dataset:
 def _read(path: Path) -> dict[str, np.ndarray]:
     """Every array of the file, by name; the one of an .npy is called x_train."""
     try:
-        # Opened here because NumPy leaves a damaged archive open.
+        # Without a look at the first bytes NumPy takes any file for a pickle.
         with path.open("rb") as stream:
-            # Without a look at the first bytes NumPy takes any file for a pickle.
             if not stream.read(6).startswith((b"\x93NUMPY", b"PK")):
                 raise DataError(f"{path} is not a NumPy file. Write it with np.savez or np.save.")
-            stream.seek(0)
-            loaded = np.load(stream, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                return {"x_train": loaded}
-            return {name: loaded[name] for name in loaded.files}
+        stored = read_arrays(path)
     except DataError:
         raise
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        if "allow_pickle" in str(error):
+    except UNREADABLE as error:
+        if "Python objects" in str(error):
             raise DataError(
                 f"{path} holds Python objects, which could run any code when loaded and are never "
                 "read. Often images of several sizes are the reason: bring them to one size, stack "
                 "them with np.stack and save again."
             ) from error
         raise DataError(f"{path} cannot be read ({error}). Save or copy it again.") from error
+    return stored if isinstance(stored, dict) else {"x_train": stored}

@@ -8,8 +8,9 @@ from tests.support import weights
 
 
 def broken():
-    """Batches of which the second cannot be read."""
+    """Batches of which the third cannot be read; two Keras reads beforehand."""
     yield (X[:4],)
+    yield (X[4:8],)
     raise OSError("the disk is gone")
 
 
@@ -17,7 +18,7 @@ def broken():
 @pytest.mark.parametrize("steps", [1, 2])
 @pytest.mark.parametrize(
     ("call", "options", "taken"),
-    [("fit", {"shuffle": False}, 1), ("evaluate", {}, 0), ("predict", {}, 0)],
+    [("fit", {"shuffle": False}, 2), ("evaluate", {}, 0), ("predict", {}, 0)],
 )
 def test_a_batch_that_cannot_be_read_leaves_the_weights(call, options, taken, steps):
     vae = compiled(steps_per_execution=steps)

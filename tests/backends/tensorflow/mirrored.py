@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import kelbo
+from kelbo.errors import DataError
 from tests.backends.tensorflow.steps import CASES, assert_same, train
-from tests.support import LATENT, data, tiny_vae, to_numpy
+from tests.support import LATENT, SHAPE, data, tiny_vae, to_numpy
 
 (CPU,) = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(CPU, [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -55,6 +57,19 @@ def test_a_pass_is_one_pass_within_the_scope_too(vae):
     for name, expected in outside.items():
         assert len(expected) == 11
         np.testing.assert_allclose(inside[name], expected, rtol=1e-5, err_msg=name)
+
+
+def test_a_replica_without_data_does_not_spoil_a_batch_normalisation():
+    with TWO.scope():
+        encoder = keras.Sequential(
+            [keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.BatchNormalization()]
+        )
+        model = kelbo.VAE(kelbo.GaussianPosterior(encoder, LATENT), tiny_vae().likelihood)
+        model.compile("adam")
+    with pytest.raises(DataError, match=r"the last batch has 3\. .* as in x\[:8\]"):
+        model.fit(X, batch_size=8, verbose=0)
+    model.fit(X[:8], batch_size=8, verbose=0)
+    assert np.isfinite(model.evaluate(X, batch_size=8, verbose=0)).all()
 
 
 def test_a_batch_trains_as_in_keras(vae):

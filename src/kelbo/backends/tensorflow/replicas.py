@@ -5,6 +5,7 @@ the step on each and add up the gradients. What is said here of them holds in th
 replica; everywhere else, and on one device, these functions change nothing.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,9 @@ from keras import ops
 
 from kelbo.backends.tensorflow.untuned import UntunedData
 from kelbo.distributions.distribution import Tensor
+from kelbo.errors import DataError
+
+KERAS_BATCH_SIZE = 32  # where none is given
 
 
 def _replica() -> Any:
@@ -73,6 +77,34 @@ class Replicas(UntunedData):
 
         several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
         return _Workers(strategy) if several else strategy
+
+    def fit(self, x: Any = None, y: Any = None, batch_size: Any = None, **kwargs: Any) -> Any:
+        """Train, as `keras.Model.fit`.
+
+        Raises:
+            DataError: an array's last batch has too few data for all replicas, and one without any
+                would make the means of a BatchNormalization NaN.
+        """
+        if keras.backend.backend() == "tensorflow":
+            self._check_last_batch(x, batch_size, kwargs.get("validation_split") or 0.0)
+        return super().fit(x, y, batch_size, **kwargs)  # type: ignore[misc]
+
+    def _check_last_batch(self, x: Any, batch_size: int | None, held_out: float) -> None:
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        shape = getattr(keras.tree.flatten(x)[0], "shape", None)
+        layers = self._flatten_layers()  # type: ignore[attr-defined]
+        sensitive = any(isinstance(layer, keras.layers.BatchNormalization) for layer in layers)
+        if replicas == 1 or not shape or not sensitive:
+            return
+        count, size = math.floor(shape[0] * (1.0 - held_out)), batch_size or KERAS_BATCH_SIZE
+        last, share = count % size, math.ceil(size / replicas)
+        if last and math.ceil(last / share) < replicas:
+            raise DataError(
+                f"{replicas} replicas share each batch in parts of {share}; received {count} data "
+                f"to train on, of which the last batch has {last}. That leaves a replica without "
+                "data, and the means of BatchNormalization would be NaN. Choose another "
+                f"batch_size or drop the remainder, as in x[:{count - last}]."
+            )
 
     def _maybe_symbolic_build(self, **kwargs: Any) -> None:
         """Nothing is left to be built but the optimiser.
