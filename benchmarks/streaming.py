@@ -150,15 +150,13 @@ def grow(size: int) -> dict:
 
 def read_all(place: str, name: str) -> dict[str, int]:
     """The most memory, in bytes, that reading every image once in batches took."""
-    from kelbo.data.stream import Batches
-
     before = memory()
     cache = Path(name) / "cache" if place == "cache" else False
     data = kelbo.data.load(Path(name) / "images", cache=cache)
     if place == "memory":
         data = kelbo.data.from_arrays(data.read("train", range(data.count("train"))))
     peak = memory()
-    for _ in Batches(data, "train", BATCH_SIZE, shuffle=True):
+    for _ in data.batches("train", BATCH_SIZE, shuffle=True):
         peak = {kind: max(size, peak[kind]) for kind, size in memory().items()}
     return {kind: peak[kind] - before[kind] for kind in peak}
 

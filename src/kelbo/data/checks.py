@@ -51,7 +51,7 @@ def checked_vectors(array: Any, name: str) -> np.ndarray:
         raise DataError(f"Expected numbers, found {name} of {vectors.dtype}.")
     if np.issubdtype(vectors.dtype, np.complexfloating):
         raise DataError(f"Expected real numbers, found {name} of {vectors.dtype}.")
-    _check_finite(vectors, name)
+    _check_finite(vectors, name, "vector")
     return vectors.astype(np.float32)
 
 
@@ -188,7 +188,7 @@ def _scaled(array: np.ndarray, name: str) -> np.ndarray:
         )
     if not np.issubdtype(array.dtype, np.floating):
         raise DataError(f"Expected uint8, bool or float pixels, found {name} of {array.dtype}.")
-    _check_finite(array, name)
+    _check_finite(array, name, "image")
     _check_range(array, name)
     images = array.astype(np.float32)
     return np.clip(images, 0, 1, out=images)
@@ -205,7 +205,7 @@ def _integer_cure(array: np.ndarray, name: str) -> str:
     return "Scale them to floats in [0, 1]."
 
 
-def _check_finite(array: np.ndarray, name: str) -> None:
+def _check_finite(array: np.ndarray, name: str, kind: str) -> None:
     finite = np.isfinite(array)
     if finite.all():
         return
@@ -213,8 +213,8 @@ def _check_finite(array: np.ndarray, name: str) -> None:
     nans = int(np.isnan(array).sum())
     infinities = int((~finite).sum()) - nans
     raise DataError(
-        f"{name} holds {nans} NaN and {infinities} infinite values, in {len(broken)} of its "
-        f"{len(array)} rows; the first is {name}[{broken[0]}]. Leave these rows out: "
+        f"{name} holds {nans} NaN and {infinities} infinite values, in {len(broken)} of "
+        f"{len(array)} {kind}s; the first is {kind} {broken[0]}. Leave these {kind}s out: "
         f"{name}[np.isfinite({name}).reshape(len({name}), -1).all(axis=1)]"
     )
 
