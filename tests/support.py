@@ -1,5 +1,8 @@
 """What several test files share: tiny models and data, exact gradients, fixed noise."""
 
+import contextlib
+import sys
+
 import keras
 import numpy as np
 from keras import ops
@@ -109,3 +112,21 @@ class UntabledPrior(kelbo.StandardNormalPrior):
     def distribution(self, parameters):
         p = super().distribution(parameters)
         return Untabled(p.mu, p.log_var, p.event_rank)
+
+
+@contextlib.contextmanager
+def little_memory(room=2**30):
+    """Let this process take no more than `room` bytes more than it has, where the system can."""
+    if not sys.platform.startswith("linux"):
+        yield
+        return
+    import resource
+
+    with open("/proc/self/statm") as status:
+        taken = int(status.read().split()[0]) * resource.getpagesize()
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (taken + room, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)

@@ -1,6 +1,9 @@
+import io
 import json
+import struct
 import zipfile
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -10,8 +13,8 @@ from keras.src.saving.serialization_lib import SafeModeScope
 import kelbo
 from kelbo.errors import RunError
 from kelbo.loading import load_model
-from kelbo.networks import Conv2DTranspose, conv_decoder, conv_encoder
-from tests.support import LATENT, data, tiny_ae, tiny_vae, weights
+from kelbo.networks import Conv2DTranspose, conv_decoder, conv_encoder, mlp_decoder
+from tests.support import LATENT, SHAPE, data, little_memory, tiny_ae, tiny_vae, weights
 
 
 @pytest.fixture
@@ -22,15 +25,29 @@ def saved(tmp_path):
     return tmp_path / "model.keras"
 
 
-def rewritten(path, change):
-    """The file with its configuration changed, as someone might send it."""
+def repacked(path, change, packing=zipfile.ZIP_STORED):
+    """The file with its parts changed, as someone might send it."""
     with zipfile.ZipFile(path) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
-    parts["config.json"] = json.dumps(change(json.loads(parts["config.json"]))).encode()
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in parts.items():
+    with zipfile.ZipFile(path, "w", packing, compresslevel=1) as archive:
+        for name, content in change(parts).items():
             archive.writestr(name, content)
     return path
+
+
+def with_config(change):
+    """What changes the configuration among the parts of a file."""
+
+    def changed(parts):
+        config = change(json.loads(parts["config.json"]))
+        return parts | {"config.json": json.dumps(config).encode()}
+
+    return changed
+
+
+def rewritten(path, change):
+    """The file with its configuration changed."""
+    return repacked(path, with_config(change))
 
 
 @pytest.mark.parametrize("make", [tiny_vae, tiny_ae])
@@ -142,11 +159,182 @@ def test_a_configuration_that_is_nested_too_deeply_is_damaged(saved, depth):
         load_model(saved)
 
 
-def test_a_configuration_that_would_fill_memory_is_not_read(saved):
-    with zipfile.ZipFile(saved, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("config.json", "{" + " " * 2**26 + "}")
-    with pytest.raises(RunError, match=f"is damaged.*configuration has {2**26 + 2} bytes"):
+def with_each(value, change):
+    """A configuration with every dictionary in it changed."""
+    if isinstance(value, dict):
+        return change({key: with_each(inner, change) for key, inner in value.items()})
+    return [with_each(inner, change) for inner in value] if isinstance(value, list) else value
+
+
+def wide(units):
+    """A configuration whose dense layers are as wide as that."""
+    return with_config(
+        lambda config: with_each(
+            config, lambda entry: entry | {"units": units} if "units" in entry else entry
+        )
+    )
+
+
+def of_tensors(size):
+    """A configuration whose data are as large as that."""
+    return with_config(
+        lambda config: with_each(
+            config,
+            lambda entry: (
+                entry | {"batch_shape": [None, size]} if "batch_shape" in entry else entry
+            ),
+        )
+    )
+
+
+def with_weights(change):
+    """What changes a kernel, by the file and its name, among the parts of a file."""
+
+    def changed(parts):
+        content = io.BytesIO(parts["model.weights.h5"])
+        with h5py.File(content, "r+") as file:
+            names = []
+            file.visititems(lambda name, item: names.append(name) if _is_kernel(item) else None)
+            del file[names[0]]
+            change(file, names[0])
+        return parts | {"model.weights.h5": content.getvalue()}
+
+    return changed
+
+
+def _is_kernel(item):
+    return isinstance(item, h5py.Dataset) and len(item.shape) == 2
+
+
+def longer(name, size):
+    """What adds zeros to a part of a file."""
+    return lambda parts: parts | {name: parts.get(name, b"") + bytes(size)}
+
+
+def many(parts):
+    """More assets than there is room for, each of a size that is none."""
+    return parts | {f"assets/{number}.txt": bytes(2**24) for number in range(5)}
+
+
+# What someone might send, and the words that it is refused with. Of 1 GB none needs a tenth.
+HOSTILE = {
+    "an entry": (longer("model.weights.h5", 2**26), "entries would take 67,.* expected at most"),
+    "many entries": (many, "entries would take 83,.* expected at most"),
+    "the configuration": (longer("config.json", 2**23), "configuration has 8,.* bytes, expected"),
+    "its parts": (
+        with_config(lambda config: config | {"parts": [{}] * 2**18}),
+        "configuration has 26.,... parts, expected at most 262,144",
+    ),
+    "its depth": (with_config(lambda config: nested(config, 101)), "more than 100 levels deep"),
+    "a tensor": (of_tensors(2**40), r"tensor of shape \[None, 1099511627776\]"),
+    "a layer": (wide(2**31 - 1), "describes .* weights, .*, 2147483647.* has no room for them"),
+    "layers": (wide(2**13), "describes .* weights, .* 8192.* has no room for them"),
+    "nothing stored": (
+        with_weights(lambda file, name: file.create_dataset(name, (2**20, 2**20), "float32")),
+        "weights declare 4,398,.* bytes, and model.weights.h5 holds",
+    ),
+    "packed weights": (
+        with_weights(
+            lambda file, name: file.create_dataset(name, data=np.zeros((9, 9)), compression="gzip")
+        ),
+        "weights '.*' are in pieces, expected in one",
+    ),
+    "text": (
+        with_weights(lambda file, name: file.create_dataset(name, data=["text"] * 9)),
+        "weights '.*' are no numbers",
+    ),
+    "weights elsewhere": (
+        with_weights(
+            lambda file, name: file.create_dataset(name, (9,), "u1", external=[("there", 0, 9)])
+        ),
+        "weights '.*' lie in another file",
+    ),
+    "no weights": (
+        lambda parts: {
+            "model.weights.npz" if ".h5" in name else name: parts[name] for name in parts
+        },
+        "has no model.weights.h5",
+    ),
+}
+
+
+def nested(value, depth):
+    for _ in range(depth):
+        value = {"config": value}
+    return value
+
+
+def refused(load, path, kind):
+    """Check that a hostile file is refused in its words, in little memory."""
+    change, message = HOSTILE[kind]
+    repacked(path, change, zipfile.ZIP_DEFLATED)
+    with little_memory(), pytest.raises(RunError, match=message):
+        load(path)
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_what_declares_more_than_it_holds_is_refused_before_anything_is_made(saved, kind):
+    refused(load_model, saved, kind)
+
+
+def test_entries_that_share_their_bytes_count_each_for_itself(saved):
+    repacked(saved, longer("assets/0", 2**24), zipfile.ZIP_DEFLATED)
+    content = saved.read_bytes()
+    end = content.rindex(b"PK\5\6")
+    size, start = struct.unpack("<II", content[end + 12 : end + 20])
+    directory = content[start : start + size]
+    repeated = directory + 9 * directory[directory.rindex(b"PK\1\2") :]
+    count = repeated.count(b"PK\1\2")
+    tail = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, count, count, len(repeated), start, 0)
+    saved.write_bytes(content[:start] + repeated + tail)
+    with little_memory(), pytest.raises(RunError, match="entries would take 167,"):
         load_model(saved)
+
+
+def test_a_packing_that_nobody_uses_is_refused(saved):
+    repacked(saved, lambda parts: parts, zipfile.ZIP_LZMA)
+    with pytest.raises(RunError, match="packed by method 14, expected stored or deflated"):
+        load_model(saved)
+
+
+def test_a_packed_file_is_loaded(saved):
+    expected = weights(load_model(saved))
+    repacked(saved, lambda parts: parts, zipfile.ZIP_DEFLATED)
+    for one, other in zip(expected, weights(load_model(saved)), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@keras.saving.register_keras_serializable("kelbo-tests")
+class Scale(layers.Layer):
+    """A layer of the caller's, with a variable that is made from a value."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.scale = keras.Variable(2.0)
+
+    def call(self, x):
+        return self.scale * x
+
+
+def test_a_class_of_the_callers_is_loaded_with_its_weights(tmp_path):
+    encoder = keras.Sequential([keras.Input(SHAPE), layers.Flatten(), Scale(), layers.Dense(5)])
+    model = kelbo.VAE(
+        kelbo.GaussianPosterior(encoder, LATENT),
+        kelbo.BernoulliLikelihood(mlp_decoder(SHAPE, LATENT, None, (5,))),
+    )
+    encoder.layers[1].scale.assign(3.0)
+    model.save(tmp_path / "model.keras")
+    for one, other in zip(
+        weights(model), weights(load_model(tmp_path / "model.keras")), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_what_is_tried_out_leaves_no_variable_behind(saved):
+    loaded = load_model(saved)
+    with keras.StatelessScope():  # at its end Keras makes what is still to be made
+        pass
+    assert len(loaded.weights) == len(tiny_vae().weights)
 
 
 @pytest.mark.parametrize("module", ["os", "builtins", "nobody.has.this", "kelbo.runs"])

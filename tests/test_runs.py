@@ -287,7 +287,7 @@ def test_arrays_refuse_pickles_both_ways(run):
         run.write_arrays({"objects": np.array([{}], dtype=object)})
     assert names(run.path) == [CONFIG]
     np.savez(run.file(ARRAYS), objects=np.array([{}], dtype=object))
-    with pytest.raises(RunError, match="damaged.*allow_pickle=False"):
+    with pytest.raises(RunError, match="damaged.*objects holds Python objects"):
         run.read_arrays()
 
 
@@ -328,6 +328,12 @@ DAMAGED = [
     (METRICS, b"epoch,elbo\n1,many\n", "kelbo train --config"),
     (METRICS, b"epoch,elbo\n1,2,3\n", "kelbo train --config"),
     (METRICS, b"epoch,elbo\n1," + b"9" * 200_000, "kelbo train --config"),
+    (METRICS, b"epoch," * 1001 + b"elbo\n1", "1,002 columns"),
+    (METRICS, b"epoch,elbo\n" + b"1,2\n" * 2**23, "33,554,443 bytes, expected at most 33,554,432"),
+    (CONFIG, b"a = " + b"[" * 10_000, "choices that it was made with"),
+    (CONFIG, b"#" * (2**22 + 1), "4,194,305 bytes, expected at most 4,194,304"),
+    (EVALUATION, b"[" * 100_000, "kelbo evaluate"),
+    (EVALUATION, b'{"elbo": ' + b"9" * 10_000 + b"}", "kelbo evaluate"),
     (EVALUATION, b'{"elbo": -10', "kelbo evaluate"),
     (EVALUATION, b"[1, 2]", "one JSON object"),
     (ENVIRONMENT, b"\xff\xfe", "kelbo train --config"),
@@ -336,7 +342,7 @@ DAMAGED = [
 ]
 
 
-@pytest.mark.parametrize("name, content, cure", DAMAGED)
+@pytest.mark.parametrize("name, content, cure", DAMAGED, ids=range(len(DAMAGED)))
 def test_a_damaged_file(run, name, content, cure):
     run.file(name).write_bytes(content)
     with pytest.raises(RunError) as caught:
@@ -344,6 +350,17 @@ def test_a_damaged_file(run, name, content, cure):
     assert f"{run.file(name)} is damaged" in str(caught.value)
     assert "Restore it from a copy" in str(caught.value)
     assert cure in str(caught.value)
+
+
+def test_arrays_that_unpack_beyond_measure_are_damage(run):
+    np.savez_compressed(run.file(ARRAYS), originals=np.zeros(2**26, np.uint8))
+    with pytest.raises(RunError, match="damaged.*entries would take 67,"):
+        run.read_arrays()
+
+
+def test_blank_lines_of_a_table_say_nothing(run):
+    run.file(METRICS).write_bytes(b"epoch,elbo\n1,-2\n\n2,-1\n\n")
+    assert run.read_metrics() == {"epoch": [1.0, 2.0], "elbo": [-2.0, -1.0]}
 
 
 def test_one_bare_array_is_damage(run):

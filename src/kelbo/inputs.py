@@ -1,7 +1,7 @@
 """What a model is handed: data, perhaps with conditions, and what to say where it is neither."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
@@ -41,10 +41,11 @@ def select(
 
 
 def first_batch(data: Any) -> Any:
-    """The first batch of a data set or loader; an array, or a dict of arrays, as it is.
+    """The first batch of a `keras.utils.PyDataset`; an array, or a dict of arrays, as it is.
 
     Returns:
-        None of what a look would use up, a generator, and of None.
+        None of all else that comes in batches, for a look would use up a batch of a generator and
+        fill the buffers of a tf.data.Dataset or a DataLoader; and of None.
 
     Raises:
         DataError: it is nothing that a model learns from.
@@ -66,13 +67,11 @@ def first_batch(data: Any) -> Any:
             f"Expected an array or a data set, received a {type(data).__name__}. Use numpy.asarray."
         )
     if isinstance(data, keras.utils.PyDataset):
-        if not len(data):
+        if data.num_batches == 0:
             return np.empty(0)
         data = data[0]
-    elif isinstance(data, Iterator) or data is None:
+    elif data is None or (isinstance(data, Iterable) and not hasattr(data, "shape")):
         return None
-    elif isinstance(data, Iterable) and not hasattr(data, "shape"):
-        data = next(iter(data), np.empty(0))  # a tf.data.Dataset or a DataLoader
     if isinstance(data, (tuple, list)):
         data = data[0] if data else np.empty(0)
     if isinstance(data, Mapping):
@@ -120,3 +119,22 @@ def check_shape(data: np.ndarray, shape: tuple[int, ...], name: str = "data") ->
         raise DataError(f"{expected} That is one datum without the batch axis: use x[None].")
     fits = math.prod(data.shape[1:]) == math.prod(shape) and data.ndim > 1
     raise DataError(expected + (f" Use x.reshape{(-1, *shape)}." if fits else ""))
+
+
+def check_target_shape(owner: str, target: Any, shape: tuple[int, ...]) -> None:
+    """Refuse a target that has not the shape of the data, as labels have not.
+
+    In a tf.data pipeline a size may be None: it is not known before the data come.
+
+    Raises:
+        DataError: with the way out.
+    """
+    received = tuple(target.shape[1:])
+    fits = len(received) == len(shape) and all(
+        found in (None, expected) for found, expected in zip(received, shape, strict=True)
+    )
+    if not fits:
+        raise DataError(
+            f"Expected data of shape {shape} as target, received {received}. A {owner} learns from "
+            "x alone: call fit(x), or map labels away with dataset.map(lambda x, y: x)."
+        )

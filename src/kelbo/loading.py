@@ -1,9 +1,7 @@
 """Load a model file without running anyone's code."""
 
-import json
+import copy
 import warnings
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +11,20 @@ import keras
 from kelbo.ae import AE
 from kelbo.errors import RunError
 from kelbo.model import LatentVariableModel
+from kelbo.model_file import (
+    SAVE_AGAIN,
+    TooManyWeightsError,
+    check_weights,
+    find_class,
+    find_code,
+    open_weights,
+    read_config,
+    reason_of,
+)
 from kelbo.networks import Conv2D, Conv2DTranspose, Dense
 from kelbo.vae import VAE
 
-__all__ = [
-    "AE",
-    "VAE",
-    "Conv2D",
-    "Conv2DTranspose",
-    "Dense",
-    "find_code",
-    "load_model",
-    "read_config",
-    "reason_of",
-]
-
-# How an HDF5 file begins: Keras 2's .h5, or weights alone.
-_HDF5 = b"\x89HDF\r\n\x1a\n"
-# Bytes; a network of a thousand layers has less than one MiB.
-_LARGEST_CONFIG = 64 * 2**20
-# Classes of Keras's that hold or fetch program code.
-_CODE = ("Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
-_SAVE_AGAIN = "Save the model again with model.save('model.keras')."
+__all__ = ["AE", "VAE", "Conv2D", "Conv2DTranspose", "Dense", "load_model"]
 
 
 def load_model(path: str | Path) -> LatentVariableModel:
@@ -42,10 +32,12 @@ def load_model(path: str | Path) -> LatentVariableModel:
 
     It may have been written on another backend. A file with a Lambda or another layer that holds or
     fetches code, or with a class that is neither Keras's nor kelbo's nor registered by the caller,
-    is refused: it needs code to load. Keras's unsafe deserialisation changes nothing of that.
+    is refused: it needs code to load. Keras's unsafe deserialisation changes nothing of that. So is
+    a file that declares more than it holds, before anything is made of it.
 
     Raises:
-        RunError: there is no such file, it is damaged, it needs code, or it holds something else.
+        RunError: there is no such file, it is damaged, it needs code, it declares more than it
+            holds, or it holds something else.
     """
     path = Path(path)
     config = read_config(path)
@@ -56,10 +48,16 @@ def load_model(path: str | Path) -> LatentVariableModel:
             "a vocabulary that is given as a list, and save the model again."
         )
     try:
+        with open_weights(path) as (_, room):
+            pass
+        _check_weights(config, room)
+        del config  # Keras reads it again
         with warnings.catch_warnings():
             # Keras would leave weights that the file lacks at their first random values.
             warnings.filterwarnings("error", message="Skipping nested container")
             model = keras.saving.load_model(path, safe_mode=True)
+    except TooManyWeightsError as error:
+        raise RunError(f"{path} is refused: {error}. {SAVE_AGAIN}") from error
     except Exception as error:  # whatever the damage makes Keras stumble over
         reason = reason_of(error)
         if "Could not locate" in reason:
@@ -67,7 +65,7 @@ def load_model(path: str | Path) -> LatentVariableModel:
                 f"{path} is refused: it needs code to load. {reason} kelbo.read_model reads the "
                 "networks of a VAE without it."
             ) from error
-        raise RunError(f"{path} is damaged ({reason[:300]}). {_SAVE_AGAIN}") from error
+        raise RunError(f"{path} is damaged ({reason[:300]}). {SAVE_AGAIN}") from error
     if not isinstance(model, LatentVariableModel):
         raise RunError(
             f"{path} holds a {type(model).__name__}, expected a model of kelbo (VAE or AE)."
@@ -75,58 +73,22 @@ def load_model(path: str | Path) -> LatentVariableModel:
     return model
 
 
-def read_config(path: Path) -> dict[str, Any]:
-    """The configuration of the model in a .keras file. Nothing of it is made or run.
+def _check_weights(config: dict[str, Any], room: int) -> None:
+    """Check that the file has room for the weights, before Keras makes them.
 
-    Raises:
-        RunError: there is no such file, it is damaged, or it is of another kind.
+    An optimiser has a few values for each weight, so that the weights say enough.
     """
-    if not path.is_file():
-        raise RunError(f"There is no model file {path}.")
+
+    def make() -> None:
+        # A copy, because Keras takes the configuration of a network apart.
+        plain = copy.deepcopy({**config, "compile_config": None})
+        keras.saving.deserialize_keras_object(plain, safe_mode=True)
+
     try:
-        with path.open("rb") as file:
-            if file.read(len(_HDF5)) == _HDF5:
-                raise RunError(
-                    f"{path} is an HDF5 file, expected a .keras file. Load it in the program that "
-                    "made it, and save it with model.save('model.keras')."
-                )
-        with zipfile.ZipFile(path) as archive:
-            described = archive.getinfo("config.json")
-            if described.file_size > _LARGEST_CONFIG:
-                raise ValueError(f"its configuration has {described.file_size} bytes")
-            config = json.loads(archive.read(described))
-        if not isinstance(config, dict):
-            raise ValueError("its configuration is none")
-    except RunError:
+        check_weights(make, room)
+    except TooManyWeightsError:
         raise
-    except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, RuntimeError, OSError) as error:
-        raise RunError(
-            f"{path} is damaged, or is no .keras file ({error}). {_SAVE_AGAIN}"
-        ) from error
-    return config
-
-
-def reason_of(error: Exception) -> str:
-    """What Keras has to say, without the whole configuration that it quotes before and after."""
-    return str(error).rpartition("Exception encountered: ")[2].partition(" Full object")[0]
-
-
-def find_code(config: Any) -> str | None:
-    """What Keras would run or fetch for a configuration, in whatever mode it is, or None.
-
-    It is the code of a Lambda or of another layer that wraps a program, or a vocabulary that is
-    given by its path or address.
-    """
-    rest = [config]
-    while rest:
-        value = rest.pop()
-        if isinstance(value, dict):
-            name, vocabulary = value.get("class_name"), value.get("vocabulary")
-            if name in _CODE:
-                return f"the code of a {name.strip('_')}, which is not run"
-            if isinstance(vocabulary, str):
-                return f"the vocabulary {vocabulary!r}, which is not read"
-            rest += value.values()
-        elif isinstance(value, list):
-            rest += value
-    return None
+    except Exception:
+        # A class of the caller's may make a variable from a value, which has none here.
+        if find_class(config) is None:
+            raise

@@ -6,12 +6,11 @@ A run directory holds all that a training leaves behind. Every file is written w
 
 import contextlib
 import csv
+import io
 import json
 import math
 import tempfile
 import tomllib
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -20,12 +19,13 @@ from typing import Any
 import numpy as np
 import tomli_w
 
-from kelbo.errors import RunError
+from kelbo.errors import NoRunError, RunError
 from kelbo.files import clear_leftovers, replacing, write_text
+from kelbo.unpacking import UNREADABLE, read_arrays
 
 CONFIG = "config.toml"  # every choice of the training: enough to repeat it
 MODEL = "model.keras"  # the model as of the last finished epoch
-METRICS = "metrics.csv"  # one row an epoch
+METRICS = "metrics.csv"  # one row per epoch
 ENVIRONMENT = "environment.json"  # versions, backend, device
 EVALUATION = "evaluation.json"  # figures on the test set
 ARRAYS = "arrays.npz"  # what the pictures show, as numbers
@@ -33,6 +33,14 @@ PICTURES = "pictures"  # a folder of PNG files
 REPORT = "report.html"  # everything above in one page
 
 FILES = (CONFIG, MODEL, METRICS, ENVIRONMENT, EVALUATION, ARRAYS, REPORT)
+
+# Bytes that are read of a file that somebody may have sent: a table of some 200,000 epochs, and far
+# more than kelbo writes of the others. Parsed, text takes up to thirty times as much memory.
+_LARGEST_TABLE = 32 * 2**20
+_LARGEST_TEXT = 4 * 2**20
+_MOST_COLUMNS = 1000
+# What the parsers raise: for nesting that is too deep a RecursionError.
+_UNPARSABLE = (ValueError, RecursionError)
 
 
 def default_name(data: str, model: str, moment: datetime) -> str:
@@ -58,7 +66,7 @@ class RunDirectory:
         Only the files of a run are cleared, never anything else in the folder.
 
         Raises:
-            RunError: there is something at `path` already and `force` is off, or it is no run, or
+            RunError: something is at `path` already and `force` is off, or it is not a run, or
                 another process makes one there at this moment.
         """
         run = cls(path)
@@ -79,7 +87,7 @@ class RunDirectory:
         """Check that a new run may be made at `path`, and change nothing.
 
         Raises:
-            RunError: there is something at `path` already and `force` is off, or it is no run, or
+            RunError: something is at `path` already and `force` is off, or it is not a run, or
                 nothing can be written there.
         """
         run = cls(path)
@@ -98,7 +106,7 @@ class RunDirectory:
             )
 
     def _check_writable(self) -> None:
-        """Try to make a folder where the run, or the first of its folders to be made, will be."""
+        """Check that a folder can be made in the run, or in its nearest parent that exists."""
         place = self.path.absolute()
         while not place.exists():
             place = place.parent
@@ -121,16 +129,18 @@ class RunDirectory:
 
     @classmethod
     def open(cls, path: str | Path) -> "RunDirectory":
-        """Open an existing run; what a kill left beside its files is cleared.
+        """Open an existing run, and remove what a kill left beside its files.
 
         Raises:
-            RunError: `path` does not exist or is not a run.
+            NoRunError: `path` does not exist or is not a run.
         """
         run = cls(path)
         if not run.path.exists():
-            raise RunError(f"There is no run at {run.path}. `kelbo train --out {path}` makes one.")
+            raise NoRunError(
+                f"There is no run at {run.path}. `kelbo train --out {path}` makes one."
+            )
         if not run.file(CONFIG).is_file():
-            raise RunError(
+            raise NoRunError(
                 f"{run.path} is not a run directory: it has no {CONFIG}. "
                 "A run is what `kelbo train` writes."
             )
@@ -159,7 +169,7 @@ class RunDirectory:
         pictures = self.file(PICTURES)
         for picture in pictures.glob("*.png"):
             picture.unlink()
-        with contextlib.suppress(OSError):  # not there, or with a file of someone else's in it
+        with contextlib.suppress(OSError):  # not there, or with somebody else's file in it
             pictures.rmdir()
         self._clear_leftovers()
         # The configuration stays until the new one replaces it: by it the folder counts as a run.
@@ -170,7 +180,7 @@ class RunDirectory:
     # Configuration, environment, evaluation: small tables.
 
     def write_config(self, config: Mapping[str, Any]) -> None:
-        """Write the configuration; TOML knows no null, so None values are left out."""
+        """Write the configuration; TOML has no null, so None values are left out."""
         write_text(self.file(CONFIG), tomli_w.dumps(_without_none(config)))
 
     def read_config(self) -> dict[str, Any]:
@@ -178,7 +188,7 @@ class RunDirectory:
         text = self._read(CONFIG)
         try:
             return tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except _UNPARSABLE as error:
             raise self.damaged(CONFIG, error) from error
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
@@ -191,18 +201,18 @@ class RunDirectory:
         text = self._read(name)
         try:
             content = json.loads(text)
-        except json.JSONDecodeError as error:
+        except _UNPARSABLE as error:
             raise self.damaged(name, error) from error
         if not isinstance(content, dict):
             raise self.damaged(name, "it does not hold one JSON object")
         return content
 
-    # Metrics: one row an epoch.
+    # Metrics: one row per epoch.
 
     def write_metrics(self, rows: Sequence[Mapping[str, float]]) -> None:
         """Write the metrics of all epochs so far, at least one.
 
-        The first row's keys are the columns; what a later row lacks is NaN.
+        The first row's keys are the columns; a value that a later row lacks is NaN.
         """
         with replacing(self.file(METRICS)) as temporary:
             with temporary.open("w", newline="", encoding="utf-8") as stream:
@@ -214,17 +224,21 @@ class RunDirectory:
 
     def read_metrics(self) -> dict[str, list[float]]:
         """Read the metrics as one list a column."""
-        lines = self._read(METRICS).splitlines()
+        table = csv.reader(io.StringIO(self._read(METRICS, _LARGEST_TABLE), newline=""))
+        rows = filter(None, table)
         try:
-            rows = list(csv.DictReader(lines))
-        except csv.Error as error:
+            names = next(rows, [])
+            if len(names) > _MOST_COLUMNS:
+                raise ValueError(f"it has {len(names):,} columns")
+            columns: list[list[float]] = [[] for _ in names]
+            for row in rows:
+                for column, value in zip(columns, row, strict=True):
+                    column.append(float(value))
+        except (csv.Error, ValueError) as error:
             raise self.damaged(METRICS, error) from error
-        if not rows:
+        if not names or not columns[0]:
             raise self.damaged(METRICS, "it has no rows")
-        try:
-            return {name: [float(row[name]) for row in rows] for name in rows[0]}
-        except (TypeError, ValueError) as error:
-            raise self.damaged(METRICS, error) from error
+        return dict(zip(names, columns, strict=True))
 
     # Arrays: what the pictures show.
 
@@ -238,25 +252,18 @@ class RunDirectory:
         if not self.file(ARRAYS).is_file():
             raise self._missing(ARRAYS)
         try:
-            # Given a path, np.load would leave a broken file open.
-            with self.file(ARRAYS).open("rb") as stream:
-                arrays = np.load(stream, allow_pickle=False)
-                if not isinstance(arrays, np.lib.npyio.NpzFile):
-                    raise ValueError("it holds one array without a name")
-                return {name: arrays[name] for name in arrays.files}
-        # zipfile raises a RuntimeError for an entry that claims an unknown method or a password.
-        except (
-            ValueError,
-            OSError,
-            EOFError,
-            RuntimeError,
-            zipfile.BadZipFile,
-            zlib.error,
-        ) as error:
+            arrays = read_arrays(self.file(ARRAYS))
+            if isinstance(arrays, np.ndarray):
+                raise ValueError("it holds one array without a name")
+        except UNREADABLE as error:
             raise self.damaged(ARRAYS, error) from error
+        return arrays
 
-    def _read(self, name: str) -> str:
+    def _read(self, name: str, largest: int = _LARGEST_TEXT) -> str:
         try:
+            size = self.file(name).stat().st_size
+            if size > largest:
+                raise self.damaged(name, f"it has {size:,} bytes, expected at most {largest:,}")
             return self.file(name).read_text(encoding="utf-8")
         except FileNotFoundError:
             raise self._missing(name) from None
@@ -273,7 +280,7 @@ class RunDirectory:
         return RunError(f"The run {self.path} has no {name}. {cure}")
 
     def damaged(self, name: str, reason: object) -> RunError:
-        """The error for a file that is there and does not hold what it should."""
+        """The error for a file that exists but does not hold what it should."""
         cure = {
             CONFIG: "repeat the run with `kelbo train` and the choices that it was made with",
             EVALUATION: f"write it again with `kelbo evaluate {self.path}`",

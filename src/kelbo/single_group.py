@@ -9,7 +9,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from kelbo.backends.jax.shared_batches import SharedBatches
+from kelbo.backends.tensorflow.replicas import one_pass
 from kelbo.backends.tensorflow.untuned import UntunedData
+from kelbo.checked import Checking
 from kelbo.distributions import Factorised, has_closed_form, kl_divergence, kl_per_dimension
 from kelbo.distributions.distribution import Distribution, Tensor
 from kelbo.errors import UsageError
@@ -218,7 +221,8 @@ class SingleGroup(LatentVariableModel):
     @cached_property
     def _parameters_of_q(self) -> keras.Model:
         x, context = split(self._inputs)
-        return keras.Model(self._inputs, self._posterior_parameters(x, context, training=False))
+        parameters = self._posterior_parameters(x, context, training=False)
+        return _Plain(self._inputs, parameters, name="parameters_of_q")
 
     @cached_property
     def _mean_of_q(self) -> keras.Model:
@@ -249,17 +253,19 @@ class SingleGroup(LatentVariableModel):
             x = {name: as_numpy(value) for name, value in x.items()}
         elif hasattr(x, "shape"):
             x = as_numpy(x)
-        return predict_in_passes(network, x, batch_size, self.data_dim)
+        with Checking(self.check_data) as checking:
+            return predict_in_passes(network, checking.data(x), batch_size, self.data_dim)
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
         """Reconstructions, as `reconstruct`, with the arguments of `keras.Model.predict`."""
         self.check_data(x)
-        return self._reconstruction.predict(x, *args, **kwargs)
+        with Checking(self.check_data) as checking:
+            return self._reconstruction.predict(checking.data(x), *args, **kwargs)
 
     def predict_on_batch(self, x: Any) -> np.ndarray:
         """Reconstructions of one batch."""
         self.check_data(x)
-        return self._reconstruction.predict_on_batch(x)
+        return one_pass(self._reconstruction).predict_on_batch(x)
 
 
 def _log_prob(p: Distribution, x: Tensor, observed: Tensor | None) -> Tensor:
@@ -278,8 +284,8 @@ def _log_prob(p: Distribution, x: Tensor, observed: Tensor | None) -> Tensor:
     return p.sum_event(ops.where(observed, each, 0.0))
 
 
-class _Plain(UntunedData, keras.Model):
-    """A model that Keras turns into a functional one, and whose data TensorFlow does not tune."""
+class _Plain(UntunedData, SharedBatches, keras.Model):
+    """A model that Keras makes a functional one, with what kelbo adds to the backends' loops."""
 
 
 class _PosteriorMean(keras.Layer):

@@ -1,8 +1,15 @@
+import io
+import os
+import struct
+import zipfile
+
 import numpy as np
 import pytest
 
 from kelbo.data.arrays import from_arrays, load_arrays
 from kelbo.errors import DataError
+from kelbo.unpacking import check_size
+from tests.support import little_memory
 
 
 @pytest.fixture
@@ -92,3 +99,60 @@ def test_other_files_are_refused(tmp_path, content):
     (tmp_path / "text.npy").write_bytes(content)
     with pytest.raises(DataError, match="not a NumPy file"):
         load_arrays(tmp_path / "text.npy")
+
+
+def header(shape, version=1, length=None):
+    """The start of an .npy file of bytes, with nothing behind it."""
+    described = io.BytesIO()
+    described.write(repr({"descr": "|u1", "fortran_order": False, "shape": shape}).encode())
+    described.write(b"\n")
+    content = described.getvalue()
+    size = struct.pack("<H" if version == 1 else "<I", len(content) if length is None else length)
+    return b"\x93NUMPY" + bytes([version, 0]) + size + content
+
+
+HOSTILE = {
+    "a shape": (header((10**6, 10**6)), r"shape \(1000000, 1000000\) of uint8, 1,000,000,000,000"),
+    "a negative shape": (header((-1, 4)) + bytes(8), r"shape \(-1, 4\)"),
+    "a header": (header((2, 2), 2, 2**32 - 1), "header of 4,294,967,295 bytes"),
+    "another version": (header((2, 2), 3) + bytes(4), r"version \(3, 0\)"),
+}
+
+
+@pytest.mark.parametrize("name", ["bomb.npy", "bomb.npz"])
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_an_array_that_declares_more_than_the_file_holds_is_not_read(tmp_path, name, kind):
+    content, message = HOSTILE[kind]
+    path = tmp_path / name
+    if name.endswith("npy"):
+        path.write_bytes(content)
+    else:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("x_train.npy", content)
+            archive.writestr("noise.npy", os.urandom(10**4))
+    with little_memory(), pytest.raises(DataError, match=f"{name} cannot be read.*{message}"):
+        load_arrays(path)
+
+
+def test_an_archive_that_unpacks_beyond_measure_is_not_read(tmp_path):
+    with zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x_train.npy", header((2**16, 2**5, 2**5)) + bytes(2**26))
+    with little_memory(), pytest.raises(DataError, match="entries would take 67,.* expected at m"):
+        load_arrays(tmp_path / "bomb.npz")
+
+
+def test_the_emptiest_images_are_read(tmp_path):
+    """One white dot on black packs further than anything else that is worth learning."""
+    images = np.zeros((20_000, 64, 64), bool)
+    rows, columns = np.random.default_rng(0).integers(64, size=(2, len(images)))
+    images[np.arange(len(images)), rows, columns] = True
+    np.savez_compressed(tmp_path / "dots.npz", x_train=images)
+    held = (tmp_path / "dots.npz").stat().st_size
+    assert images.nbytes > 2**26 and images.nbytes / held > 500
+    assert load_arrays(tmp_path / "dots.npz").count("train") == 18_000
+
+
+def test_more_than_the_memory_of_the_machine_is_refused():
+    with pytest.raises(ValueError, match="more than the .* bytes of memory of this machine"):
+        check_size(2**60, 2**60, 1, "the array")
+    check_size(2**20, 2**20, 1, "the array")

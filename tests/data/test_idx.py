@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from kelbo.data.idx import is_idx_folder, load_idx, read_idx
 from kelbo.errors import DataError
+from tests.support import little_memory
 
 CODES = {"u1": 0x08, "i1": 0x09, "i2": 0x0B, "i4": 0x0C, "f4": 0x0D, "f8": 0x0E}
 
@@ -99,15 +100,36 @@ def test_any_cut_is_noticed(tmp_path_factory, kept):
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("long", idx(np.ones((2, 2), np.uint8)) + b"!", "promises 16 bytes.*found 17"),
-        ("huge", struct.pack(">HBB3I", 0, 8, 3, *[2**32 - 1] * 3), "damaged"),
+        ("long", idx(np.ones((2, 2), np.uint8)) + b"!", "promises 4 bytes.*found more than 4"),
+        (
+            "huge",
+            struct.pack(">HBB3I", 0, 8, 3, *[2**32 - 1] * 3),
+            "would take .* of 16 bytes",
+        ),
         ("text", b"hello, world", "starts with 68 65 6c 6c"),
         ("nothing", b"", "starts with nothing"),
         ("plain.gz", idx(np.ones(4, np.uint8)), "cannot be read"),
-        ("cut.gz", gzip.compress(bytes(100))[:-9], "cannot be read"),
+        ("cut.gz", gzip.compress(idx(np.ones(100, np.uint8)))[:-9], "cannot be read"),
     ],
 )
 def test_damaged_files_are_refused(tmp_path, name, content, words):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=words):
         read_idx(tmp_path / name)
+
+
+def test_a_file_that_unpacks_beyond_measure_is_not_read(tmp_path):
+    shape = (2**17, 32, 32)
+    with gzip.open(tmp_path / "bomb.gz", "wb") as stream:
+        stream.write(struct.pack(">HBB3I", 0, 8, 3, *shape))
+        for _ in range(8):
+            stream.write(bytes(2**24))
+    with little_memory(), pytest.raises(DataError, match="would take 134,217,728 bytes, expected"):
+        read_idx(tmp_path / "bomb.gz")
+
+
+def test_only_as_much_is_unpacked_as_the_header_declares(tmp_path):
+    content = idx(np.ones(4, np.uint8)) + bytes(2**22)
+    (tmp_path / "long.gz").write_bytes(gzip.compress(content, 1))
+    with little_memory(2**20), pytest.raises(DataError, match="found more than 4"):
+        read_idx(tmp_path / "long.gz")

@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
@@ -124,3 +126,15 @@ def test_a_decompression_bomb_is_refused_unread(tmp_path, monkeypatch, limit):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
     with pytest.raises(UNREADABLE, match="(?i)2000 ?pixels|40 x 50 pixels"):
         inspect(tmp_path / "bomb.png")
+
+
+def test_large_images_are_decoded_one_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(image_file, "_LARGE", 99)
+    for name, side in {"small": 9, "large": 10}.items():
+        Image.new("L", (side, side)).save(tmp_path / f"{name}.png")
+    with ThreadPoolExecutor(1) as thread, image_file._opened(tmp_path / "large.png"):
+        thread.submit(inspect, tmp_path / "small.png").result()
+        other = thread.submit(inspect, tmp_path / "large.png")
+        with pytest.raises(TimeoutError):
+            other.result(timeout=0.1)
+    assert other.result() == (10, 10, 1)

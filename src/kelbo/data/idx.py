@@ -8,14 +8,15 @@ import gzip
 import math
 import re
 import struct
-import zlib
 from pathlib import Path
+from typing import IO, cast
 
 import numpy as np
 
 from kelbo.data.arrays import from_arrays
 from kelbo.data.dataset import Dataset
 from kelbo.errors import DataError
+from kelbo.unpacking import DATA_EXPANSION, UNREADABLE, check_size
 
 _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _NAME = re.compile(r"(train|t10k|test)-(images|labels)[-.]idx\d-\w+(\.gz)?")
@@ -69,24 +70,41 @@ def read_idx(path: Path) -> np.ndarray:
     """The array in one IDX file, gzipped if the name ends in .gz.
 
     Raises:
-        DataError: the file is damaged, cut short or no IDX file.
+        DataError: the file is damaged, cut short, declares more than it holds or is no IDX file.
     """
+    held = path.stat().st_size
+    zipped = path.suffix == ".gz"
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
+        opened: IO[bytes] = cast(IO[bytes], gzip.open(path)) if zipped else path.open("rb")
+        with opened as stream:
+            return _read(stream, held, DATA_EXPANSION if zipped else 1, path)
+    except DataError:
+        raise
+    except UNREADABLE as error:
         raise DataError(f"{path} cannot be read ({error}). Copy it again.") from error
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _TYPES:
+
+
+def _read(stream: IO[bytes], held: int, expansion: int, path: Path) -> np.ndarray:
+    """The array in a stream that is unpacked from `held` bytes; its header is looked at first."""
+    start = stream.read(4)
+    if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in _TYPES:
         raise DataError(
-            f"{path} is not an IDX file: it starts with {content[:4].hex(' ') or 'nothing'}, "
+            f"{path} is not an IDX file: it starts with {start.hex(' ') or 'nothing'}, "
             "expected 00 00, a type code and the number of axes."
         )
-    kind, axes = np.dtype(_TYPES[content[2]]), content[3]
-    start = 4 + 4 * axes
-    shape = struct.unpack(f">{axes}I", content[4:start]) if len(content) >= start else ()
-    expected = start + math.prod(shape) * kind.itemsize
-    if len(content) != expected or len(shape) != axes:
+    kind, axes = np.dtype(_TYPES[start[2]]), start[3]
+    lengths = stream.read(4 * axes)
+    if len(lengths) < 4 * axes:
+        raise DataError(f"{path} is damaged: it ends within its header. Copy it again.")
+    shape = struct.unpack(f">{axes}I", lengths)
+    expected = math.prod(shape) * kind.itemsize
+    check_size(expected, held, expansion, f"an array of shape {shape}")
+    # One byte more, to see whether there are more.
+    content = stream.read(expected + 1)
+    if len(content) != expected:
+        found = f"more than {expected}" if len(content) > expected else str(len(content))
         raise DataError(
             f"{path} is damaged: its header promises {expected} bytes of shape {shape}, "
-            f"found {len(content)}. Copy it again."
+            f"found {found}. Copy it again."
         )
-    return np.frombuffer(content, kind, offset=start).reshape(shape).astype(kind.newbyteorder("="))
+    return np.frombuffer(content, kind).reshape(shape).astype(kind.newbyteorder("="))

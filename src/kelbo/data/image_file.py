@@ -4,10 +4,14 @@
 - Transparency is laid over white.
 - 16-bit grey keeps its precision: 0..65535 becomes [0, 1].
 - A file that declares more pixels than `PIL.Image.MAX_IMAGE_PIXELS` is refused unread.
+- Large images are decoded one at a time, however many threads ask for them.
 """
 
+import contextlib
 import struct
+import threading
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +32,11 @@ UNREADABLE = (
     zlib.error,
     Image.DecompressionBombError,
 )
+
+# Pixels. Pillow's limit lets a file of 100 kB decode to 350 MB: one such image is bearable, one in
+# each of the threads that read a folder is not.
+_LARGE = 2**24
+_one_large_image = threading.Lock()
 
 _GREY_MODES = ("1", "L", "LA", "La")
 _SIDEWAYS = (5, 6, 7, 8)  # the EXIF orientations that exchange height and width
@@ -88,15 +97,17 @@ def in_unit_range(pixels: np.ndarray) -> np.ndarray:
     return from_bytes(pixels) if pixels.dtype == np.uint8 else pixels
 
 
-def _opened(path: str | Path) -> Image.Image:
-    image = Image.open(path, formats=("PNG", "JPEG"))
-    limit = Image.MAX_IMAGE_PIXELS
-    if limit is not None and image.width * image.height > limit:
-        image.close()
-        raise ValueError(
-            f"{image.width} x {image.height} pixels, more than PIL.Image.MAX_IMAGE_PIXELS, {limit}"
-        )
-    return image
+@contextlib.contextmanager
+def _opened(path: str | Path) -> Iterator[Image.Image]:
+    with Image.open(path, formats=("PNG", "JPEG")) as image:
+        pixels, limit = image.width * image.height, Image.MAX_IMAGE_PIXELS
+        if limit is not None and pixels > limit:
+            raise ValueError(
+                f"{image.width} x {image.height} pixels, more than PIL.Image.MAX_IMAGE_PIXELS, "
+                f"{limit}"
+            )
+        with _one_large_image if pixels > _LARGE else contextlib.nullcontext():
+            yield image
 
 
 def _plain(image: Image.Image, channels: int) -> Image.Image:

@@ -4,16 +4,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from kelbo.data import NAMED, Dataset, load
 from kelbo.data.cache import Watcher
-from kelbo.data.description import DataDescription
 from kelbo.errors import DataError
 from kelbo.model import LatentVariableModel
 from kelbo.presets import make
 from kelbo.runs import ENVIRONMENT, RunDirectory
-from kelbo.support import UNIT_INTERVAL
 from kelbo.training.checkpoint import Checkpoint
 from kelbo.training.configuration import Configuration
 from kelbo.training.environment import describe_environment
@@ -49,7 +46,7 @@ def make_model(configuration: Configuration, data: Dataset) -> LatentVariableMod
     keras.utils.set_random_seed(configuration.seed)
     model = make(
         configuration.preset,
-        describe(data),
+        data.description,
         batch_size=configuration.batch_size,
         latent_dim=configuration.latent_dim,
         network=configuration.network,
@@ -60,12 +57,6 @@ def make_model(configuration: Configuration, data: Dataset) -> LatentVariableMod
     )
     model.compile(keras.optimizers.Adam(configuration.learning_rate))
     return model
-
-
-def describe(data: Dataset) -> DataDescription:
-    """What a model may know of images."""
-    classes = None if data.label_names is None else len(data.label_names)
-    return DataDescription(data.data_shape, UNIT_INTERVAL, data.count("train"), classes, "image")
 
 
 def train(
@@ -101,24 +92,14 @@ def train(
     run = RunDirectory.create(out, force)
     run.write_config(_found_from_anywhere(configuration).to_toml())
     run.write_json(ENVIRONMENT, {**describe_environment(), **_counts(data)})
-    streams = [part for part in (batches, validation) if not isinstance(part, np.ndarray)]
-    try:
-        model.fit(
-            batches,
-            batch_size=configuration.batch_size,
-            epochs=configuration.epochs,
-            shuffle=isinstance(batches, np.ndarray),  # a stream shuffles itself
-            validation_data=(validation,) if isinstance(validation, np.ndarray) else validation,
-            validation_batch_size=configuration.batch_size,
-            verbose=0,
-            callbacks=[Checkpoint(run, data.count("train")), *callbacks],
-        )
-    except Exception:
-        # TensorFlow wraps what happens in a stream in an error of its own.
-        for stream in streams:
-            if stream.failure is not None:
-                raise stream.failure from None
-        raise
+    model.fit(
+        batches,
+        epochs=configuration.epochs,
+        shuffle=False,  # they shuffle themselves
+        validation_data=validation,
+        verbose=0,
+        callbacks=[Checkpoint(run, data.count("train")), *callbacks],
+    )
     return run
 
 

@@ -1,12 +1,9 @@
 """A .keras file -> what of it can be diagnosed."""
 
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import h5py
 import keras
 
 from kelbo.clinic.anatomy.find_decoder import Decoder, find_decoder
@@ -21,11 +18,10 @@ from kelbo.clinic.foreign.rebuild import rebuild
 from kelbo.clinic.foreign.weights import load_weights, read_training_steps
 from kelbo.errors import RunError, UsageError
 from kelbo.likelihoods.logits import ends_in_sigmoid
-from kelbo.loading import load_model, read_config
+from kelbo.loading import load_model
+from kelbo.model_file import SAVE_AGAIN, TooManyWeightsError, open_weights, read_config
+from kelbo.unpacking import UNREADABLE
 
-_WEIGHTS = "model.weights.h5"
-# Keras stores them uncompressed; what shrinks more than weights ever do is made to fill memory.
-_LARGEST_EXPANSION = 100
 _WAY_OUT = (
     "In the program that has the model's code: kelbo.diagnose(model, x), or "
     "kelbo.diagnose(model, x, encoder=..., decoder=...)."
@@ -34,20 +30,6 @@ _SAY = (
     "Name the layers: kelbo.read_model(path, mu=..., log_var=..., decoder=...), or --role "
     f"mu=NAME --role log_var=NAME of kelbo doctor; log_sigma, sigma or var in the place of log_var "
     f"where it is that, and encoder or z where that is not clear. {_WAY_OUT}"
-)
-# What a configuration or an archive gives that is not as Keras writes it.
-_DAMAGE = (
-    AttributeError,
-    IndexError,
-    KeyError,
-    MemoryError,
-    OSError,
-    OverflowError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
 )
 # Names of Keras's losses, as functions and as classes, in one spelling.
 _CROSS_ENTROPY = ("binarycrossentropy", "bce")
@@ -92,7 +74,9 @@ def read_model(path: str | Path, **roles: str) -> Subject:
         raise RunError(f"{path}: {error}. {_WAY_OUT}") from error
     except (RunError, UsageError) as error:
         raise RunError(f"{path}: {error} {_WAY_OUT}") from error
-    except _DAMAGE as error:
+    except TooManyWeightsError as error:
+        raise RunError(f"{path} is refused: {error}. {SAVE_AGAIN}") from error
+    except (AttributeError, IndexError, *UNREADABLE) as error:
         raise RunError(
             f"{path} is damaged, or of a kind that cannot be read "
             f"({type(error).__name__}: {error}). {_WAY_OUT}"
@@ -101,17 +85,10 @@ def read_model(path: str | Path, **roles: str) -> Subject:
 
 def _read(path: Path, config: dict[str, Any], told: Roles) -> Subject:
     networks = list(find_networks(config))
-    with zipfile.ZipFile(path) as archive:
-        # A weight has at least one byte.
-        most_weights = _bytes_of_weights(archive)
-    from_x, encoder = _encoder(networks, told, most_weights)
-    from_z = find_decoder(networks, from_x, from_x.latent_shape(encoder), told)
-    decoder = rebuild(from_z.network, [from_z.z, *from_z.conditions], [from_z.x], most_weights)
-    with (
-        zipfile.ZipFile(path) as archive,
-        archive.open(_WEIGHTS) as content,
-        h5py.File(content) as weights,
-    ):
+    with open_weights(path) as (weights, most_weights):
+        from_x, encoder = _encoder(networks, told, most_weights)
+        from_z = find_decoder(networks, from_x, from_x.latent_shape(encoder), told)
+        decoder = rebuild(from_z.network, [from_z.z, *from_z.conditions], [from_z.x], most_weights)
         load_weights(encoder, from_x.network, weights)
         load_weights(decoder, from_z.network, weights)
         training_steps = read_training_steps(weights)
@@ -131,16 +108,6 @@ def _read(path: Path, config: dict[str, Any], told: Roles) -> Subject:
         training_steps=training_steps,
         origin={part: what for part, what in origin.items() if what},
     )
-
-
-def _bytes_of_weights(archive: zipfile.ZipFile) -> int:
-    weights = archive.getinfo(_WEIGHTS)
-    if weights.file_size > _LARGEST_EXPANSION * weights.compress_size:
-        raise RunError(
-            f"Expected weights that are stored as they are, as Keras does, received "
-            f"{weights.compress_size} bytes that expand to {weights.file_size}."
-        )
-    return weights.file_size
 
 
 def _encoder(

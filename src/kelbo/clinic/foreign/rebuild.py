@@ -1,9 +1,7 @@
 """A part of a network, made anew of Keras's own layers; no other code is looked for."""
 
 import copy
-import math
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -11,7 +9,7 @@ import keras
 from kelbo.clinic.anatomy.graph import Output
 from kelbo.clinic.foreign.code import CodeNeededError, in_words, needed_code
 from kelbo.clinic.foreign.configuration import FileNetwork, tensor_of
-from kelbo.loading import reason_of
+from kelbo.model_file import check_weights, reason_of
 
 
 def rebuild(
@@ -26,37 +24,19 @@ def rebuild(
         network: the network.
         given: the tensors where the part begins, each with its shape in `network.shapes`.
         wanted: the tensors where it ends.
-        most_weights: how many weights there can be for it; one of more is never made.
+        most_weights: the bytes of all weights in the file; one of more is never made.
 
     Raises:
         CodeNeededError: a layer in between needs code that is not Keras's.
-        ValueError: the graph has a loop, a layer does not take what it gets, or there are more
-            weights.
+        ValueError: the graph has a loop, or a layer does not take what it gets.
+        TooManyWeightsError: there are more weights.
     """
 
     def make() -> keras.Model:
         return _make(network, given, wanted)
 
-    count = _count_weights(make)
-    if count > most_weights:
-        raise ValueError(
-            f"{network.name} has {count} weights, expected at most the {most_weights} that the "
-            "file has room for"
-        )
+    check_weights(make, most_weights)
     return make()
-
-
-def _count_weights(make: Callable[[], keras.Model]) -> int:
-    """How many weights a network will have. They get no values and take no memory."""
-
-    def count() -> int:
-        with keras.StatelessScope(initialize_variables=False):
-            return sum(math.prod(weight.shape) for weight in make().weights)
-
-    # Keras notes, for each thread, which variables are to get their values at the end of the next
-    # scope. With this thread the note is gone.
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(count).result()
 
 
 def _make(network: FileNetwork, given: Sequence[Output], wanted: Sequence[Output]) -> keras.Model:

@@ -28,7 +28,7 @@ def load_weights(part: keras.Model, network: FileNetwork, file: h5py.File) -> No
     Args:
         part: its layers have the names of those in the file.
         network: the network in the file that it is a part of.
-        file: the file's model.weights.h5.
+        file: the file's model.weights.h5, as `kelbo.model_file.open_weights` gives it.
 
     Raises:
         RunError: a layer has no weights there, or others than it takes.
@@ -133,11 +133,11 @@ def _check(layer: str, saved: h5py.Group, expected: h5py.Group) -> None:
 
 
 def _shapes(group: h5py.Group) -> dict[str, tuple[int, ...]]:
-    """The shape of each weight in a group; of those that are in this file and in no other."""
+    """The shape of each weight in a group."""
     shapes = {}
 
     def note(name: str, item: h5py.HLObject) -> None:
-        if isinstance(item, h5py.Dataset) and not item.external and not item.is_virtual:
+        if isinstance(item, h5py.Dataset):
             shapes[name] = item.shape
 
     group.visititems(note)
