@@ -45,8 +45,10 @@ ONCE = (
     "test_errors.py",
     "test_init.py",
     "test_main.py",
+    "test_memory.py",
     "test_places.py",
     "test_runs.py",
+    "test_support.py",
     "training/test_configuration.py",
 )
 ON_EACH_BACKEND = ("data/test_stream.py", "clinic/explain/test_repairs.py")

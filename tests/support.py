@@ -23,10 +23,10 @@ GREY = ("bernoulli", "continuous-bernoulli")
 
 def tiny_vae(likelihood="bernoulli", objective=None, seed=0, **kwargs):
     """A VAE on (3, 2, 1) data with 2 latent dimensions and one hidden layer of 5 units."""
-    make, outputs = LIKELIHOODS[likelihood]
+    p_of_x = LIKELIHOODS[likelihood]
     return kelbo.VAE(
         GaussianPosterior(mlp_encoder(SHAPE, (5,)), LATENT, name="posterior"),
-        make(mlp_decoder(SHAPE, LATENT, outputs, (5,)), name="likelihood"),
+        p_of_x(mlp_decoder(SHAPE, LATENT, p_of_x.output_shapes(SHAPE), (5,)), name="likelihood"),
         objective=objective,
         seed=seed,
         **kwargs,
@@ -37,7 +37,7 @@ def tiny_ae():
     """The autoencoder of the same sizes."""
     return kelbo.AE(
         kelbo.DeterministicPosterior(mlp_encoder(SHAPE, (5,)), LATENT, name="posterior"),
-        kelbo.BernoulliLikelihood(mlp_decoder(SHAPE, LATENT, 1, (5,)), name="likelihood"),
+        kelbo.BernoulliLikelihood(mlp_decoder(SHAPE, LATENT, None, (5,)), name="likelihood"),
     )
 
 
@@ -109,9 +109,9 @@ class Untabled(Normal):
 class UntabledPrior(kelbo.StandardNormalPrior):
     """N(0, I), without a closed-form KL."""
 
-    def distribution(self, posterior=None):
-        p = super().distribution(posterior)
-        return Untabled(p.mu, p.log_var)
+    def distribution(self, parameters):
+        p = super().distribution(parameters)
+        return Untabled(p.mu, p.log_var, p.event_rank)
 
 
 @contextlib.contextmanager

@@ -58,7 +58,9 @@ def test_the_encoder_runs_once_a_batch_and_what_is_compiled_is_kept(monkeypatch)
     vae, runs = tiny_vae(), []
     encode = type(vae.posterior).call
     monkeypatch.setattr(
-        type(vae.posterior), "call", lambda self, x: runs.append(len(x.shape)) or encode(self, x)
+        type(vae.posterior),
+        "call",
+        lambda self, x, training: runs.append(len(x.shape)) or encode(self, x, training),
     )
     vae.log_likelihood(data(6), num_samples=6, batch_size=2, rows_per_pass=4)
     assert len(runs) == (3 if keras.backend.backend() == "torch" else 1)

@@ -99,11 +99,6 @@ def dict_output():
     return keras.Model(x, {"mu": layers.Flatten()(x)})
 
 
-def two_inputs():
-    first, second = keras.Input(SHAPE), keras.Input(SHAPE)
-    return keras.Model([first, second], layers.Flatten()(layers.Add()([first, second])))
-
-
 def three_outputs():
     x = keras.Input(SHAPE)
     h = layers.Flatten()(x)
@@ -127,7 +122,6 @@ def unknown_size():
         (lambda: "conv", "expected a keras.Model as network, received 'conv'"),
         (lambda: keras.Sequential([layers.Dense(4)]), "Give a Sequential an Input layer"),
         (Subclassed, r"'subclassed' has no inputs.*keras.Model\(inputs, model\(inputs\)\)"),
-        (two_inputs, "one input, but .* has 2"),
         (dict_output, "returns a dict"),
         (unknown_size, r"shapes are fixed.*\(None, None, 2, 1\)"),
         (three_outputs, r"\[\(2,\), \(2,\), \(2,\)\]. z itself is not wanted"),

@@ -18,6 +18,13 @@ def test_every_error_is_kelbo_s_and_the_builtin_that_a_user_expects(error, built
     assert issubclass(error, builtin)
 
 
+def test_wrong_usage_exits_with_2_and_all_else_with_1():
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    assert len(kinds) > 5
+    for kind in kinds:
+        assert kind.exit_code == (2 if issubclass(kind, errors.UsageError) else 1)
+
+
 @pytest.mark.parametrize(
     ("name", "nearest"), [("betavae", "beta-vae"), ("VAE", "vae"), ("artcle", "article")]
 )

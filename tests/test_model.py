@@ -9,6 +9,8 @@ import pytest
 from keras import layers
 
 import kelbo
+from kelbo.data.arrays import from_arrays
+from kelbo.data.dataset import Dataset
 from kelbo.errors import DataError, UsageError
 from kelbo.networks import mlp_decoder, mlp_encoder
 from tests.support import (
@@ -175,7 +177,7 @@ def test_summary_counts_the_parameters_of_every_part():
 class TestLossOfABatch:
     def test_is_the_objective_s_mean_over_the_batch(self):
         vae = tiny_vae(objective=kelbo.ELBO(0.5))
-        terms = vae.objective.terms(vae.trace(X), vae)
+        terms = vae.objective.terms(vae.trace(X))
         logs = compiled(vae).test_on_batch(X, return_dict=True)
         for name, value in logs.items():
             assert float(value) == pytest.approx(to_numpy(terms[name]).mean(), rel=1e-5), name
@@ -198,7 +200,7 @@ class TestLossOfABatch:
     def test_weighs_samples_as_keras_does(self):
         vae = compiled(tiny_vae())
         w = np.arange(10.0, dtype="float32")
-        losses = to_numpy(vae.objective.terms(vae.trace(X), vae)["loss"])
+        losses = to_numpy(vae.objective.terms(vae.trace(X))["loss"])
         logs = vae.test_on_batch(X, sample_weight=w, return_dict=True)
         # Keras divides a weighted loss by the batch size, a weighted metric by the weights.
         assert float(logs["loss"]) == pytest.approx(np.sum(w * losses) / 10, rel=1e-5)
@@ -322,9 +324,56 @@ def test_a_dataset_is_as_good_as_an_array(arrays):
     )
 
 
-def test_the_first_batch_of_a_dataset_is_checked():
+LATER = np.concatenate([X[:8], 255.0 * X[8:]])
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda vae: vae.fit(Batches(LATER), shuffle=False, verbose=0),
+        lambda vae: vae.fit((batch for batch in [(X,), (255.0 * X,)]), verbose=0),
+        lambda vae: vae.fit(X, validation_data=Batches(LATER), verbose=0),
+        lambda vae: vae.fit(X, validation_data=(Batches(LATER),), verbose=0),
+        lambda vae: vae.evaluate(Batches(LATER), verbose=0),
+        lambda vae: vae.predict(Batches(LATER), verbose=0),
+        lambda vae: vae.encode(Batches(LATER)),
+        lambda vae: vae.reconstruct(Batches(LATER)),
+        lambda vae: vae.train_on_batch(255.0 * X),
+        lambda vae: vae.train_on_batch(X, 255.0 * X),
+        lambda vae: vae.test_on_batch(255.0 * X),
+        lambda vae: vae.predict_on_batch(255.0 * X),
+    ],
+    ids=[
+        "fit", "generator", "validation", "validation in a tuple", "evaluate", "predict", "encode",
+        "reconstruct", "train_on_batch", "target", "test_on_batch", "predict_on_batch",
+    ],
+)  # fmt: skip
+def test_every_batch_is_checked_wherever_it_goes(use):
     with pytest.raises(DataError, match="divide them by 255"):
-        fit(tiny_vae(), Batches(255.0 * X))
+        use(compiled(tiny_vae()))
+
+
+def test_a_data_set_at_hand_is_checked_whole_and_keeps_its_order():
+    vae = compiled(tiny_vae())
+    with pytest.raises(DataError, match="divide them by 255"):
+        vae.fit(Dataset("mine", LATER, LATER).batches("train", 4), verbose=0)
+    batches = from_arrays(X, X).batches("train", 4, shuffle=True, seed=1)
+    taken = []
+    batches.__class__ = type("Watched", (type(batches),), {
+        "__getitem__": lambda self, index: taken.append(index) or super(type(self), self)[index]
+    })  # fmt: skip
+    vae.fit(batches, verbose=0)
+    assert taken[-3:] == [0, 1, 2]  # the order of the batches is their own
+
+
+def test_weights_of_classes_are_refused():
+    for use in (
+        lambda vae: vae.fit(X, class_weight={0: 1.0}, verbose=0),
+        lambda vae: vae.train_on_batch(X, class_weight={0: 1.0}),
+        lambda vae: vae.train_on_batch(X, None, None, {0: 1.0}),
+    ):
+        with pytest.raises(UsageError, match="sample_weight=weights"):
+            use(compiled(tiny_vae()))
 
 
 # Predictions and views.
@@ -463,7 +512,10 @@ def test_weights_alone_are_saved_and_loaded(tmp_path):
 
 def test_a_file_with_code_in_it_is_refused(tmp_path):
     decoder = keras.Sequential(
-        [mlp_decoder(SHAPE, LATENT, 1, (5,)), layers.Lambda(lambda x: 2.0 * x, output_shape=SHAPE)]
+        [
+            mlp_decoder(SHAPE, LATENT, None, (5,)),
+            layers.Lambda(lambda x: 2.0 * x, output_shape=SHAPE),
+        ]
     )
     encoder = mlp_encoder(SHAPE, (5,))
     vae = kelbo.VAE(kelbo.GaussianPosterior(encoder, LATENT), kelbo.BernoulliLikelihood(decoder))

@@ -49,7 +49,7 @@ def dtypes(structure):
 def statistics(vae, num_samples):
     """What evaluation computes of X, in one chunk of draws."""
     keys = np.zeros((1, 2), vae.seed_generator.state.dtype)
-    return TraceStatistics(vae, num_samples, num_samples)({"x": X, "keys": keys})
+    return TraceStatistics(vae, num_samples, num_samples)({"data": X, "keys": keys})
 
 
 # What computes in what.
@@ -63,7 +63,7 @@ def assert_only_the_networks_compute_in_bfloat16(vae):
     assert dtypes(outputs) == {"float32"}
     terms = [getattr(trace, name) for name in ("z", "log_px_z", "log_pz", "log_qz_x", "kl")]
     assert dtypes([term for term in terms if term is not None]) == {"float32"}
-    assert dtypes(vae.objective.terms(trace, vae)) == {"float32"}
+    assert dtypes(vae.objective.terms(trace)) == {"float32"}
     assert dtypes(vae.compute_loss(X, None, outputs)) == {"float32"}
     assert dtypes([weight for weight in vae.weights if "seed" not in weight.path]) == {"float32"}
     assert dtypes([vae.predict(X, verbose=0), vae.encode(X), vae.decode(z)]) == {"float32"}
@@ -169,9 +169,7 @@ def test_float32_as_asked_for_is_exact_whatever_the_global_policy_is():
 def test_of_the_same_weights_the_elbo_of_each_datum_differs_by_less_than_a_quarter_of_a_nat():
     exact, mixed = model(), model(precision=BF16)
     mixed.set_weights(exact.get_weights())
-    one, other = (
-        to_numpy(vae.objective.terms(vae.trace(X), vae)["elbo"]) for vae in (exact, mixed)
-    )
+    one, other = (to_numpy(vae.objective.terms(vae.trace(X))["elbo"]) for vae in (exact, mixed))
     # There the numbers of bfloat16 are 4 nats apart: a sum rounded to them is up to 2 nats off.
     assert np.all((-1024.0 < one) & (one < -512.0))
     np.testing.assert_allclose(one, other, rtol=0.0, atol=0.25)

@@ -84,6 +84,33 @@ def test_a_kill_while_writing_leaves_the_old_file_whole(tmp_path):
     assert target.read_text() == "old"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX locks")
+def test_a_run_that_is_opened_is_cleared_of_what_a_kill_left_and_of_nothing_else(tmp_path):
+    run = RunDirectory.create(tmp_path / "run")
+    run.write_config({"kelbo": "0"})
+    run.file("pictures").mkdir()
+    left = [".model-0123abcd.keras", ".metrics-0123abcd.csv", "pictures/.losses-0123abcd.png"]
+    others = [".notes-0123abcd.txt", ".model-mine.keras", "pictures/losses.png"]
+    for name in (*left, *others):
+        run.file(name).write_text("")
+    with replacing(run.file("model.keras")) as being_written:
+        RunDirectory.open(run.path)
+        assert being_written.exists()
+        assert [run.file(name).exists() for name in left] == [False] * 3
+        assert [run.file(name).exists() for name in others] == [True] * 3
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs a folder closed to everyone")
+def test_a_place_where_nothing_can_be_written_is_refused_at_once(tmp_path):
+    with pytest.raises(RunError, match="Nothing can be written in /proc .*Choose another folder"):
+        RunDirectory.check_place("/proc/runs/first")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="found a file"):
+        RunDirectory.check_place(tmp_path / "file" / "run")
+    RunDirectory.check_place(tmp_path / "new" / "run")
+    assert names(tmp_path) == ["file"]
+
+
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX file modes")
 def test_replacing_gives_the_mode_of_an_ordinary_file(tmp_path):
     ordinary = tmp_path / "ordinary"

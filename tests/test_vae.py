@@ -69,3 +69,8 @@ def test_log_likelihood_needs_samples_and_data(name):
 def test_a_number_of_samples_is_whole(n):
     with pytest.raises(UsageError, match="whole number"):
         tiny_vae().sample(n)
+
+
+def test_more_samples_than_the_memory_holds_are_refused_before_they_are_drawn():
+    with pytest.raises(UsageError, match=r"1,000,000,000,000 samples of shape .* GB of memory"):
+        tiny_vae().sample(10**12)

@@ -5,13 +5,13 @@ from typing import Any
 import keras
 
 from kelbo.likelihoods import Likelihood
-from kelbo.model import LatentVariableModel
 from kelbo.objectives import Objective, Reconstruction
 from kelbo.posteriors import DeterministicPosterior
+from kelbo.single_group import SingleGroup
 
 
 @keras.saving.register_keras_serializable("kelbo")
-class AE(LatentVariableModel):
+class AE(SingleGroup):
     """An autoencoder: z is a function of x, and only the reconstruction counts.
 
     It has no prior, hence no `sample` and no `log_likelihood`.
@@ -37,9 +37,3 @@ class AE(LatentVariableModel):
     ):
         objective = Reconstruction() if objective is None else objective
         super().__init__(posterior, likelihood, None, objective, seed, name=name, **kwargs)
-
-    def get_config(self) -> dict[str, Any]:
-        """The parts; there is no prior."""
-        config = super().get_config()
-        del config["prior"]
-        return config

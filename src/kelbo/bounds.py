@@ -2,20 +2,17 @@
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from kelbo.distributions import has_closed_form, kl_per_dimension
 from kelbo.distributions.distribution import Tensor
 from kelbo.errors import UsageError
+from kelbo.inputs import split
+from kelbo.model import LatentVariableModel
 from kelbo.passes import rows_in_one_pass
-
-if TYPE_CHECKING:
-    from kelbo.model import LatentVariableModel
-    from kelbo.vae import VAE
 
 # Below every log-weight that can be told from log 0, yet finite, so that differences are too.
 _LOWEST = float(np.finfo("float32").min)
@@ -53,7 +50,7 @@ class TraceStatistics(keras.Model):
         chunk: how many of them are decoded at once.
     """
 
-    def __init__(self, model: "LatentVariableModel", num_samples: int, chunk: int):
+    def __init__(self, model: LatentVariableModel, num_samples: int, chunk: int):
         # The statistics are float32, whatever the networks compute in.
         super().__init__(name="trace_statistics", dtype="float32")
         self.model = model
@@ -70,34 +67,30 @@ class TraceStatistics(keras.Model):
         """Statistics of a batch.
 
         Args:
-            inputs: {"x": (batch, *data_shape), "keys": (chunks, 2), a key for each chunk's draws}.
+            inputs: {"data": what the model takes, "keys": (chunks, 2), a key for each chunk's
+                draws}.
 
         Returns:
-            reconstruction, the mean over the samples of log p(x|z), and the mean of q(z|x),
-            (batch, latent_dim). Of a VAE also largest and total, the largest log-weight and the
-            sum of exp(log-weight - largest); and either kl_per_dimension, (batch, latent_dim), or
-            kl, the mean of log q(z|x) - log p(z), where there is no closed form. All else (batch,).
+            reconstruction, the mean over the samples of log p(x|z), and what the model's
+            `code_statistics` gives. Of a VAE also largest and total, the largest log-weight and the
+            sum of exp(log-weight - largest); and, where kl_per_dimension has no closed form, kl,
+            the mean of log q(z|x) - log p(z). All of these (batch,).
         """
-        x, keys = inputs["x"], inputs["keys"]
+        data, keys = inputs["data"], inputs["keys"]
         model = self.model
-        posterior = model.posterior(x)
-        q = model.posterior.distribution(posterior)
-        p = None if model.prior is None else model.prior.distribution(model.posterior)
-        statistics = {"mean": q.mean()}
+        encoded = model.encode_once(data, training=False)
+        statistics = model.code_statistics(encoded)
         names = ["reconstruction"]
-        if p is not None:
+        if model.has_prior:
             names += ["largest", "total"]
-            if has_closed_form(q, p):
-                statistics["kl_per_dimension"] = kl_per_dimension(q, p)
-            else:
-                names.append("kl")
+            names += [] if "kl_per_dimension" in statistics else ["kl"]
 
         def add_chunk(index: Tensor, sofar: dict[str, Tensor]) -> dict[str, Tensor]:
             # TensorFlow starts ten turns of a loop at once, each with its activations, unless one
             # needs the one before: so the key does. What is added is 0 until all is NaN anyway.
             lost = ops.any(ops.isnan(sofar["reconstruction"]))
             seed = ChunkSeed(keys[index] + ops.cast(lost, keys.dtype))
-            trace = model.sampled_trace(x, self.chunk, seed, posterior)
+            trace = model.sampled_trace(data, self.chunk, seed, encoded)
             samples = index * self.chunk + ops.arange(self.chunk, dtype="int32")
             wanted = (samples < self.num_samples)[:, None]
             count = ops.cast(ops.minimum((index + 1) * self.chunk, self.num_samples), "float32")
@@ -118,7 +111,8 @@ class TraceStatistics(keras.Model):
                 result["largest"] = largest
             return result
 
-        zero = ops.zeros_like(statistics["mean"][:, 0])
+        x, _ = split(data)
+        zero = ops.zeros_like(ops.reshape(x, (ops.shape(x)[0], -1))[:, 0], dtype="float32")
         start = {name: zero + _LOWEST if name == "largest" else zero for name in names}
         return statistics | ops.fori_loop(0, self.chunks, add_chunk, start)
 
@@ -134,8 +128,8 @@ def samples_in_one_pass(num_samples: int, batch_size: int, rows: int) -> int:
 
 
 def statistics(
-    model: "LatentVariableModel",
-    batches: Iterable[np.ndarray],
+    model: LatentVariableModel,
+    batches: Iterable[Any],
     num_samples: int,
     batch_size: int,
     seed: int,
@@ -156,8 +150,9 @@ def statistics(
             as many as suit the device.
 
     Yields:
-        reconstruction (batch,), mean (batch, latent_dim); of a VAE also the importance-weighted
-        `bound` in float64, (batch,), and kl_per_dimension (batch, latent_dim) or kl (batch,).
+        reconstruction (batch,), and mean (batch, latent_dim) where q(z|x) has one in closed form;
+        of a VAE also the importance-weighted `bound` in float64, (batch,), and kl_per_dimension
+        (batch, latent_dim) or kl (batch,).
 
     Raises:
         UsageError: a number < 1.
@@ -170,9 +165,9 @@ def statistics(
     compiled = _compiled(model, num_samples, samples_in_one_pass(num_samples, batch_size, rows))
     generator = np.random.default_rng(seed)
     dtype = model.seed_generator.state.dtype
-    for x in batches:
+    for data in batches:
         keys = generator.integers(2**31 - 1, size=(compiled.chunks, 2)).astype(dtype)
-        outputs = compiled.predict_on_batch({"x": x, "keys": keys})
+        outputs = compiled.predict_on_batch({"data": data, "keys": keys})
         if "total" in outputs:
             # In float64: the largest may be so large that a float32 has no room for the rest.
             log_total = np.log(outputs.pop("total").astype("float64") / num_samples)
@@ -180,7 +175,7 @@ def statistics(
         yield outputs
 
 
-def _compiled(model: "LatentVariableModel", num_samples: int, chunk: int) -> TraceStatistics:
+def _compiled(model: LatentVariableModel, num_samples: int, chunk: int) -> TraceStatistics:
     """Kept on the model, past Keras's tracking of attributes, so that it compiles only once."""
     kept = model.__dict__.setdefault("_trace_statistics", {})
     if (num_samples, chunk) not in kept:
@@ -189,18 +184,19 @@ def _compiled(model: "LatentVariableModel", num_samples: int, chunk: int) -> Tra
 
 
 def importance_weighted_bound(
-    vae: "VAE",
-    x: np.ndarray,
+    vae: LatentVariableModel,
+    x: Any,
     num_samples: int,
     batch_size: int,
     seed: int,
     rows_per_pass: int | None = None,
 ) -> np.ndarray:
     """The importance-weighted bound of each datum in nats: see `VAE.log_likelihood`."""
+    count = len(split(x)[0])
 
-    def batches() -> Iterator[np.ndarray]:
-        for start in range(0, len(x), batch_size):
-            yield x[start : start + batch_size]
+    def batch(start: int) -> Any:
+        return keras.tree.map_structure(lambda array: array[start : start + batch_size], x)
 
-    parts = statistics(vae, batches(), num_samples, batch_size, seed, rows_per_pass)
+    batches = map(batch, range(0, count, max(1, batch_size)))
+    parts = statistics(vae, batches, num_samples, batch_size, seed, rows_per_pass)
     return np.concatenate([part["bound"] for part in parts])

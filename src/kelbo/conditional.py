@@ -18,11 +18,12 @@ class Conditional(keras.Layer, abc.ABC):
     tensors, which Keras can trace, save and compile; `distribution(parameters)` makes the
     distribution of them. Sample axes in front of the batch axis are folded into it here, and
     nowhere else, because a keras model takes exactly one batch axis. The network computes in what
-    its layers say, as bfloat16; the conditional itself, and so every parameter, is float32.
+    its layers say, such as bfloat16; the conditional itself, and so every parameter, is float32.
 
     Args:
-        network: a functional or sequential keras.Model from one context tensor (batch, *context)
-            to one tensor, or several, that parameterise the distribution.
+        network: a functional or sequential keras.Model from one context tensor (batch, *context),
+            or from several with names, to one tensor, or several, that parameterise the
+            distribution.
 
     Raises:
         UsageError: the network is no such model, or computes in float16; or a dtype other than
@@ -40,8 +41,19 @@ class Conditional(keras.Layer, abc.ABC):
         return _compute_dtypes(self.network)
 
     @property
+    def context_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each context without the batch axis, by the name of the network's input."""
+        return {each.name: tuple(each.shape[1:]) for each in self.network.inputs}
+
+    @property
+    def inputs(self) -> Any:
+        """The network's symbolic input, or a dict of them by name where there are several."""
+        inputs = self.network.inputs
+        return inputs[0] if len(inputs) == 1 else {each.name: each for each in inputs}
+
+    @property
     def context_shape(self) -> tuple[int, ...]:
-        """Shape of one context, without the batch axis."""
+        """Shape of the first context, without the batch axis."""
         return tuple(self.network.inputs[0].shape[1:])
 
     @property
@@ -71,22 +83,52 @@ class Conditional(keras.Layer, abc.ABC):
         """Make the weights; the shapes are the network's, whatever `input_shape` says."""
         self.built = True
 
-    def call(self, context: Tensor) -> dict[str, Tensor]:
-        """Parameters of the distribution: (S..., batch, *context) -> (S..., batch, ...) each."""
-        context_shape = ops.shape(context)
-        sample_shape = context_shape[: len(context_shape) - 1 - len(self.context_shape)]
+    def call(
+        self, context: Tensor | dict[str, Tensor], training: bool | None = None
+    ) -> dict[str, Tensor]:
+        """Parameters of the distribution, (S..., batch, ...) each.
+
+        Args:
+            context: (S..., batch, *context); for a network of several inputs a dict of them by
+                name, of which those without sample axes are repeated over S.
+            training: handed on to the network. Keras would not do so on every backend.
+        """
+        contexts = context if isinstance(context, dict) else {self.network.inputs[0].name: context}
+        sample_shape, batch = self._sample_axes(contexts)
+
+        def folded(each: keras.KerasTensor) -> Tensor:
+            return self._folded(contexts[each.name], tuple(each.shape[1:]), sample_shape)
+
+        sequential = isinstance(self.network, keras.Sequential)
+        structure = self.network.inputs[0] if sequential else self.network.input
+        outputs = self.network(keras.tree.map_structure(folded, structure), training=training)
+        parameters = self.parameters([float32(each) for each in keras.tree.flatten(outputs)])
         if not sample_shape:
-            return self.parameters(self._outputs(context))
-        batch = context_shape[len(sample_shape)]
-        folded = ops.reshape(context, (-1, *self.context_shape))
-        parameters = self.parameters(self._outputs(folded))
+            return parameters
         return {
             name: ops.reshape(value, (*sample_shape, batch, *ops.shape(value)[1:]))
             for name, value in parameters.items()
         }
 
-    def _outputs(self, context: Tensor) -> list[Tensor]:
-        return [float32(output) for output in keras.tree.flatten(self.network(context))]
+    def _sample_axes(self, contexts: dict[str, Tensor]) -> tuple[tuple[Any, ...], Any]:
+        """The sample axes of the context that has them, and the size of the batch."""
+        found: tuple[tuple[Any, ...], Any] = (), None
+        for name, shape in self.context_shapes.items():
+            size = ops.shape(contexts[name])
+            rank = len(size) - 1 - len(shape)
+            if rank > len(found[0]) or found[1] is None:
+                found = tuple(size[:rank]), size[rank]
+        return found
+
+    def _folded(
+        self, context: Tensor, shape: tuple[int, ...], sample_shape: tuple[Any, ...]
+    ) -> Tensor:
+        """The sample axes folded into the batch: (S..., batch, *shape) -> (S * batch, *shape)."""
+        if not sample_shape:
+            return context
+        if len(context.shape) == 1 + len(shape):
+            context = ops.broadcast_to(context, (*sample_shape, *ops.shape(context)))
+        return ops.reshape(context, (-1, *shape))
 
     def get_config(self) -> dict[str, Any]:
         """The network and the layer's own settings."""
@@ -132,11 +174,6 @@ def _check_network(owner: str, network: Any) -> None:
             f"{owner} needs a network whose shapes are known, but {network.name!r} has no inputs "
             "yet. Give a Sequential an Input layer first; wrap a subclassed model as "
             "keras.Model(inputs, model(inputs))."
-        )
-    if len(network.inputs) != 1:
-        raise UsageError(
-            f"{owner} expected a network with one input, but {network.name!r} has "
-            f"{len(network.inputs)}."
         )
     # `outputs` is flat; only a functional model has `output`, in the structure that it returns.
     if isinstance(getattr(network, "output", None), dict):

@@ -1,7 +1,9 @@
 """Every error that kelbo raises on purpose: what was expected, what arrived, what to do.
 
-At the command line these become one message and an exit code, never a traceback: 2 for a
-`UsageError` (the command was wrong), 1 for every other `KelboError` (the work failed).
+At the command line these become one message and an exit code, never a traceback. The rule is
+`exit_code`: 2 where the command itself is wrong, because it names or asks for something that cannot
+be, whatever the machine and the data are like (`UsageError`, and all that Typer refuses); 1 where
+the command is right and the work failed.
 """
 
 import difflib
@@ -11,9 +13,13 @@ from collections.abc import Iterable
 class KelboError(Exception):
     """Base of kelbo's errors."""
 
+    exit_code = 1
+
 
 class UsageError(KelboError, ValueError):
     """The call asks for something that does not exist or does not fit together."""
+
+    exit_code = 2
 
 
 class DataError(KelboError, ValueError):

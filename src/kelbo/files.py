@@ -1,16 +1,25 @@
 """Files that are written whole or not at all.
 
 Each is written beside its final place, flushed to disk and then moved there in one step, so that a
-kill at any moment leaves the old file or the new one, never half of one.
+kill at any moment leaves the old file or the new one, never half of one. What a kill leaves beside
+it, `.stem-xxxxxxxx.suffix`, `clear_leftovers` takes away; who still writes such a file holds a lock
+on it.
 """
 
 import contextlib
+import errno
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
 from kelbo.errors import UsageError
+
+try:
+    import fcntl
+except ImportError:  # Windows, where a file that is open cannot be taken away
+    fcntl = None  # type: ignore[assignment]
 
 
 @contextlib.contextmanager
@@ -31,12 +40,16 @@ def replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
     try:
-        temporary.touch(exist_ok=False)
+        held = temporary.open("xb")
     except OSError as error:
         # Nobody knows the file by the name that it has for a moment.
         raise OSError(error.errno, error.strerror, str(path)) from error
     try:
-        yield temporary
+        with held:
+            # Some network drives know no locks.
+            with contextlib.suppress(OSError):
+                _lock(held)
+            yield temporary
         # Open for writing: Windows flushes no file that is open for reading only.
         with temporary.open("r+b") as written:
             os.fsync(written.fileno())
@@ -45,7 +58,52 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def clear_leftovers(folder: Path, names: Iterable[str]) -> None:
+    """Take away what `replacing` could not because its process was killed.
+
+    What another process is writing at this moment stays, and so does what may not be taken away.
+
+    Args:
+        folder: where the files are.
+        names: of the files; `*.png` stands for every picture.
+    """
+    for name in names:
+        stem, suffix = Path(name).stem, Path(name).suffix
+        for leftover in folder.glob(f".{stem}-{'[0-9a-f]' * 8}{suffix}"):
+            with contextlib.suppress(OSError), leftover.open("rb") as file:
+                _lock(file)
+                leftover.unlink()
+
+
+def _lock(file: IO[bytes]) -> None:
+    """Lock a file until it is closed.
+
+    Raises:
+        OSError: somebody else holds the lock.
+    """
+    if fcntl is not None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def is_full(error: OSError) -> bool:
+    """Whether an error says that there is no room for a file."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def full_disk(error: OSError) -> str:
+    """One sentence for an error of which `is_full` is true."""
+    full = "A file would become too large" if error.errno == errno.EFBIG else "The disk is full"
+    return f"{full}{place_of(error)}."
+
+
+def place_of(error: OSError) -> str:
+    """The file that an error is about, in brackets, or nothing."""
+    # Of a file that is moved, the place where it should go is the one that the user knows.
+    path = error.filename2 or error.filename
+    return f" ({path})" if path else ""

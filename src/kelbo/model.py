@@ -1,8 +1,9 @@
 """The keras.Model with every Keras hook, written once."""
 
+import abc
 import math
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Self
 
@@ -10,78 +11,82 @@ import keras
 import numpy as np
 from keras import ops
 
-from kelbo.backends.jax.resident import Chunks, forget, resident_epochs
+from kelbo.backends.jax.resident import forget, resident_epochs
 from kelbo.backends.tensorflow.untuned import UntunedData
+from kelbo.beta import explain_beta, format_beta
 from kelbo.callbacks import StopOnNonFinite
-from kelbo.conditional import float32_layer
-from kelbo.distributions import has_closed_form, kl_divergence
+from kelbo.checked_model import CheckedModel
+from kelbo.conditional import Conditional, float32_layer
+from kelbo.data.at_hand import Source, array_at_hand
 from kelbo.distributions.distribution import Tensor
 from kelbo.errors import DataError, UsageError
+from kelbo.inputs import check_shape, first_batch, joined, split
 from kelbo.likelihoods import Likelihood
-from kelbo.objectives import Objective, explain_beta, format_beta
+from kelbo.objectives import Objective
 from kelbo.passes import predict_in_passes
-from kelbo.posteriors import Posterior
-from kelbo.priors import Prior
-from kelbo.trace import Trace
+from kelbo.trace import Sizes, Trace
+
+# The name under which training reports what the networks add to the loss.
+PENALTY = "penalty"
 
 
-class LatentVariableModel(UntunedData, keras.Model):
-    """q(z|x), p(x|z) and perhaps p(z), joined by an objective.
+class LatentVariableModel(CheckedModel, UntunedData, keras.Model, abc.ABC):
+    """p(x|z) and latents z, joined by an objective; what the latents are, subclasses say.
 
     The loss is computed in `compute_loss`, with keras.ops alone, from what `call` returns: this
     one hook works on every backend. Noise is drawn in `call`, where Keras keeps track of the
     random state on every backend; in `compute_loss` it would not on all. The networks may compute
     in bfloat16; the model's own arithmetic, its loss and its metrics are float32.
 
+    What the networks add to the loss (regularisers, `add_loss` in a layer) is added to the
+    objective's loss as it is, and reported as `penalty`. It is no part of the ELBO.
+
     Args:
-        posterior: q(z|x).
-        likelihood: p(x|z).
-        prior: p(z), or None for an autoencoder.
+        parts: the layers of the model by the names of their attributes, in the order in which
+            their weights are saved; among them the likelihood. They are what `get_config` keeps.
         objective: what is minimised.
         seed: of the noise in training and evaluation; None takes Keras's global seed.
 
     Raises:
-        UsageError: the shapes of the parts do not fit together, or a dtype other than float32 is
-            asked for.
+        UsageError: the objective is none, or a dtype other than float32 is asked for.
     """
+
+    likelihood: Likelihood
 
     def __init__(
         self,
-        posterior: Posterior,
-        likelihood: Likelihood,
-        prior: Prior | None,
+        parts: Mapping[str, keras.Layer],
         objective: Objective,
         seed: int | None = None,
         **kwargs: Any,
     ):
         super().__init__(**float32_layer(type(self).__name__, kwargs))
-        _check_parts(posterior, likelihood, prior, objective)
-        for part, shape in (
-            (posterior, posterior.context_shape),
-            (likelihood, likelihood.context_shape),
-            (prior, posterior.event_shape),
-        ):
-            if part is not None and not part.built:
-                part.build(shape)
-        self.posterior = posterior
-        self.likelihood = likelihood
-        self.prior = prior
+        check_kind(objective, Objective)
+        for name, part in parts.items():
+            # With a layer left unbuilt Keras would trace the model anew in each `fit`.
+            if isinstance(part, Conditional) and not part.built:
+                part.build(part.context_shape)
+            setattr(self, name, part)
+        self._parts = tuple(parts)
+        if not objective.built:
+            objective.build(self.data_shape, self.latent_shape)
         self.objective = objective
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
-        self._trackers = {name: keras.metrics.Mean(name) for name in objective.logged}
+        self._trackers = {name: keras.metrics.Mean(name) for name in (*objective.logged, PENALTY)}
+        self._has_penalty = False
         if objective.scheduled:
             self.training_steps = self.add_weight(
                 shape=(), initializer="zeros", dtype="int32", trainable=False, name="training_steps"
             )
         self.built = True
 
-    # Shapes.
+    # Shapes and sizes.
 
     @property
     def data_shape(self) -> tuple[int, ...]:
         """Shape of one datum x."""
-        return self.posterior.context_shape
+        return self.likelihood.event_shape
 
     @property
     def data_dim(self) -> int:
@@ -89,81 +94,132 @@ class LatentVariableModel(UntunedData, keras.Model):
         return math.prod(self.data_shape)
 
     @property
+    @abc.abstractmethod
+    def latent_shape(self) -> tuple[int, ...]:
+        """Shape of one z; of the top group where there are several."""
+
+    @property
     def latent_dim(self) -> int:
-        """d: the size of z."""
-        return math.prod(self.posterior.event_shape)
+        """d: the number of values in z."""
+        return math.prod(self.latent_shape)
+
+    @property
+    def has_prior(self) -> bool:
+        """Whether z has a prior, so that there is a bound on log p(x); not so of an autoencoder."""
+        return True
+
+    @property
+    def sizes(self) -> Sizes:
+        """D and d."""
+        return Sizes(self.data_dim, self.latent_dim)
+
+    @property
+    def context_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each condition by name; empty where the model has none."""
+        return {}
 
     @property
     def precision(self) -> str:
-        """What the networks compute in, as "float32" or "bfloat16"; all else is float32."""
-        dtypes = self.posterior.compute_dtypes | self.likelihood.compute_dtypes
+        """What the networks compute in, such as "float32" or "bfloat16"; all else is float32."""
+        layers = (each for each in self._flatten_layers() if hasattr(each, "compute_dtypes"))
+        dtypes = set().union(*(layer.compute_dtypes for layer in layers))
         return " and ".join(sorted(dtypes)) or "float32"  # there may be no layer with weights
 
     @property
     def effective_beta(self) -> float | None:
-        """The weight of the KL measured against the ELBO's, or None where there is no KL."""
-        return self.objective.effective_beta(self)
+        """The weight of the KL measured against the ELBO's, or None where there is no KL.
+
+        With a schedule it is where the schedule ends; where that never settles, its value now.
+        """
+        return self.objective.effective_beta(self.sizes) if self._settles else self.current_beta
 
     @property
     def current_beta(self) -> float | None:
         """The effective beta after the training steps taken so far: lower during a warm-up."""
-        return self.objective.current_beta(self)
+        return self.objective.effective_beta(self.sizes, self._step)
+
+    @property
+    def _settles(self) -> bool:
+        return not self.objective.scheduled or self.objective.settles
+
+    @property
+    def _step(self) -> Tensor | None:
+        scheduled = self.objective.scheduled
+        return ops.convert_to_tensor(self.training_steps) if scheduled else None
 
     # The pass through the model.
 
-    def call(self, x: Tensor, training: bool | None = None) -> dict[str, Any]:
-        """One pass, as tensors: what `trace` needs besides x.
+    def call(self, inputs: Any, training: bool | None = None) -> dict[str, Any]:
+        """One pass, as tensors: what `trace` needs besides the data.
 
         Args:
-            x: (batch, *data_shape).
+            inputs: x, (batch, *data_shape), or {"x": x, "c": c} with conditions c.
             training: whether a training step is being taken, for schedules and for the networks.
 
         Returns:
-            {"posterior": parameters of q(z|x), "z": (S..., batch, latent_dim),
-            "likelihood": parameters of p(x|z)}. Reconstructions are what `predict` returns.
+            A nested dict of tensors. Reconstructions are what `predict` returns.
         """
         if training and self.objective.scheduled:
             self.training_steps.assign_add(1)
-        return self._draw(self.posterior(x), self.objective.sample_shape, self.seed_generator)
+        encoded = self.encode_once(inputs, training)
+        return self.draw(
+            inputs, encoded, self.objective.sample_shape, self.seed_generator, training
+        )
 
-    def _draw(
-        self, posterior: dict[str, Tensor], sample_shape: tuple[int, ...], seed: Any
-    ) -> dict[str, Any]:
-        z = self.posterior.distribution(posterior).sample(seed, sample_shape)
-        return {"posterior": posterior, "z": z, "likelihood": self.likelihood(z)}
-
-    def trace(self, x: Tensor, parameters: dict[str, Any] | None = None) -> Trace:
-        """Every log-probability of the equation, for data x.
+    @abc.abstractmethod
+    def encode_once(self, inputs: Any, training: bool | None = None) -> dict[str, Any]:
+        """What need not be computed again for each draw of z, as tensors, batch first.
 
         Args:
-            x: (batch, *data_shape).
-            parameters: what `call` returned; without it one pass is made.
+            inputs: as those of `call`.
+            training: likewise.
         """
-        if parameters is None:
-            parameters = self(x)
-        z = parameters["z"]
-        q = self.posterior.distribution(parameters["posterior"])
-        log_px_z = self.likelihood.distribution(parameters["likelihood"]).log_prob(x)
-        if self.prior is None:
-            return Trace(z=z, q=q, log_px_z=log_px_z)
-        p = self.prior.distribution(self.posterior)
-        log_pz, log_qz_x = p.log_prob(z), q.log_prob(z)
-        kl = kl_divergence(q, p) if has_closed_form(q, p) else log_qz_x - log_pz
-        return Trace(z, q, log_px_z, p, log_pz, log_qz_x, kl)
+
+    @abc.abstractmethod
+    def draw(
+        self,
+        inputs: Any,
+        encoded: dict[str, Any],
+        sample_shape: tuple[int, ...],
+        seed: Any,
+        training: bool | None = None,
+    ) -> dict[str, Any]:
+        """Draw z and decode it: `encoded`, and with it all that `trace` needs."""
+
+    @abc.abstractmethod
+    def trace(self, inputs: Any, passed: dict[str, Any] | None = None) -> Trace:
+        """Every log-probability of the equation.
+
+        Args:
+            inputs: x, (batch, *data_shape), or {"x": x, "c": c} with conditions c.
+            passed: what `call` returned; without it one pass is made.
+        """
 
     def sampled_trace(
-        self, x: Tensor, num_samples: int, seed: Any, posterior: dict[str, Tensor] | None = None
+        self, inputs: Any, num_samples: int, seed: Any, encoded: dict[str, Any] | None = None
     ) -> Trace:
         """A trace with `num_samples` draws of z for each datum, on one leading sample axis.
 
         Args:
-            x: (batch, *data_shape).
+            inputs: as those of `trace`.
             num_samples: draws of z.
             seed: of the draws.
-            posterior: the parameters of q(z|x) where they are known; without them x is encoded.
+            encoded: what `encode_once` returned, where that is known.
         """
-        posterior = self.posterior(x) if posterior is None else posterior
-        return self.trace(x, self._draw(posterior, (num_samples,), seed))
+        encoded = self.encode_once(inputs, training=False) if encoded is None else encoded
+        return self.trace(inputs, self.draw(inputs, encoded, (num_samples,), seed, training=False))
+
+    def code_statistics(self, encoded: dict[str, Any]) -> dict[str, Tensor]:
+        """What is known of the codes without drawing one: see `kelbo.bounds`.
+
+        Args:
+            encoded: what `encode_once` returned.
+
+        Returns:
+            mean, that of q(z|x), and kl_per_dimension in nats, (batch, latent_dim) each; each only
+            where it has a closed form.
+        """
+        return {}
 
     # Keras's hooks.
 
@@ -180,7 +236,7 @@ class LatentVariableModel(UntunedData, keras.Model):
             optimizer: a Keras optimiser or its name.
             loss: refused: it belongs to the model.
             metrics: refused: the objective's terms are reported.
-            **kwargs: Keras's other options, as `jit_compile` and `steps_per_execution`.
+            **kwargs: Keras's other options, such as `jit_compile` and `steps_per_execution`.
 
         Raises:
             UsageError: a loss or metrics are given.
@@ -208,41 +264,67 @@ class LatentVariableModel(UntunedData, keras.Model):
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile as saved (Keras asks for this where `compile` is overridden)."""
         config = keras.saving.deserialize_keras_object(config)
+        if config.get("jit_compile"):
+            # Keras saves what it chose for the backend of the day; here it chooses anew.
+            del config["jit_compile"]
         self.compile(**{key: value for key, value in config.items() if value is not None})
         self.optimizer.build(self.trainable_variables)
 
     def compute_loss(
         self,
-        x: Tensor = None,
+        x: Any = None,
         y: Tensor | None = None,
         y_pred: dict[str, Any] | None = None,
         sample_weight: Tensor | None = None,
         training: bool = True,
     ) -> Tensor:
-        """The objective's loss, averaged over the batch; every logged term goes to its metric.
+        """The objective's loss and the networks' penalty; every logged term goes to its metric.
 
         Args:
-            x: (batch, *data_shape).
+            x: (batch, *data_shape), or {"x": x, "c": c} with conditions c.
             y: what to reconstruct, of the shape of x; x itself where None. With another target
                 than x the bound is on log p(y): a denoising VAE.
             y_pred: what `call` returned.
-            sample_weight: (batch,) or (batch, 1).
+            sample_weight: (batch,) or (batch, 1). It weighs each datum's loss, as in Keras; a
+                loss of the whole batch it leaves alone.
             training: unused; the loss is the same in training and evaluation.
 
         Raises:
             DataError: y has not the shape of x, as labels have not.
         """
-        target = x if y is None else y
+        data, context = split(x)
+        target = data if y is None else y
         self._check_target_shape(target)
         if sample_weight is not None:
             sample_weight = ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
-        terms = self.objective.terms(self.trace(target, y_pred), self)
+        trace = self.trace(joined(target, context), y_pred)
+        terms = self.objective.terms(trace)
         for name in self.objective.logged:
             self._trackers[name].update_state(
                 terms[name], sample_weight if len(terms[name].shape) else None
             )
-        loss = terms["loss"]
-        return ops.mean(loss if sample_weight is None else loss * sample_weight)
+        if "loss" not in terms and "batch_loss" not in terms:
+            raise UsageError(
+                f"{type(self.objective).__name__}.terms() gave {', '.join(terms)}: expected "
+                "'loss', (batch,), or 'batch_loss', a scalar, or both."
+            )
+        loss = terms.get("batch_loss", 0.0)
+        if "loss" in terms:
+            each = terms["loss"]
+            loss = loss + ops.mean(each if sample_weight is None else each * sample_weight)
+        return loss + self._penalty() if self.losses else loss
+
+    def _penalty(self) -> Tensor:
+        """What the networks add to the loss, summed as Keras sums it."""
+        self._has_penalty = True
+        penalty = sum(ops.sum(ops.cast(each, "float32")) for each in self.losses)
+        self._trackers[PENALTY].update_state(penalty)
+        return penalty
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """The loss and every logged term; the penalty where there is one."""
+        results = super().get_metrics_result()
+        return results if self._has_penalty else {k: results[k] for k in results if k != PENALTY}
 
     def fit(
         self,
@@ -256,7 +338,7 @@ class LatentVariableModel(UntunedData, keras.Model):
         resident: bool | str = "auto",
         **kwargs: Any,
     ) -> keras.callbacks.History:
-        """Train, as `keras.Model.fit`, after checking the data against the likelihood.
+        """Train, as `keras.Model.fit`, checking the data against the likelihood.
 
         Prints the effective beta and what it means, unless `verbose` is 0. Stops at the first
         batch whose loss is not finite.
@@ -278,15 +360,21 @@ class LatentVariableModel(UntunedData, keras.Model):
                 nothing forbids it; otherwise Keras's loop runs, and the logger "kelbo" has the
                 reason as information. True: on any device, or an error that has the reason.
                 False: Keras's loop.
-            **kwargs: Keras's other arguments.
+            **kwargs: Keras's other arguments, but for class_weight.
 
         Raises:
             DataError: the data are empty, not finite, of another shape, or outside the support.
             DivergedError: the loss became NaN or infinite.
-            UsageError: the model is not compiled, or `resident` is True and cannot be.
+            UsageError: the model is not compiled, or `resident` is True and cannot be, or
+                class_weight is given.
         """
         if not self.compiled:
             raise UsageError("The model is not compiled. Call compile(optimizer='adam') first.")
+        self.refuse_class_weight("fit", **kwargs)
+        if x is None:
+            raise DataError("Expected data to learn from, received None. Call fit(x).")
+        if isinstance(x, Source):
+            kwargs.setdefault("shuffle", False)  # it has an order of its own
         y = _target(x, y, kwargs.get("sample_weight"))
         self.check_data(x, y)
         validation = keras.utils.unpack_x_y_sample_weight(kwargs.get("validation_data"))
@@ -315,9 +403,9 @@ class LatentVariableModel(UntunedData, keras.Model):
         Raises:
             DataError: the data are empty, not finite, of another shape, or outside the support.
         """
+        if x is None:
+            raise DataError("Expected data to evaluate, received None. Call evaluate(x).")
         y = _target(x, y, sample_weight)
-        if not isinstance(x, Chunks):  # of data that `fit` has checked
-            self.check_data(x, y)
         return super().evaluate(x, y, batch_size, verbose, sample_weight, **kwargs)
 
     def describe_training(self) -> str:
@@ -327,51 +415,65 @@ class LatentVariableModel(UntunedData, keras.Model):
             line += f" in {self.precision}"
         if objective := self.objective.in_words():
             line += f", {objective}"
-        if self.effective_beta is None:
+        beta = self.effective_beta
+        if beta is None:
             return f"{line}, no KL term"
-        line += f", effective beta {format_beta(self.effective_beta)}"
+        line += f", effective beta {format_beta(beta)}"
+        if not self._settles:
+            return f"{line} at first, on a schedule that never settles"
         if self.objective.scheduled:
             line += " at the end of its schedule"
-        note = explain_beta(self.effective_beta)
+        note = explain_beta(beta)
         return f"{line} ({note})" if note else line
 
-    def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
-        """Reconstructions, as `reconstruct`, with the arguments of `keras.Model.predict`."""
-        self.check_data(x)
-        return self._reconstruction.predict(x, *args, **kwargs)
-
-    def predict_on_batch(self, x: Any) -> np.ndarray:
-        """Reconstructions of one batch."""
-        self.check_data(x)
-        return self._reconstruction.predict_on_batch(x)
-
     def check_data(self, x: Any, y: Any = None) -> None:
-        """Check data before they are used: arrays whole, of a data set or loader the first batch.
+        """Check data before they are used: arrays whole, of a `PyDataset` the first batch.
+
+        All else that comes in batches is passed over, for a look would use it up: `fit`,
+        `evaluate` and `predict` check it batch by batch.
 
         Args:
-            x: what `fit` takes as x. A generator, which a look would use up, is passed over, as
-                is None.
-            y: the target, likewise.
+            x: what `fit` takes as x.
+            y: the target, or None.
 
         Raises:
             DataError: the data are empty, not finite, of another shape, or outside the support.
         """
         if hasattr(y, "shape"):
             self._check_target_shape(y)
-            self.check_data(y)
-        data = _first_batch(x)
-        if data is None:
-            return
-        if data.size == 0:
-            raise DataError("Expected at least one datum, received none.")
-        if data.shape[1:] != self.data_shape:
-            fits = math.prod(data.shape[1:]) == self.data_dim and data.ndim > 1
-            cure = f" Use x.reshape{(-1, *self.data_shape)}." if fits else ""
-            raise DataError(
-                f"Expected data of shape (n, {', '.join(map(str, self.data_shape))}), received "
-                f"{data.shape}.{cure}"
-            )
-        self.likelihood.check(data)
+            self.check_target(first_batch(y))
+        at_hand = array_at_hand(x)
+        data = first_batch(x) if at_hand is None else at_hand
+        if data is not None:
+            self.check_batch(data)
+
+    def check_batch(self, data: np.ndarray | Mapping[str, np.ndarray]) -> None:
+        """Check arrays: x, or {"x": x, "c": c} with conditions.
+
+        Raises:
+            DataError: as `check_data`.
+        """
+        shapes = self.context_shapes
+        if isinstance(data, Mapping) != bool(shapes) or (shapes and set(data) != {"x", *shapes}):
+            raise DataError(_unlike(type(self).__name__, data, shapes))
+        x, context = split(data)
+        self.check_target(x)
+        for name, shape in shapes.items():
+            check_shape(context[name], shape, name)
+            if len(context[name]) != len(x):
+                raise DataError(
+                    f"Expected one {name} for each datum, received {len(context[name])} for "
+                    f"{len(x)} data."
+                )
+
+    def check_target(self, x: np.ndarray) -> None:
+        """Check an array of data x against their shape and the likelihood's support.
+
+        Raises:
+            DataError: as `check_data`.
+        """
+        check_shape(x, self.data_shape)
+        self.likelihood.check(x)
 
     def _check_target_shape(self, target: Any) -> None:
         shape = tuple(target.shape[1:])
@@ -391,45 +493,21 @@ class LatentVariableModel(UntunedData, keras.Model):
     # Keras's tracking of attributes, so that no layer is saved or counted twice.
 
     @cached_property
-    def encoder(self) -> keras.Model:
-        """x to the sampled point z: a plain keras model whose last layer is `enc_out_z`."""
-        return self.posterior.encoder()
-
-    @cached_property
     def decoder(self) -> keras.Model:
         """z to the expected x: a plain keras model."""
         return self.likelihood.decoder()
 
-    @cached_property
-    def _parameters_of_q(self) -> keras.Model:
-        inputs = self.posterior.network.inputs[0]
-        return keras.Model(inputs, self.posterior(inputs))
-
-    @cached_property
-    def _reconstruction(self) -> keras.Model:
-        mean = _PosteriorMean(self.posterior)
-        return _Reconstruction(
-            self.posterior.network.inputs[0],
-            self.decoder(mean(self._parameters_of_q.output)),
-            name="reconstruction",
-        )
-
-    def encode(self, x: Any, batch_size: int | None = None) -> dict[str, np.ndarray]:
-        """The parameters of q(z|x), as {"mu": (n, latent_dim), "log_var": (n, latent_dim)}."""
-        self.check_data(x)
-        return predict_in_passes(self._parameters_of_q, x, batch_size, self.data_dim)
-
     def decode(self, z: Any, batch_size: int | None = None) -> np.ndarray:
-        """The expected x for each z: (n, latent_dim) -> (n, *data_shape)."""
-        z = np.asarray(z, "float32")
-        if z.shape[1:] != self.posterior.event_shape:
-            raise DataError(f"Expected z of shape (n, {self.latent_dim}), received {z.shape}.")
-        return predict_in_passes(self.decoder, z, batch_size, self.data_dim)
+        """The expected x for each z: (n, *latent_shape) -> (n, *data_shape).
 
-    def reconstruct(self, x: Any, batch_size: int | None = None) -> np.ndarray:
-        """The expected x at the posterior's mean, without noise: (n, *data_shape)."""
-        self.check_data(x)
-        return predict_in_passes(self._reconstruction, x, batch_size, self.data_dim)
+        A conditional model takes {"z": z, "c": c} with the decoder's conditions c.
+        """
+        given = z if isinstance(z, Mapping) else {"z": z}
+        arrays = {name: np.asarray(value, "float32") for name, value in given.items()}
+        check_shape(arrays["z"], self.likelihood.context_shape, "z")
+        return predict_in_passes(
+            self.decoder, arrays if len(arrays) > 1 else arrays["z"], batch_size, self.data_dim
+        )
 
     # Saving.
 
@@ -455,9 +533,7 @@ class LatentVariableModel(UntunedData, keras.Model):
         serialize = keras.saving.serialize_keras_object
         return {
             "name": self.name,
-            "posterior": serialize(self.posterior),
-            "likelihood": serialize(self.likelihood),
-            "prior": serialize(self.prior),
+            **{name: serialize(getattr(self, name)) for name in self._parts},
             "objective": serialize(self.objective),
             "seed": self.seed,
             "trainable": self.trainable,
@@ -466,54 +542,44 @@ class LatentVariableModel(UntunedData, keras.Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
-        """Rebuild from `get_config`."""
-        config = dict(config)
-        for part in ("posterior", "likelihood", "prior", "objective"):
-            if part in config:
-                config[part] = keras.saving.deserialize_keras_object(
-                    config[part], custom_objects=custom_objects
-                )
-        return cls(**config)
+        """Rebuild from `get_config`: every value that is a serialised object is made anew."""
+        return cls(
+            **{
+                name: keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
+                if isinstance(value, dict) and "class_name" in value and name != "dtype"
+                else value
+                for name, value in config.items()
+            }
+        )
+
+
+def check_kind(part: Any, kind: type) -> None:
+    """Refuse a part that is not of its kind.
+
+    Raises:
+        UsageError: with what arrived.
+    """
+    if not isinstance(part, kind):
+        raise UsageError(f"Expected an instance of {kind.__name__}, received {part!r}.")
 
 
 def _target(x: Any, y: Any, sample_weight: Any) -> Any:
     """The target: Keras drops sample weights that come without one, so x is then its own."""
-    return x if y is None and sample_weight is not None else y
+    return split(x)[0] if y is None and sample_weight is not None else y
 
 
-def _first_batch(data: Any) -> np.ndarray | None:
-    """The first batch of a data set or loader, an array as it is, None of a generator or None."""
-    if isinstance(data, list):
-        raise DataError("Expected an array or a data set, received a list. Use numpy.asarray.")
-    if isinstance(data, keras.utils.PyDataset):
-        data = data[0] if len(data) else np.empty(0)
-    elif isinstance(data, Iterable) and not isinstance(data, (np.ndarray, tuple, Iterator)):
-        # A tf.data.Dataset or a DataLoader; tensors can be iterated over too, but have a shape.
-        data = data if hasattr(data, "shape") else next(iter(data), np.empty(0))
-    if isinstance(data, (tuple, list)):
-        data = data[0]
-    if data is None or isinstance(data, Iterator):
-        return None
-    return ops.convert_to_numpy(data) if ops.is_tensor(data) else np.asarray(data)
-
-
-class _Reconstruction(UntunedData, keras.Model):
-    """From x to the expected x; a class of its own, since Keras turns it into a functional one."""
-
-
-class _PosteriorMean(keras.Layer):
-    """The mean of q(z|x) from its parameters."""
-
-    def __init__(self, posterior: Posterior):
-        super().__init__(dtype="float32", name="posterior_mean")
-        self.distribution = posterior.distribution
-        self.event_shape = posterior.event_shape
-
-    def call(self, parameters: dict[str, Tensor]) -> Tensor:
-        return self.distribution(parameters).mean()
-
-    def compute_output_shape(self, parameters_shape: Any) -> tuple:
-        return (None, *self.event_shape)
+def _unlike(owner: str, data: Any, shapes: Mapping[str, Any]) -> str:
+    """What to say of inputs with conditions that are not asked for, or without those that are."""
+    received = (
+        "a dict with " + ", ".join(map(repr, data)) if isinstance(data, Mapping) else "an array"
+    )
+    if shapes:
+        wanted = ", ".join(f"{name!r}: {name}" for name in ("x", *shapes))
+        return f"This {owner} has conditions: expected {{{wanted}}}, received {received}."
+    return (
+        f"A {owner} learns from x alone: expected an array, received {received}. Pass the data "
+        "themselves: fit(data['image']), or dataset.map(lambda row: row['image'])."
+    )
 
 
 def _with_callback(callbacks: Any, callback: keras.callbacks.Callback) -> Any:
@@ -524,26 +590,3 @@ def _with_callback(callbacks: Any, callback: keras.callbacks.Callback) -> Any:
             callbacks.callbacks.append(callback)
         return callbacks
     return [*callbacks, callback] if isinstance(callbacks, (list, tuple)) else [callbacks, callback]
-
-
-def _check_parts(
-    posterior: Posterior, likelihood: Likelihood, prior: Prior | None, objective: Objective
-) -> None:
-    for part, kind in (
-        (posterior, Posterior),
-        (likelihood, Likelihood),
-        (objective, Objective),
-        *(() if prior is None else ((prior, Prior),)),
-    ):
-        if not isinstance(part, kind):
-            raise UsageError(f"Expected an instance of {kind.__name__}, received {part!r}.")
-    if likelihood.event_shape != posterior.context_shape:
-        raise UsageError(
-            f"The encoder takes data of shape {posterior.context_shape}, but the decoder gives "
-            f"data of shape {likelihood.event_shape}. They must be the same."
-        )
-    if likelihood.context_shape != posterior.event_shape:
-        raise UsageError(
-            f"The encoder gives z of shape {posterior.event_shape}, but the decoder takes z of "
-            f"shape {likelihood.context_shape}. They must be the same."
-        )

@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import math
+import tempfile
 import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -19,7 +20,7 @@ import numpy as np
 import tomli_w
 
 from kelbo.errors import RunError
-from kelbo.files import replacing, write_text
+from kelbo.files import clear_leftovers, replacing, write_text
 from kelbo.unpacking import UNREADABLE, read_arrays
 
 CONFIG = "config.toml"  # every choice of the training: enough to repeat it
@@ -86,11 +87,11 @@ class RunDirectory:
         """Check that a new run may be made at `path`, and change nothing.
 
         Raises:
-            RunError: there is something at `path` already and `force` is off, or it is no run.
+            RunError: there is something at `path` already and `force` is off, or it is no run, or
+                nothing can be written there.
         """
         run = cls(path)
-        if run.path.exists() and not run.path.is_dir():
-            raise RunError(f"Expected a folder or nothing at {run.path}, found a file.")
+        run._check_writable()
         if not run.path.exists() or not any(run.path.iterdir()):
             return
         if not run._is_run():
@@ -104,6 +105,21 @@ class RunDirectory:
                 "or overwrite the run with --force."
             )
 
+    def _check_writable(self) -> None:
+        """Try to make a folder where the run, or the first of its folders to be made, will be."""
+        place = self.path.absolute()
+        while not place.exists():
+            place = place.parent
+        if not place.is_dir():
+            raise RunError(f"Expected a folder or nothing at {place}, found a file.")
+        try:
+            tempfile.TemporaryDirectory(prefix=".kelbo-", dir=place).cleanup()
+        except OSError as error:
+            raise RunError(
+                f"Nothing can be written in {place} ({error.strerror}). Choose another folder with "
+                "--out, or change its permissions."
+            ) from error
+
     def _is_run(self) -> bool:
         """Whether the configuration is kelbo's: other programs have a config.toml too."""
         try:
@@ -113,7 +129,7 @@ class RunDirectory:
 
     @classmethod
     def open(cls, path: str | Path) -> "RunDirectory":
-        """Open an existing run.
+        """Open an existing run; what a kill left beside its files is cleared.
 
         Raises:
             RunError: `path` does not exist or is not a run.
@@ -126,6 +142,7 @@ class RunDirectory:
                 f"{run.path} is not a run directory: it has no {CONFIG}. "
                 "A run is what `kelbo train` writes."
             )
+        run._clear_leftovers()
         return run
 
     def file(self, name: str) -> Path:
@@ -142,17 +159,17 @@ class RunDirectory:
             raise self._missing(MODEL)
         return self.file(MODEL)
 
+    def _clear_leftovers(self) -> None:
+        clear_leftovers(self.path, FILES)
+        clear_leftovers(self.file(PICTURES), ["*.png"])
+
     def _clear(self) -> None:
         pictures = self.file(PICTURES)
         for picture in pictures.glob("*.png"):
             picture.unlink()
         with contextlib.suppress(OSError):  # not there, or with a file of someone else's in it
             pictures.rmdir()
-        # What `replacing` could not take away because the process was killed.
-        for name in FILES:
-            stem, suffix = Path(name).stem, Path(name).suffix
-            for leftover in self.path.glob(f".{stem}-????????{suffix}"):
-                leftover.unlink()
+        self._clear_leftovers()
         # The configuration stays until the new one replaces it: by it the folder counts as a run.
         for name in FILES:
             if name != CONFIG:

@@ -1,22 +1,26 @@
 """The variational autoencoder: one group of latent variables."""
 
+from collections.abc import Mapping
 from numbers import Integral
 from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from kelbo.bounds import importance_weighted_bound
 from kelbo.errors import DataError, UsageError
+from kelbo.inputs import as_numpy, check_shape, select
 from kelbo.likelihoods import Likelihood
-from kelbo.model import LatentVariableModel
+from kelbo.memory import check_memory
 from kelbo.objectives import ELBO, Objective
 from kelbo.posteriors import Posterior
 from kelbo.priors import Prior, StandardNormalPrior
+from kelbo.single_group import SingleGroup
 
 
 @keras.saving.register_keras_serializable("kelbo")
-class VAE(LatentVariableModel):
+class VAE(SingleGroup):
     """A variational autoencoder (Kingma and Welling, "Auto-Encoding Variational Bayes", 2014).
 
         log p(x) >= E_q [ log p(x|z) + log p(z) - log q(z|x) ]
@@ -57,7 +61,14 @@ class VAE(LatentVariableModel):
             **kwargs,
         )
 
-    def sample(self, n: int, seed: int | None = None, batch_size: int | None = None) -> np.ndarray:
+    def sample(
+        self,
+        n: int,
+        seed: int | None = None,
+        batch_size: int | None = None,
+        *,
+        context: Mapping[str, Any] | None = None,
+    ) -> np.ndarray:
         """Draw z from the prior and decode it: the expected x for each z, (n, *data_shape).
 
         Args:
@@ -65,19 +76,46 @@ class VAE(LatentVariableModel):
             seed: of the draw; None draws afresh at every call.
             batch_size: how many are decoded at once, which bounds the memory and changes no
                 sample; None: as many as suit the device.
+            context: the conditions of a conditional model by name, (n, *shape) each.
 
         Raises:
-            UsageError: n < 1.
+            UsageError: n < 1, or more than the memory of the machine holds.
+            DataError: conditions are missing, or of another shape.
         """
         if not isinstance(n, Integral) or n < 1:
             raise UsageError(f"Expected to sample a whole number of at least 1, received n={n!r}.")
+        float32 = 4
+        check_memory(
+            float32 * int(n) * (self.data_dim + self.latent_dim),
+            f"{n:,} samples of shape {self.data_shape}",
+            "Draw fewer at a time, each time with another seed.",
+        )
+        context = self._check_context(n, context or {})
         seed = self.seed_generator if seed is None else seed
-        z = self.prior.distribution(self.posterior).sample(seed, (n,))
-        return self.decode(keras.ops.convert_to_numpy(z), batch_size)
+        own = {name: context[name] for name in self.prior.context_shapes}
+        p = self.prior.distribution(self._prior_parameters(own, training=False))
+        z = ops.convert_to_numpy(p.sample(seed) if own else p.sample(seed, (n,)))
+        wanted = select(z, context, self.likelihood.context_shapes)
+        return self.decode(wanted, batch_size)
+
+    def _check_context(self, n: int, context: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        if set(context) != set(self.context_shapes):
+            expected = ", ".join(self.context_shapes) or "none"
+            received = ", ".join(context) or "none"
+            raise DataError(
+                f"Expected the conditions {expected}, received {received}: sample(n, context="
+                "{'c': c}) takes one row for each sample."
+            )
+        arrays = {name: as_numpy(value) for name, value in context.items()}
+        for name, array in arrays.items():
+            check_shape(array, self.context_shapes[name], name)
+            if len(array) != n:
+                raise DataError(f"Expected {n} rows of {name}, received {len(array)}.")
+        return arrays
 
     def log_likelihood(
         self,
-        x: np.ndarray,
+        x: Any,
         num_samples: int = 1000,
         batch_size: int = 100,
         seed: int = 0,
@@ -89,7 +127,7 @@ class VAE(LatentVariableModel):
         It is a lower bound in expectation and rises with K. Memory is bounded whatever K is.
 
         Args:
-            x: (n, *data_shape).
+            x: (n, *data_shape), or {"x": x, "c": c} with conditions c.
             num_samples: K.
             batch_size: how many data at a time.
             seed: of the draws, which are a function of it and of the sizes.
@@ -100,7 +138,11 @@ class VAE(LatentVariableModel):
             DataError: x is not an array of data.
             UsageError: a size is < 1.
         """
-        if not isinstance(x, np.ndarray):
+        if isinstance(x, Mapping):
+            x = {name: as_numpy(value) for name, value in x.items()}
+        elif hasattr(x, "shape"):
+            x = as_numpy(x)
+        else:
             raise DataError(f"Expected an array of data, received {type(x).__name__}.")
         self.check_data(x)
         return importance_weighted_bound(self, x, num_samples, batch_size, seed, rows_per_pass)

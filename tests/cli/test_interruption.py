@@ -52,7 +52,7 @@ def test_ctrl_c_before_the_first_epoch_is_finished(train, monkeypatch, tmp_path)
     interrupt(monkeypatch, BATCH, lambda bar, batch, *rest: batch == 1)
     result = kelbo(*train)
     assert (result.code, result.out) == (1, "")
-    assert "Interrupted before the first epoch was finished" in result.err
+    assert "Interrupted. The first epoch was not finished" in result.err
     assert f"{tmp_path / 'run'} holds no model yet" in result.err
     assert "Traceback" not in result.err
     monkeypatch.undo()

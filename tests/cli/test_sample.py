@@ -50,3 +50,13 @@ def test_a_picture_that_cannot_be_written(trained, tmp_path):
 @pytest.mark.parametrize("command", ["sample", "reconstruct"])
 def test_a_picture_is_a_png(run, tmp_path, command):
     assert "ends in .png" in refused(command, run, "--out", tmp_path / "x.jpg", code=2)
+
+
+def test_more_than_the_memory_holds_is_refused_before_it_is_drawn(trained, tmp_path):
+    out = tmp_path / "x.png"
+    message = refused("sample", trained, "-n", 10**9, "--out", out, code=2)
+    assert (
+        "1,000,000,000 images of 28 x 28 pixels, each shown 3 times as large, would need" in message
+    )
+    assert "GB of memory, and this machine has" in message
+    assert not out.exists()

@@ -1,4 +1,5 @@
 import csv
+import errno
 import json
 import re
 import shutil
@@ -11,7 +12,9 @@ from PIL import Image
 
 from kelbo.callbacks import Watch
 from kelbo.clinic.diagnosis import Finding
+from kelbo.errors import DataError
 from kelbo.loading import load_model
+from kelbo.presets import PRESETS
 from kelbo.runs import FILES, RunDirectory
 from tests.cli.program import MNIST, SMALL, kelbo, refused
 
@@ -81,6 +84,8 @@ def test_defaults_are_those_of_the_help():
         ("--seed", "0"),
     ):
         assert re.search(rf"{option} [^\[]*(\[x>=1\])?[^\[]*\[default: \({default}\)\]", help)
+    assert ", ".join(PRESETS) in help
+    assert "[default: (vae 1, beta-vae 4)]" in help
 
 
 def test_results_go_to_stdout_and_all_else_to_stderr(tmp_path, no_report):
@@ -109,6 +114,9 @@ def test_results_go_to_stdout_and_all_else_to_stderr(tmp_path, no_report):
         (["--model", "ae"], "AE on .*, no KL"),
         (["--model", "iwae", "--importance-samples", "2"], r"effective beta 1$"),
         (["--warmup-epochs", "2"], r"effective beta 1 at the end"),
+        (["--set", "beta=0.5"], r"effective beta 0\.5 "),
+        (["--model", "article", "--set", "weight=0.02"], r"effective beta 7\.84 "),
+        (["--likelihood", "gaussian"], r"Note: .*variance is fixed at 1.*gaussian-shared"),
     ],
 )
 def test_every_training_says_its_effective_beta(monkeypatch, tmp_path, options, expected):
@@ -278,8 +286,13 @@ def test_bad_arrays_are_refused(tmp_path, change, message):
         (["--network", "convv"], "no network 'convv'. Did you mean 'conv'"),
         (["--likelihood", "bernouli"], "no likelihood 'bernouli'. Did you mean 'bernoulli'"),
         (["--binarize", "dinamic"], "no binarization 'dinamic'. Did you mean 'dynamic'"),
-        (["--beta", "-1"], "finite number >= 0"),
+        (["--beta", "-1"], "beta to be a finite number >= 0, received -1"),
         (["--beta", "nan"], "finite number >= 0"),
+        (["--set", "beta=four"], "finite number >= 0, received 'four'"),
+        (["--set", "beta"], "Expected --set NAME=VALUE, as --set beta=4, received 'beta'"),
+        (["--set", "bata=4"], "no option of the model 'vae' 'bata'. Did you mean 'beta'"),
+        (["--set", "beta=4", "--set", "beta=5"], "--set beta=... is there twice"),
+        (["--set", "beta=4", "--beta", "5"], "set twice, with --set and with --beta"),
         (["--model", "ae", "--beta", "2"], "an autoencoder has no KL"),
         (["--model", "article", "--beta", "2"], "its own constant"),
         (["--model", "iwae", "--beta", "2"], "no KL term to weigh"),
@@ -326,7 +339,54 @@ def test_a_place_that_may_not_be_written_to(tmp_path, images, monkeypatch):
     assert f"Not allowed ({tmp_path / 'run'})" in error
 
 
+@pytest.mark.parametrize("sides", [["7"], ["7", "7"], ["=7"]])
+def test_one_number_is_a_square(images, tmp_path, monkeypatch, sides):
+    def load_data(configuration, watcher):
+        raise DataError(f"the size is {configuration.image_size}")
+
+    monkeypatch.setattr("kelbo.training.train.load_data", load_data)
+    size = [f"--image-size{sides[0]}"] if "=" in sides[0] else ["--image-size", *sides]
+    train = ("train", *size, "--data", images, *SMALL, "--out", tmp_path / "run")
+    assert "the size is (7, 7)" in refused(*train, code=1)
+
+
+def test_a_wrong_configuration_is_wrong_usage(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('[model]\npreset = "iwae"\n[model.options]\nbeta = 2.0\n')
+    assert "mine.toml: The model 'iwae' takes no beta" in refused("train", "--config", file, code=2)
+
+
+def test_colours_that_are_binarised_come_with_a_word(tmp_path, monkeypatch):
+    path = tmp_path / "colours.npy"
+    np.save(path, np.random.default_rng(0).random((8, 4, 4, 3), "float32"))
+
+    def stop(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kelbo.training.train.train", stop)
+    for options, expected in (((), False), (("--binarize", "dynamic"), True)):
+        result = kelbo("train", "--data", path, *SMALL, *options, "--out", tmp_path / "run")
+        assert ("Note: The three colours of a pixel are binarised" in result.err) == expected
+
+
 # What stops a training.
+
+
+def test_a_full_disk_says_what_is_kept_and_what_to_do(tmp_path, images, monkeypatch, no_report):
+    import kelbo.training.checkpoint as checkpoint
+
+    write = checkpoint.Checkpoint.on_epoch_end
+
+    def fill_the_disk(self, epoch, logs=None):
+        if epoch == 1:
+            raise OSError(errno.ENOSPC, "No space left on device", "model.keras")
+        write(self, epoch, logs)
+
+    monkeypatch.setattr(checkpoint.Checkpoint, "on_epoch_end", fill_the_disk)
+    run = tmp_path / "run"
+    error = refused("train", "--data", images, *SMALL, "--epochs", 3, "--out", run, code=1)
+    assert "The disk is full (model.keras)." in error
+    assert f"holds the model after 1 finished epoch; `kelbo evaluate {run}`" in error
 
 
 def test_a_loss_that_is_nan_stops_the_training_and_keeps_its_epochs(

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kelbo.data.checks import checked_images, checked_labels, over_white
+from kelbo.data.checks import checked_images, checked_labels, checked_vectors, over_white
 from kelbo.errors import DataError
 
 
@@ -78,6 +78,8 @@ def image(value, dtype, shape=(2, 4, 4)):
         (np.full((2, 4, 4), None), "object"),
         (np.zeros((2, 784)), "x.reshape(-1, 28, 28)"),
         (np.zeros((2, 785)), "x.reshape(-1, height, width, channels)"),
+        (np.zeros((2, 785)), 'kind="vector"'),
+        (np.zeros((8, 8)), "One image: x[None]"),
         (np.zeros(5), "shape (5,)"),
         (np.zeros((2, 2, 2, 2, 2)), "shape (2, 2, 2, 2, 2)"),
         (np.zeros((5, 3, 8, 8)), "x.transpose(0, 2, 3, 1)"),
@@ -93,11 +95,72 @@ def test_what_is_no_image_is_refused_with_the_cure(array, words):
     assert words in str(caught.value)
 
 
+def checked_labels_of_two(data, name):
+    return checked_labels(data, 2, name)
+
+
+class Sparse:
+    def toarray(self):
+        return np.zeros((2, 4, 4))
+
+
+class OnDevice:
+    """A tensor of PyTorch's kind, of which NumPy makes nothing before it is detached."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def detach(self):
+        return self
+
+    def cpu(self):
+        return self.values
+
+
+@pytest.mark.parametrize("checked", [checked_images, checked_vectors, checked_labels_of_two])
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (Sparse(), "x.toarray()"),
+        ({"x": np.zeros((2, 4, 4))}, "received a dict of x"),
+        ([np.zeros((4, 4)), np.zeros((5, 5))], "np.stack"),
+        (object(), "builtins.object"),
+    ],
+)
+def test_what_is_no_array_is_refused_with_the_cure(checked, data, words):
+    with pytest.raises(DataError) as caught:
+        checked(data, "x")
+    assert words in str(caught.value)
+
+
+def test_tensors_and_lists_are_taken():
+    x = np.random.default_rng(0).random((2, 4, 4)).astype("float32")
+    for data in (OnDevice(x), x.tolist()):
+        np.testing.assert_array_equal(checked_images(data, "x")[..., 0], x)
+
+
+@pytest.mark.parametrize(
+    ("vectors", "words"),
+    [
+        (np.zeros(4), "One vector: x[None]"),
+        (np.zeros((2, 3, 4)), "shape (2, 3, 4)"),
+        (np.zeros((0, 4)), "shape (0, 4)"),
+        (np.full((2, 3), np.nan), "6 NaN and 0 infinite"),
+        (np.full((2, 3), "a"), "<U1"),
+        (np.zeros((2, 3), complex), "real numbers"),
+    ],
+)
+def test_what_is_no_vector_is_refused(vectors, words):
+    with pytest.raises(DataError) as caught:
+        checked_vectors(vectors, "x")
+    assert words in str(caught.value)
+
+
 def test_nan_and_infinity_are_counted_and_the_cure_works():
     x = np.zeros((5, 2, 2))
     x[2, 0, 0] = x[2, 1, 1] = np.nan
     x[4, 0, 1] = -np.inf
-    with pytest.raises(DataError, match="2 NaN and 1 infinite values, in 2 of 5 .* is image 2"):
+    with pytest.raises(DataError, match=r"2 NaN and 1 infinite .* 2 of its 5 rows.* is x\[2\]"):
         checked_images(x, "x")
     assert len(checked_images(x[np.isfinite(x).reshape(len(x), -1).all(axis=1)], "x")) == 3
 
@@ -112,8 +175,9 @@ def test_labels_of_a_column_become_flat():
 @pytest.mark.parametrize(
     ("labels", "words"),
     [
-        (np.zeros(3, int), "each of the 2 images"),
-        (np.eye(2, dtype=int), "shape (2, 2)"),
+        (np.zeros(3, int), "each of the 2 data"),
+        (np.eye(2, dtype=int), "y.argmax(axis=1)"),
+        (np.eye(3, dtype=int), "shape (3, 3)"),
         (np.zeros(2), "float64"),
         (np.array(["cat", "dog"]), "np.unique"),
     ],

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 from kelbo.data.arrays import from_arrays
 from kelbo.data.binarization import BINARIZATIONS
 from kelbo.data.dataset import Dataset
+from kelbo.data.description import DataDescription
 from kelbo.errors import UsageError
+from kelbo.support import REAL, UNIT_INTERVAL
 
 GREY = np.random.default_rng(0).random((30, 4, 5), dtype=np.float32)
 
@@ -111,18 +113,54 @@ def test_iterate_covers_everything_once(count, batch_size):
     np.testing.assert_array_equal(np.concatenate(batches).ravel(), pixels.ravel())
 
 
-@pytest.mark.parametrize("binarization", ["none", "threshold", "static"])
-def test_arrays_go_to_keras_as_they_are(binarization):
+@pytest.mark.parametrize("binarization", BINARIZATIONS)
+def test_arrays_are_at_hand_whole(binarization):
     data = in_memory().binarized(binarization)
-    assert data.batches("train", 8, shuffle=True) is data.train
-    assert data.batches("test", 8) is data.test
+    for part, images in (("train", data.train), ("test", data.test)):
+        x, y, weight = data.batches(part, 8).arrays()
+        assert x is images and y is weight is None
+    assert streamed().binarized(binarization).batches("train", 8).arrays() is None
 
 
 def test_the_test_part_of_a_dynamic_set_is_drawn_once():
     data = in_memory().binarized("dynamic")
-    assert data.batches("test", 8) is data.test
+    np.testing.assert_array_equal(np.concatenate(list(data.batches("test", 4))), data.test)
     assert set(np.unique(data.test)) == {0, 1}
     np.testing.assert_array_equal(data.train, GREY[:23, ..., None])
+
+
+VECTORS = np.random.default_rng(0).normal(size=(23, 6))
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (in_memory(), DataDescription((4, 5, 1), UNIT_INTERVAL, 23, 23, "image")),
+        (streamed(), DataDescription((4, 5, 1), UNIT_INTERVAL, 23, None, "image")),
+        (
+            from_arrays(VECTORS, VECTORS, np.arange(23) % 3, label_names=("a", "b", "c", "d"),
+                        kind="vector"),
+            DataDescription((6,), REAL, 23, 4, "vector"),
+        ),
+    ],
+    ids=["arrays", "files", "vectors"],
+)  # fmt: skip
+def test_the_description_says_what_a_model_may_know(data, expected):
+    assert data.description == expected
+
+
+def test_vectors_are_taken_as_they_are():
+    data = from_arrays(VECTORS, kind="vector")
+    assert (data.data_shape, data.count("train"), data.count("test")) == ((6,), 21, 2)
+    whole = np.concatenate([data.train, data.test])
+    assert whole.dtype == np.float32
+    np.testing.assert_array_equal(
+        np.sort(whole, axis=None), np.sort(VECTORS.astype("float32"), axis=None)
+    )
+    seen = np.concatenate(list(data.batches("train", 4, shuffle=True)))
+    np.testing.assert_array_equal(np.sort(seen, axis=0), np.sort(data.train, axis=0))
+    with pytest.raises(UsageError, match="these are vectors"):
+        data.binarized("dynamic")
 
 
 def test_wrong_calls_are_refused():

@@ -110,6 +110,21 @@ def test_a_folder_without_images_is_refused(tmp_path):
         load_folder(tmp_path)
 
 
+def test_images_of_other_formats_are_named(classes, caplog):
+    for name in ("a.webp", "b.WEBP", "c.gif", "notes.txt", ".hidden.tiff"):
+        (classes / "cat" / name).touch()
+    assert len(find_images(classes)) == 20
+    (warning,) = caplog.messages
+    assert f"{classes}: 3 images are left out" in warning
+    assert "PNG and JPEG, and these are 2 .webp, 1 .gif. Convert them" in warning
+
+
+def test_a_folder_of_other_formats_says_so(tmp_path):
+    (tmp_path / "a.tiff").touch()
+    with pytest.raises(DataError, match=r"none among 1 files: .* these are 1 \.tiff"):
+        load_folder(tmp_path)
+
+
 def test_several_sizes_are_refused_with_an_example_of_each(classes):
     save(classes / "cat" / "big.png", size=(8, 5))
     with pytest.raises(DataError) as caught:

@@ -126,6 +126,8 @@ def test_other_files_are_refused(tmp_path):
         ({"seed": -1}, "-1"),
         ({"image_size": (0, 4)}, "image size"),
         ({"image_size": (4,)}, "image size"),
+        ({"image_size": 64}, r"as \(64, 64\), not 64"),
+        ({"image_size": (4.5, 4)}, "whole numbers"),
         ({"channels": 2}, "1 channel"),
         ({"train_limit": 0}, "limit"),
         ({"test_limit": -5}, "limit"),

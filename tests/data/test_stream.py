@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from kelbo.data.arrays import from_arrays
 from kelbo.data.dataset import Dataset
-from kelbo.data.stream import Batches
 from kelbo.errors import DataError, UsageError
 
 
@@ -52,7 +51,7 @@ def epoch(batches):
     ahead=st.integers(0, 4),
 )
 def test_an_epoch_holds_every_image_once_and_the_rest_comes_last(count, batch_size, shuffle, ahead):
-    batches = Batches(streamed(count), "train", batch_size, shuffle, ahead=ahead)
+    batches = streamed(count).batches("train", batch_size, shuffle=shuffle, ahead=ahead)
     sizes = [len(batch) for batch in batches]
     assert len(batches) == len(sizes) == math.ceil(count / batch_size)
     assert set(sizes[:-1]) <= {batch_size} and sum(sizes) == count
@@ -61,7 +60,7 @@ def test_an_epoch_holds_every_image_once_and_the_rest_comes_last(count, batch_si
 
 def test_every_epoch_has_its_own_order_given_by_the_seed():
     def three_epochs(seed, ahead=2):
-        batches = Batches(streamed(), "train", 4, True, seed, ahead=ahead)
+        batches = streamed().batches("train", 4, shuffle=True, seed=seed, ahead=ahead)
         result = []
         for _ in range(3):
             result.append(epoch(batches))
@@ -75,7 +74,7 @@ def test_every_epoch_has_its_own_order_given_by_the_seed():
 
 
 def test_without_shuffle_the_order_is_kept():
-    batches = Batches(streamed(), "train", 4)
+    batches = streamed().batches("train", 4)
     assert epoch(batches) == list(range(23))
     batches.on_epoch_end()
     assert epoch(batches) == list(range(23))
@@ -84,8 +83,8 @@ def test_without_shuffle_the_order_is_kept():
 @given(calls=st.lists(st.integers(0, 5), max_size=12), ahead=st.integers(0, 3))
 def test_a_batch_does_not_depend_on_the_calls_before_it(calls, ahead):
     data = from_arrays(np.full((23, 4, 4), 0.5)).binarized("dynamic")
-    reference = list(Batches(data, "train", 4, True, ahead=0))
-    batches = Batches(data, "train", 4, True, ahead=ahead)
+    reference = list(data.batches("train", 4, shuffle=True, ahead=0))
+    batches = data.batches("train", 4, shuffle=True, ahead=ahead)
     for index in calls:
         index = index % len(reference)
         np.testing.assert_array_equal(batches[index], reference[index])
@@ -116,6 +115,55 @@ def test_a_resumed_training_goes_on_as_if_it_had_not_stopped():
     np.testing.assert_array_equal(np.concatenate(list(resumed)), np.concatenate(list(whole)))
 
 
+@pytest.mark.parametrize("binarization", ["none", "threshold", "static", "dynamic"])
+def test_the_order_of_an_array_is_that_of_files(binarization):
+    """A function of the seed and the epoch, wherever the data lie and whoever draws besides."""
+    images = np.random.default_rng(0).random((23, 2, 2, 1), "float32")
+
+    class Files(Stored):
+        def read(self, indices):
+            return images[np.asarray(indices)]
+
+    in_memory = from_arrays(images, images[:7])
+    for epoch_number in range(2):
+        np.random.seed(epoch_number)
+        one, other = (
+            data.binarized(binarization, seed=1).batches(
+                "train", 4, shuffle=True, seed=3, epoch=epoch_number
+            )
+            for data in (in_memory, Dataset("files", Files(23), Files(7)))
+        )
+        np.testing.assert_array_equal(one.order(), other.order())
+        if binarization != "static":  # in memory it is drawn in another way
+            np.testing.assert_array_equal(np.concatenate(list(one)), np.concatenate(list(other)))
+
+
+def test_an_array_is_cut_in_the_thread_that_asks():
+    batches = from_arrays(np.zeros((8, 2, 2))).batches("train", 2)
+    list(batches)
+    assert "_threads" not in vars(batches)
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_labels_come_with_their_images(shuffle):
+    images = np.arange(23, dtype="float32")[:, None, None] / 1000
+    data = from_arrays(images, images[:5], np.arange(23), np.arange(5))
+    batches = data.batches("train", 4, shuffle=shuffle, fields=("x", "label"))
+    seen = []
+    for batch in batches:
+        assert list(batch) == ["x", "label"]
+        assert numbers(batch["x"]) == batch["label"].tolist()
+        seen += batch["label"].tolist()
+    assert sorted(seen) == list(range(23)) and (seen != sorted(seen)) == shuffle
+    assert batches.arrays() is None
+
+
+def test_fields_that_are_not_there_are_refused():
+    data = from_arrays(np.zeros((8, 2, 2)))
+    with pytest.raises(UsageError, match="no field 'label'.*Known: x"):
+        data.batches("train", 4, fields=("x", "label"))
+
+
 def test_streamed_test_images_are_drawn_once():
     data = streamed().binarized("dynamic")
     batches = data.batches("test", 3)
@@ -135,7 +183,7 @@ def test_batches_ahead_are_prepared_in_other_threads():
     data = streamed()
     data.train.__class__ = Watched
     data.train.threads, data.train.done = set(), set()
-    batches = Batches(data, "train", 4, ahead=2)
+    batches = data.batches("train", 4, ahead=2)
     batches[0]
     batches[1]
     batches[2]
@@ -168,13 +216,14 @@ class Counted(Stored):
 @pytest.mark.parametrize("ahead", [0, 2, 5])
 def test_no_more_images_are_held_than_the_batches_ahead(count, ahead):
     images = Counted(count)
-    batches = Batches(Dataset("counted", images, Stored(7)), "train", 4, True, ahead=ahead)
+    batches = Dataset("counted", images, Stored(7)).batches("train", 4, shuffle=True, ahead=ahead)
     for _ in range(2):
         for index in range(len(batches)):
             batch = batches[index]
         batches.on_epoch_end()
     del batch
-    batches._threads.shutdown()
+    if ahead:
+        batches._threads.shutdown()
     # Those ahead, the one that is asked for, the one before it, which the caller still has, and
     # one that a thread has handed over and is about to let go.
     assert images.most <= (ahead + 3) * 4
@@ -202,7 +251,7 @@ def test_batches_that_are_not_wanted_any_more_are_not_begun():
             return super().read(indices)
 
     go_on, reads = threading.Event(), []
-    batches = Batches(Dataset("blocked", Blocked(40), Stored(7)), "train", 4, ahead=1)
+    batches = Dataset("blocked", Blocked(40), Stored(7)).batches("train", 4, ahead=1)
     batches._keep({index: batches._prepare(index) for index in range(5)})  # for one thread
     batches.on_epoch_end()
     go_on.set()
@@ -211,7 +260,7 @@ def test_batches_that_are_not_wanted_any_more_are_not_begun():
 
 
 def test_indices_end_where_the_part_ends():
-    batches = Batches(streamed(), "train", 4)
+    batches = streamed().batches("train", 4)
     for index in (-1, 6):
         with pytest.raises(IndexError, match="among 6"):
             batches[index]
@@ -287,12 +336,3 @@ def test_fit_and_evaluate_run_on_every_backend():
     ).history
     np.testing.assert_allclose(history["loss"], [0.0115] * 2, rtol=1e-5)
     np.testing.assert_allclose(history["val_loss"], [0.003] * 2, rtol=1e-5)
-
-
-def test_the_failure_is_kept_when_the_backend_hides_it():
-    batches = streamed(24, broken=[5]).batches("train", 4)
-    model = Mean()
-    model.compile("sgd")
-    with pytest.raises(Exception, match="image 5 is gone"):
-        model.fit(batches, shuffle=False, verbose=0)
-    assert isinstance(batches.failure, DataError)

@@ -21,7 +21,7 @@ def log_px_z(vae, x, variance):
 
 @pytest.mark.parametrize("variance", [0.01, 1, 2.5])
 def test_a_fixed_variance_is_the_normal_s(variance):
-    decoder = mlp_decoder(SHAPE, LATENT, 1, (5,))
+    decoder = mlp_decoder(SHAPE, LATENT, None, (5,))
     vae = kelbo.VAE(tiny_vae().posterior, kelbo.GaussianLikelihood(decoder, variance), seed=0)
     value, expected = log_px_z(vae, data(4), lambda parameters: variance)
     np.testing.assert_allclose(value, expected, rtol=1e-5)

@@ -48,7 +48,7 @@ def test_the_decoder_gives_back_the_encoder_s_shape(height, width, channels):
 def test_images_of_any_size_go_through_the_pair(shape):
     vae = kelbo.VAE(
         kelbo.GaussianPosterior(conv_encoder(shape, (2, 3, 4)), 2),
-        kelbo.BernoulliLikelihood(conv_decoder(shape, 2, 1, (2, 3, 4))),
+        kelbo.BernoulliLikelihood(conv_decoder(shape, 2, None, (2, 3, 4))),
     )
     x = data(3, shape)
     assert vae(x)["likelihood"]["logits"].shape == x.shape
@@ -56,7 +56,9 @@ def test_images_of_any_size_go_through_the_pair(shape):
 
 
 def test_every_output_of_the_decoder_has_a_last_layer_of_its_own():
-    decoder = conv_decoder((7, 5, 2), 2, outputs=2, filters=(2, 3), strides=(1, 2))
+    decoder = conv_decoder(
+        (7, 5, 2), 2, output_shapes=[(7, 5, 2)] * 2, filters=(2, 3), strides=(1, 2)
+    )
     assert decoder.output_shape == [(None, 7, 5, 2)] * 2
     first, second = (to_numpy(output) for output in decoder(np.ones((1, 2), "float32")))
     assert not np.array_equal(first, second)
@@ -76,4 +78,4 @@ def test_an_impossible_size_is_refused(arguments, message):
         conv_encoder(*arguments)
     data_shape, *sizes = arguments
     with pytest.raises(UsageError, match=message):
-        conv_decoder(data_shape, 2, 1, *sizes)
+        conv_decoder(data_shape, 2, None, *sizes)

@@ -11,8 +11,8 @@ from tests.support import to_numpy
 def test_data_of_any_shape_come_back_in_it(shape):
     assert mlp_encoder(shape, (5, 4)).input_shape == (None, *shape)
     assert mlp_encoder(shape, (5, 4)).output_shape == (None, 4)
-    assert mlp_decoder(shape, 3, 1, (5, 4)).output_shape == (None, *shape)
-    assert mlp_decoder(shape, 3, 2, (5, 4)).output_shape == [(None, *shape)] * 2
+    assert mlp_decoder(shape, 3, None, (5, 4)).output_shape == (None, *shape)
+    assert mlp_decoder(shape, 3, [shape, shape], (5, 4)).output_shape == [(None, *shape)] * 2
 
 
 def test_is_the_recipe_of_burda_et_al_by_default():
@@ -27,13 +27,13 @@ def test_is_the_recipe_of_burda_et_al_by_default():
 
 def test_the_decoder_mirrors_the_encoder():
     kernels = [w.shape for w in mlp_encoder((6,), (5, 4)).weights if "kernel" in w.path]
-    mirrored = [w.shape for w in mlp_decoder((6,), 3, 1, (5, 4)).weights if "kernel" in w.path]
+    mirrored = [w.shape for w in mlp_decoder((6,), 3, None, (5, 4)).weights if "kernel" in w.path]
     assert kernels == [(6, 5), (5, 4)]
     assert mirrored == [(3, 4), (4, 5), (5, 6)]
 
 
 def test_hidden_layers_are_tanh_and_the_last_is_linear():
-    decoder = mlp_decoder((2,), 1, 1, (3,))
+    decoder = mlp_decoder((2,), 1, None, (3,))
     hidden, out = (layer for layer in decoder.layers if layer.weights)
     for weight in decoder.weights:
         weight.assign(np.full(weight.shape, 2.0))
@@ -52,4 +52,4 @@ def test_an_impossible_size_is_refused(arguments, message):
         mlp_encoder(*arguments)
     data_shape, *sizes = arguments
     with pytest.raises(UsageError, match=message):
-        mlp_decoder(data_shape, 2, 1, *sizes)
+        mlp_decoder(data_shape, 2, None, *sizes)

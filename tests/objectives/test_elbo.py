@@ -78,7 +78,7 @@ def test_what_is_no_beta_is_refused(beta):
 
 @pytest.mark.parametrize("beta", [2, np.float32(2.0), np.int64(2)])
 def test_every_kind_of_number_is_a_beta(beta):
-    assert kelbo.ELBO(beta).get_config() == {"beta": 2.0}
+    assert kelbo.ELBO(beta).get_config()["beta"] == 2.0
 
 
 def test_a_warm_up_needs_a_step():

@@ -46,7 +46,7 @@ def model(network, likelihood, objective):
         return tiny_vae(likelihood, OBJECTIVES[objective]())
     return kelbo.VAE(
         kelbo.GaussianPosterior(conv_encoder(IMAGE, (2, 3), (1, 2)), LATENT, name="posterior"),
-        kelbo.BernoulliLikelihood(conv_decoder(IMAGE, LATENT, 1, (2, 3), (1, 2))),
+        kelbo.BernoulliLikelihood(conv_decoder(IMAGE, LATENT, None, (2, 3), (1, 2))),
         objective=OBJECTIVES[objective](),
     )
 

@@ -2,12 +2,15 @@ import numpy as np
 import pytest
 
 import kelbo
+from kelbo.data.description import DataDescription
 from kelbo.errors import UsageError
-from kelbo.presets import PRESETS, preset
+from kelbo.presets import PRESETS, Warmup, make, preset
 from kelbo.presets.parts import LIKELIHOODS
+from kelbo.support import UNIT_INTERVAL
 from tests.support import data, to_numpy
 
 MNIST = (28, 28, 1)
+ABOUT = DataDescription((5, 4, 2), UNIT_INTERVAL, count=10, classes=None, kind="image")
 
 
 @pytest.mark.parametrize(
@@ -26,7 +29,7 @@ MNIST = (28, 28, 1)
     ],
 )
 def test_every_preset_has_its_effective_beta(name, arguments, beta):
-    model = preset(name)(MNIST, latent_dim=16, network="mlp", **arguments)
+    model = preset(name).make(MNIST, latent_dim=16, network="mlp", **arguments)
     assert model.effective_beta == (beta if beta is None else pytest.approx(beta, rel=1e-6))
 
 
@@ -72,9 +75,71 @@ def test_every_network_goes_with_every_likelihood(network, likelihood):
 )
 def test_every_preset_refuses_what_does_not_exist(name, arguments, message):
     with pytest.raises(UsageError, match=message):
-        preset(name)(MNIST, **arguments)
+        preset(name).make(MNIST, **arguments)
 
 
 def test_an_unknown_preset_is_answered_with_the_nearest():
     with pytest.raises(UsageError, match="no model 'betavae'. Did you mean 'beta-vae'"):
         preset("betavae")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_by_name_is_its_function_with_the_options_that_it_declares(name):
+    declared = {one.name: one.default for one in preset(name).options}
+    assert name.replace("-", "_") in vars(kelbo.presets)
+    by_name = make(name, ABOUT, network="mlp", latent_dim=3, seed=0)
+    spelled = make(name, ABOUT, network="mlp", latent_dim=3, seed=0, **declared)
+    plain = preset(name).make(ABOUT.shape, network="mlp", latent_dim=3, seed=0)
+    assert by_name.get_config() == spelled.get_config()
+    assert by_name.objective.get_config() == plain.objective.get_config()
+    assert (by_name.data_shape, by_name.latent_dim) == (ABOUT.shape, 3)
+
+
+@pytest.mark.parametrize(
+    ("choices", "batch_size", "steps", "beta"),
+    [
+        ({"warmup_epochs": 5}, 4, 15, 1.0),
+        ({"warmup_epochs": 0.5, "beta": 3}, 4, 2, 3.0),
+        ({"warmup_epochs": 0.01}, 4, 1, 1.0),
+        ({"beta": Warmup(2.0, 0.5)}, 10, 2, 0.5),
+    ],
+)
+def test_a_warm_up_counts_in_epochs_of_the_data(choices, batch_size, steps, beta):
+    model = make("vae", ABOUT, batch_size=batch_size, network="mlp", **choices)
+    schedule = model.objective.beta
+    assert (schedule.steps, schedule.beta) == (steps, beta)
+
+
+@pytest.mark.parametrize(
+    ("name", "choices", "message"),
+    [
+        ("vea", {}, "no model 'vea'. Did you mean 'vae'"),
+        ("vae", {"bata": 1}, "no option of the model 'vae' 'bata'. Did you mean 'beta'"),
+        ("ae", {"bata": 1}, "no option of the model 'ae' 'bata'. Did you mean 'beta'"),
+        ("ae", {"beta": 1}, "'ae' takes no beta: an autoencoder has no KL. .*--model beta-vae"),
+        ("iwae", {"warmup_epochs": 1}, "no warmup_epochs: the importance-weighted bound has no"),
+        ("article", {"beta": 1}, "no beta: the article's .* own constant, the option weight"),
+        ("vae", {"importance_samples": 5}, "no importance_samples. Leave it out.*--model iwae"),
+        ("vae", {"beta": -1}, "Expected beta to be a finite number >= 0, received -1"),
+        ("vae", {"beta": float("nan")}, "beta to be a finite number >= 0, received nan"),
+        ("vae", {"beta": True}, "beta to be a finite number >= 0, received True"),
+        ("iwae", {"importance_samples": 0}, "to be a whole number >= 1, received 0"),
+        ("iwae", {"importance_samples": 2.0}, "to be a whole number >= 1, received 2.0"),
+        ("vae", {"warmup_epochs": float("inf")}, "warmup_epochs to be a finite number >= 0"),
+    ],
+)
+def test_an_option_that_a_model_does_not_have_is_refused_with_the_reason(name, choices, message):
+    with pytest.raises(UsageError, match=message):
+        make(name, ABOUT, **choices)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("4", 4.0), ("1e-3", 1e-3), ("-1", None), ("four", None), ("", None)]
+)
+def test_an_option_reads_the_text_of_the_command_line(text, value):
+    (beta, _) = preset("vae").options
+    if value is None:
+        with pytest.raises(UsageError, match="beta to be a finite number >= 0, received"):
+            beta.parse(text)
+    else:
+        assert beta.parse(text) == value

@@ -10,11 +10,11 @@ def test_is_the_standard_normal_of_the_latent_size():
     prior = tiny_vae().prior
     assert isinstance(prior, kelbo.StandardNormalPrior)
     np.testing.assert_allclose(
-        to_numpy(prior.distribution().log_prob(z)),
+        to_numpy(prior.distribution({}).log_prob(z)),
         stats.norm.logpdf(z.astype("float64")).sum(axis=1),
         rtol=1e-6,
     )
-    assert prior.distribution().sample(0, (7,)).shape == (7, 2)
+    assert prior.distribution({}).sample(0, (7,)).shape == (7, 2)
 
 
 def test_has_no_weights():

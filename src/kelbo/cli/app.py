@@ -19,11 +19,11 @@ from kelbo.cli.recipes import recipes
 from kelbo.cli.reconstruct import reconstruct
 from kelbo.cli.report import report
 from kelbo.cli.sample import sample
-from kelbo.cli.train import train
-from kelbo.errors import KelboError, UsageError
+from kelbo.cli.train import Train, train
+from kelbo.errors import KelboError
+from kelbo.files import full_disk, is_full, place_of
 
-FAILED = 1
-WRONG_USAGE = 2
+FAILED = KelboError.exit_code
 
 # An environment variable: whether an error that nobody foresaw shows where it came from.
 _SHOW_TRACEBACK = "KELBO_TRACEBACK"
@@ -60,13 +60,14 @@ def _root(
     pass
 
 
-for command in (train, evaluate, sample, reconstruct, report, explain, doctor, port, info):
+app.command(cls=Train)(train)
+for command in (evaluate, sample, reconstruct, report, explain, doctor, port, info):
     app.command()(command)
 app.add_typer(recipes, name="recipes")
 
 
 def main() -> NoReturn:
-    """Run the program: exit 0 when all went well, 1 when the work failed, 2 on wrong usage."""
+    """Run the program: exit 0 when all went well, else as `kelbo.errors` has the rule."""
     code = 0
     try:
         try:
@@ -77,10 +78,8 @@ def main() -> NoReturn:
                 sys.stdout.flush()
     except KeyboardInterrupt:
         _fail("Interrupted.", FAILED)
-    except UsageError as error:
-        _fail(str(error), WRONG_USAGE)
     except KelboError as error:
-        _fail(str(error), FAILED)
+        _fail(str(error), error.exit_code)
     except BrokenPipeError:
         # As in `kelbo evaluate RUN | head -1`: the reader has what it wanted. Python would write
         # the rest once more when it ends.
@@ -109,12 +108,9 @@ def _run() -> int:
 
 
 def _explain(error: OSError) -> str:
-    # Of a file that is moved, the place where it should go is the one that the user knows.
-    path = error.filename2 or error.filename
-    where = f" ({path})" if path else ""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        full = "A file would become too large" if error.errno == errno.EFBIG else "The disk is full"
-        return f"{full}{where}. What had been finished is kept; make room and repeat the command."
+    if is_full(error):
+        return f"{full_disk(error)} Nothing is half written: make room and repeat the command."
+    where = place_of(error)
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return (
             f"Not allowed{where}: {error.strerror}. Change the permissions or choose another place."

@@ -8,7 +8,12 @@ import typer
 
 from kelbo.cli.console import BackendOption, RunArgument, check_picture
 from kelbo.errors import UsageError
+from kelbo.memory import check_memory
 from kelbo.runs import RunDirectory
+
+# Samples are float32 on the device and here; a pixel of the picture is a tile's and the picture's.
+_BYTES_A_VALUE = 8
+_BYTES_A_PIXEL = 6
 
 
 def sample(
@@ -28,7 +33,7 @@ def sample(
     directory = RunDirectory.open(run)
     model = load_run_model(directory, backend)
 
-    from kelbo.report.grid import save_grid
+    from kelbo.report.grid import READABLE, save_grid
     from kelbo.vae import VAE
 
     if not isinstance(model, VAE):
@@ -36,5 +41,13 @@ def sample(
             f"{run} is an autoencoder, which has no prior to draw from. "
             "`kelbo reconstruct` shows what it has learnt."
         )
+    height, width = model.data_shape[:2]
+    scale = math.ceil(READABLE / max(height, width))
+    check_memory(
+        n * (_BYTES_A_VALUE * model.data_dim + _BYTES_A_PIXEL * height * width * scale**2),
+        f"A picture of {n:,} images of {height} x {width} pixels, each shown {scale} times as "
+        "large,",
+        "Ask for fewer with -n; kelbo.VAE.sample in Python gives many as an array.",
+    )
     save_grid(out, model.sample(n, seed=seed), columns=math.ceil(math.sqrt(n)))
     print(out)

@@ -3,9 +3,10 @@
 import math
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from kelbo.cli.console import (
     BackendOption,
@@ -17,7 +18,9 @@ from kelbo.cli.console import (
     start_backend,
     stderr,
 )
-from kelbo.errors import RunError
+from kelbo.errors import RunError, UsageError
+from kelbo.files import full_disk, is_full
+from kelbo.presets import PRESETS, option
 from kelbo.runs import METRICS, MODEL, RunDirectory, default_name
 
 _DATA = "Data"
@@ -28,7 +31,48 @@ _TRAINING = "Training"
 _WATCHED = 256
 
 
+class Train(TyperCommand):
+    """The command, whose `--image-size` takes one number for a square, or two."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As Click's, which wants a fixed number of values."""
+        return super().parse_args(ctx, _with_two_sides(args))
+
+
+def _with_two_sides(arguments: list[str]) -> list[str]:
+    """Command-line arguments in which a lone number after `--image-size` stands twice."""
+    flag = "--image-size"
+    written = []
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        written += [name, value] if equals and name == flag else [argument]
+    for place in reversed([i for i, argument in enumerate(written) if argument == flag]):
+        height, *width = written[place + 1 : place + 3] or [""]
+        if height.isdigit() and not (width and width[0].isdigit()):
+            written.insert(place + 1, height)
+    return written
+
+
+def _flag(name: str) -> Any:
+    """The option `--NAME VALUE`: a spelling of `--set NAME=VALUE`, as the models declare it."""
+    declared = {
+        preset.name: one
+        for preset in PRESETS.values()
+        for one in preset.options
+        if one.name == name
+    }
+    models, defaults = ", ".join(declared), {one.default for one in declared.values()}
+    by_model = ", ".join(f"{model} {one.default:g}" for model, one in declared.items())
+    return typer.Option(
+        metavar="VALUE",
+        help=f"{next(iter(declared.values())).meaning} Of {models}; as --set {name}=VALUE.",
+        show_default=by_model if len(defaults) > 1 else f"{defaults.pop():g}",
+        rich_help_panel=_MODEL,
+    )
+
+
 def train(
+    context: typer.Context,
     data: Annotated[
         str | None,
         typer.Option(
@@ -50,8 +94,8 @@ def train(
     image_size: Annotated[
         tuple[int, int] | None,
         typer.Option(
-            metavar="HEIGHT WIDTH",
-            help="Resize every image; parts beyond the shape are cut off.",
+            metavar="HEIGHT [WIDTH]",
+            help="Resize every image, one number: to a square; parts beyond the shape are cut off.",
             show_default=False,
             rich_help_panel=_DATA,
         ),
@@ -102,7 +146,7 @@ def train(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="vae, beta-vae, iwae, article or ae.",
+            help=f"{', '.join(PRESETS)}: see kelbo info models.",
             show_default="vae",
             rich_help_panel=_MODEL,
         ),
@@ -138,34 +182,19 @@ def train(
             rich_help_panel=_MODEL,
         ),
     ] = None,
-    beta: Annotated[
-        float | None,
+    settings: Annotated[
+        list[str] | None,
         typer.Option(
-            metavar="B",
-            help="Weight of the KL; 1 is the ELBO.",
-            show_default="1; beta-vae 4",
+            "--set",
+            metavar="NAME=VALUE",
+            help="An option of the model, as beta=4; again for another.",
+            show_default=False,
             rich_help_panel=_MODEL,
         ),
     ] = None,
-    warmup_epochs: Annotated[
-        float | None,
-        typer.Option(
-            metavar="E",
-            help="Let beta rise from 0 over the first E epochs.",
-            show_default="0",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None,
-    importance_samples: Annotated[
-        int | None,
-        typer.Option(
-            metavar="K",
-            min=1,
-            help="Draws of z for each image in training; for iwae alone.",
-            show_default="5",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None,
+    beta: Annotated[str | None, _flag("beta")] = None,
+    warmup_epochs: Annotated[str | None, _flag("warmup_epochs")] = None,
+    importance_samples: Annotated[str | None, _flag("importance_samples")] = None,
     epochs: Annotated[
         int | None,
         typer.Option(
@@ -238,9 +267,7 @@ def train(
         latent_dim=latent_dim,
         likelihood=likelihood,
         precision=precision,
-        beta=beta,
-        warmup_epochs=warmup_epochs,
-        importance_samples=importance_samples,
+        options=_options(model or configuration.preset, settings or [], context.params),
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
@@ -255,16 +282,14 @@ def train(
     from kelbo.cli.evaluate import evaluate_and_report, print_result
     from kelbo.cli.interruption import HeedCtrlC
     from kelbo.cli.progress import ProgressBar
-    from kelbo.presets import preset
     from kelbo.presets.parts import check_names
-    from kelbo.training.train import load_data, make_model
+    from kelbo.training.train import describe, load_data, make_model
     from kelbo.training.train import train as train_model
 
     name = default_name(configuration.source, configuration.preset, datetime.now())
     run_path = out or Path("runs") / name
     # What can be refused is refused before the data are read.
     RunDirectory.check_place(run_path, force)
-    preset(configuration.preset)
     check_names(configuration.network, configuration.likelihood)
     with CacheProgress() as watcher:
         data_set = load_data(configuration, watcher)
@@ -277,6 +302,12 @@ def train(
         f"{' x '.join(map(str, data_set.data_shape))}"
     )
     say(autoencoder.describe_training().removeprefix("kelbo: "), style="bold")
+    for caution in (
+        autoencoder.likelihood.caution(describe(data_set).support),
+        _caution_of_colours(configuration.binarization, data_set.data_shape),
+    ):
+        if caution:
+            say(f"Note: {caution}", style="yellow")
     bar = ProgressBar(stderr, configuration.batch_size, math.ceil(count / configuration.batch_size))
     try:
         with HeedCtrlC() as heed:
@@ -288,22 +319,60 @@ def train(
             )
     except KeyboardInterrupt:
         bar.close()
-        raise RunError(_interrupted(RunDirectory(run_path))) from None
+        raise RunError(f"Interrupted. {_what_there_is(RunDirectory(run_path))}") from None
+    except OSError as error:
+        if not is_full(error):
+            raise
+        raise RunError(
+            f"{full_disk(error)} {_what_there_is(RunDirectory(run_path))} Make room first."
+        ) from error
     finally:
         bar.close()
     figures = evaluate_and_report(run, autoencoder, data_set, samples)
     print_result(run, figures, json)
 
 
-def _interrupted(run: RunDirectory) -> str:
-    """What there is after Ctrl-C during a training, and what to do."""
+def _options(model: str, settings: list[str], flags: dict[str, Any]) -> dict[str, Any]:
+    """The model's options of the command line, from `--set` and from flags of their own."""
+    texts: dict[str, str] = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals:
+            raise UsageError(f"Expected --set NAME=VALUE, as --set beta=4, received {setting!r}.")
+        if name in texts:
+            raise UsageError(f"--set {name}=... is there twice. Leave one of them out.")
+        texts[name] = text
+    declared = {one.name for preset in PRESETS.values() for one in preset.options}
+    for name, text in flags.items():
+        if name in declared and text is not None:
+            if name in texts:
+                raise UsageError(
+                    f"{name} is set twice, with --set and with --{name.replace('_', '-')}. Leave "
+                    "one of them out."
+                )
+            texts[name] = text
+    return {name: option(model, name).parse(text) for name, text in texts.items()}
+
+
+def _caution_of_colours(binarization: str, data_shape: tuple[int, ...]) -> str:
+    if binarization == "none" or data_shape[-1] == 1:
+        return ""
+    return (
+        "The three colours of a pixel are binarised each by itself, which leaves eight colours in "
+        "all. --channels 1 makes the images grey first; --likelihood gaussian-shared takes colours "
+        "as they are."
+    )
+
+
+def _what_there_is(run: RunDirectory) -> str:
+    """What a training that was stopped has left, and what to do."""
     if not run.file(MODEL).exists() or not run.file(METRICS).exists():
         return (
-            f"Interrupted before the first epoch was finished: {run.path} holds no model yet. "
+            f"The first epoch was not finished: {run.path} holds no model yet. "
             "The same command with --force starts again."
         )
     epochs = len(run.read_metrics()["epoch"])
     return (
-        f"Interrupted. {run.path} holds the model after {epochs} finished "
+        f"{run.path} holds the model after {epochs} finished "
         f"epoch{'s' if epochs > 1 else ''}; `kelbo evaluate {run.path}` judges it."
     )

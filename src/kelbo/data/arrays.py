@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from kelbo.data.checks import checked_images, checked_labels
+from kelbo.data.checks import checked_images, checked_labels, checked_vectors
 from kelbo.data.dataset import Dataset
+from kelbo.data.description import Kind
 from kelbo.data.split import split
-from kelbo.errors import DataError
+from kelbo.errors import DataError, unknown_name
 from kelbo.unpacking import UNREADABLE, read_arrays
 
 
@@ -22,13 +23,14 @@ def from_arrays(
     licence: str = "",
     label_names: tuple[str, ...] | None = None,
     seed: int = 0,
+    kind: Kind = "image",
 ) -> Dataset:
     """A data set from arrays in memory, scaled and checked as `kelbo.data.checks` says.
 
     Args:
-        x_train: (n, height, width) or (n, height, width, channels); uint8, bool or float in
-            [0, 1].
-        x_test: likewise; without it the last tenth of a seeded permutation of the training images
+        x_train: images (n, height, width) or (n, height, width, channels), uint8, bool or float in
+            [0, 1]; or vectors (n, features) of real numbers, which are taken as they are.
+        x_test: likewise; without it the last tenth of a seeded permutation of the training data
             becomes the test part.
         y_train: integers (n,) or (n, 1), or None.
         y_test: likewise.
@@ -37,28 +39,36 @@ def from_arrays(
         licence: the terms that they are under.
         label_names: the name of each label.
         seed: of the split.
+        kind: "image" or "vector".
 
     Raises:
-        DataError: the arrays are not images, or do not fit together.
+        DataError: the arrays are not of that kind, or do not fit together.
+        UsageError: there is no such kind.
     """
-    train = checked_images(np.asarray(x_train), "x_train")
+    checks = {"image": checked_images, "vector": checked_vectors}
+    if kind not in checks:
+        raise unknown_name("kind of arrays", kind, checks)
+    checked = checks[kind]
+    train = checked(x_train, "x_train")
     train_labels = checked_labels(y_train, len(train), "y_train")
     if x_test is None:
         if y_test is not None:
-            raise DataError("Found y_test without x_test. Add the test images, or leave it out.")
+            raise DataError("Found y_test without x_test. Add the test data, or leave it out.")
         train_indices, test_indices = split(len(train), seed)
         test, train = train[test_indices], train[train_indices]
         test_labels = None if train_labels is None else train_labels[test_indices]
         train_labels = None if train_labels is None else train_labels[train_indices]
     else:
-        test = checked_images(np.asarray(x_test), "x_test")
+        test = checked(x_test, "x_test")
         test_labels = checked_labels(y_test, len(test), "y_test")
     if train.shape[1:] != test.shape[1:]:
         raise DataError(
-            "Expected training and test images of one shape (height, width, channels), found "
-            f"{train.shape[1:]} and {test.shape[1:]}."
+            f"Expected training and test data of one shape, found {kind}s of {train.shape[1:]} "
+            f"and {test.shape[1:]}."
         )
-    return Dataset(name, train, test, train_labels, test_labels, label_names, source, licence)
+    return Dataset(
+        name, train, test, train_labels, test_labels, label_names, source, licence, kind=kind
+    )
 
 
 def load_arrays(path: Path, seed: int = 0) -> Dataset:

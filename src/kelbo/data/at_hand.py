@@ -50,3 +50,9 @@ class Source(Protocol):
     def on_epoch_end(self) -> None:
         """Keras calls this before the first epoch and after each."""
         ...
+
+
+def array_at_hand(data: Any) -> np.ndarray | None:
+    """The array that is the whole x of a `Source`, before any draw; None of all else."""
+    arrays = data.arrays() if isinstance(data, Source) else None
+    return arrays[0] if arrays is not None and isinstance(arrays[0], np.ndarray) else None

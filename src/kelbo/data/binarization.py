@@ -11,6 +11,7 @@ Figures obtained with different ways cannot be compared: they are different data
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -68,3 +69,28 @@ def bernoulli_each(images: np.ndarray, key: Iterable[int], indices: Iterable[int
         for image, index in zip(images, indices, strict=True)
     ]
     return np.stack(draws)
+
+
+@dataclass(frozen=True)
+class Binarise:
+    """Makes the grey pixels of one part of a data set 0 or 1 as they are read.
+
+    Attributes:
+        way: a name in `BINARIZATIONS`, other than "none".
+        key: non-negative integers that name the draws made once.
+        draws_afresh: whether every batch of every epoch has draws of its own.
+    """
+
+    way: str
+    key: tuple[int, ...]
+    draws_afresh: bool = False
+
+    def once(self, images: np.ndarray, indices: Iterable[int]) -> np.ndarray:
+        """The same pixels at every call: float32, the shape of `images`."""
+        if self.way == "threshold":
+            return threshold(images)
+        return bernoulli_each(images, self.key, indices)
+
+    def afresh(self, images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """Draws with the generator: float32, the shape of `images`."""
+        return bernoulli(images, generator)

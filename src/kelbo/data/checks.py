@@ -1,4 +1,4 @@
-"""Arrays of images as they arrive -> float32 (n, height, width, channels) in [0, 1], or an error.
+"""Arrays as they arrive -> float32 images (n, height, width, channels) in [0, 1], or an error.
 
 The scale is never guessed: uint8 means 0..255, bool means 0 and 1, and a float must lie in [0, 1]
 already. Everything else is refused with the line of code that mends it, for a wrong scale trains
@@ -6,6 +6,7 @@ without complaint and yields figures that mean nothing.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -15,13 +16,13 @@ from kelbo.errors import DataError
 _TOLERANCE = 1e-6
 
 
-def checked_images(array: np.ndarray, name: str) -> np.ndarray:
+def checked_images(array: Any, name: str) -> np.ndarray:
     """Scale, shape and check an array of images.
 
     Args:
         array: (n, height, width) or (n, height, width, channels) with 1, 3 or 4 channels, as
             uint8 (0..255), bool, or float in [0, 1]. A fourth channel is opacity: the image is
-            laid over white.
+            laid over white. What NumPy makes an array of will do, as a tensor.
         name: what the array is called, for the errors.
 
     Returns:
@@ -30,11 +31,67 @@ def checked_images(array: np.ndarray, name: str) -> np.ndarray:
     Raises:
         DataError: the shape, the type or the values are not those of images.
     """
-    images = _scaled(_shaped(array, name), name)
+    images = _scaled(_shaped(as_array(array, name), name), name)
     return over_white(images) if images.shape[-1] == 4 else images
 
 
-def checked_labels(array: np.ndarray | None, count: int, name: str) -> np.ndarray | None:
+def checked_vectors(array: Any, name: str) -> np.ndarray:
+    """Check vectors: float32 (n, features), from finite numbers of that shape.
+
+    Raises:
+        DataError: the shape, the type or the values are not those of vectors.
+    """
+    vectors = as_array(array, name)
+    if vectors.ndim != 2 or vectors.size == 0:
+        cure = f" One vector: {name}[None]" if vectors.ndim == 1 else ""
+        raise DataError(
+            f"Expected vectors of shape (n, features), found {name} of shape {vectors.shape}.{cure}"
+        )
+    if not (np.issubdtype(vectors.dtype, np.number) or vectors.dtype == np.bool_):
+        raise DataError(f"Expected numbers, found {name} of {vectors.dtype}.")
+    if np.issubdtype(vectors.dtype, np.complexfloating):
+        raise DataError(f"Expected real numbers, found {name} of {vectors.dtype}.")
+    _check_finite(vectors, name)
+    return vectors.astype(np.float32)
+
+
+def as_array(data: Any, name: str) -> np.ndarray:
+    """An array, or what NumPy makes one of: a list, or a tensor of any framework.
+
+    Raises:
+        DataError: NumPy makes no array of numbers of it.
+    """
+    if isinstance(data, np.ndarray):
+        return data
+    kind = f"{type(data).__module__}.{type(data).__qualname__}"
+    if isinstance(data, dict):
+        raise DataError(
+            f"Expected {name} to be an array, received a dict of {', '.join(map(str, data))}. "
+            "Give the arrays one by one, as x_train=data['x']."
+        )
+    if hasattr(data, "toarray"):  # SciPy's sparse matrices
+        raise DataError(
+            f"Expected {name} to be a dense array, received a {kind}. Make it dense: "
+            f"{name}.toarray()"
+        )
+    if hasattr(data, "detach"):  # a tensor of PyTorch, which may need a gradient or lie on a GPU
+        data = data.detach().cpu()
+    try:
+        array = np.asarray(data)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"Expected {name} to be an array, received a {kind}, of which NumPy makes none "
+            f"({error}). Data of several shapes must be brought to one and stacked: np.stack"
+        ) from error
+    if array.dtype == object:
+        raise DataError(
+            f"Expected {name} to be an array of numbers, received a {kind}. Give a NumPy array or "
+            "what np.asarray makes one of."
+        )
+    return array
+
+
+def checked_labels(array: Any, count: int, name: str) -> np.ndarray | None:
     """Check labels: int64 (n,), from integers of shape (n,) or (n, 1); None stays None.
 
     Raises:
@@ -42,16 +99,18 @@ def checked_labels(array: np.ndarray | None, count: int, name: str) -> np.ndarra
     """
     if array is None:
         return None
-    array = np.asarray(array)
+    array = as_array(array, name)
     if not np.issubdtype(array.dtype, np.integer):
         raise DataError(
             f"Expected integer labels in {name}, found {array.dtype}. "
             "Number the classes: np.unique(labels, return_inverse=True)[1]"
         )
     if array.shape not in ((count,), (count, 1)):
+        one_hot = array.ndim == 2 and len(array) == count
+        cure = f" Are they one-hot? Then: {name}.argmax(axis=1)" if one_hot else ""
         raise DataError(
-            f"Expected one label for each of the {count} images, of shape ({count},), "
-            f"found {name} of shape {array.shape}."
+            f"Expected one label for each of the {count} data, of shape ({count},), "
+            f"found {name} of shape {array.shape}.{cure}"
         )
     return array.reshape(count).astype(np.int64)
 
@@ -82,7 +141,7 @@ def _shaped(array: np.ndarray, name: str) -> np.ndarray:
     if array.ndim != 4:
         raise DataError(
             f"Expected images of shape (n, height, width) or (n, height, width, channels), "
-            f"found {name} of shape {array.shape}.{_reshape_cure(array, name)}"
+            f"found {name} of shape {array.shape}.{_shape_cure(array, name)}"
         )
     if array.size == 0:
         raise DataError(f"{name} is empty: its shape is {array.shape}.")
@@ -99,13 +158,17 @@ def _shaped(array: np.ndarray, name: str) -> np.ndarray:
     return array
 
 
-def _reshape_cure(array: np.ndarray, name: str) -> str:
+def _shape_cure(array: np.ndarray, name: str) -> str:
     if array.ndim != 2:
         return ""
+    if array.shape[0] == array.shape[1]:
+        return f" One image: {name}[None]"
     side = math.isqrt(array.shape[1])
-    if side * side == array.shape[1]:
-        return f" Were the images flattened? Then: {name}.reshape(-1, {side}, {side})"
-    return f" Were the images flattened? Then: {name}.reshape(-1, height, width, channels)"
+    sides = f"{side}, {side}" if side * side == array.shape[1] else "height, width, channels"
+    return (
+        f" Were the images flattened? Then: {name}.reshape(-1, {sides}). If these are no images "
+        'but vectors, in Python: kelbo.data.from_arrays(..., kind="vector")'
+    )
 
 
 def _scaled(array: np.ndarray, name: str) -> np.ndarray:
@@ -146,12 +209,12 @@ def _check_finite(array: np.ndarray, name: str) -> None:
     finite = np.isfinite(array)
     if finite.all():
         return
-    broken = np.flatnonzero(~finite.all(axis=(1, 2, 3)))
+    broken = np.flatnonzero(~finite.reshape(len(array), -1).all(axis=1))
     nans = int(np.isnan(array).sum())
     infinities = int((~finite).sum()) - nans
     raise DataError(
-        f"{name} holds {nans} NaN and {infinities} infinite values, in {len(broken)} of "
-        f"{len(array)} images; the first is image {broken[0]}. Leave these images out: "
+        f"{name} holds {nans} NaN and {infinities} infinite values, in {len(broken)} of its "
+        f"{len(array)} rows; the first is {name}[{broken[0]}]. Leave these rows out: "
         f"{name}[np.isfinite({name}).reshape(len({name}), -1).all(axis=1)]"
     )
 

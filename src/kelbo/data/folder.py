@@ -8,6 +8,7 @@ sample whatever the files are called.
 import logging
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +26,12 @@ from kelbo.data.split import split
 from kelbo.errors import DataError
 
 logger = logging.getLogger("kelbo")
+
+# Images all the same, which kelbo does not read.
+_OTHER_SUFFIXES = frozenset(
+    ".apng .avif .bmp .dcm .dng .exr .gif .heic .heif .jfif .jp2 .jpe .jxl .nef .pbm .pgm .pnm .ppm"
+    " .svg .tga .tif .tiff .webp".split()
+)
 
 _CORES = os.cpu_count() or 1
 # Values decoded in one task, at least. A small image is mostly Python's work, which one thread can
@@ -200,27 +207,52 @@ class _Choice:
 
 
 def find_images(root: Path) -> list[str]:
-    """Every PNG and JPEG file under `root`, sorted by path; other files are counted in the log.
+    """Every PNG and JPEG file under `root`, sorted by path.
+
+    A warning names the images of other formats that are left out. Files that are hidden or no
+    images are counted in the log.
 
     Raises:
         DataError: there is none.
     """
-    found, ignored = [], 0
+    found: list[str] = []
+    others: Counter[str] = Counter()
+    ignored = 0
     for path in _walk(str(root), set()):
         name = os.path.basename(path)
-        if name.lower().endswith(SUFFIXES) and not name.startswith(".") and os.path.isfile(path):
+        suffix = os.path.splitext(name)[1].lower()
+        if name.startswith(".") or not os.path.isfile(path):
+            ignored += 1
+        elif suffix in SUFFIXES:
             found.append(path)
+        elif suffix in _OTHER_SUFFIXES:
+            others[suffix] += 1
         else:
             ignored += 1
     if not found:
         raise DataError(
             f"Expected images ({', '.join(SUFFIXES)}) in {root} or below it, found none "
-            f"among {ignored} files."
+            f"among {ignored + others.total()} files{_other_formats(others)}."
+        )
+    if others:
+        logger.warning(
+            "%s: %d images are left out%s.", root, others.total(), _other_formats(others)
         )
     if ignored:
         logger.info("%s: %d files that are hidden or no images are ignored.", root, ignored)
     # A folder before its longer namesakes: "a/c" before "a-b/c".
     return sorted(found, key=lambda path: os.path.normcase(path).replace(os.sep, "\0"))
+
+
+def _other_formats(others: Counter[str]) -> str:
+    """How many images have which other format, and the cure; nothing without any."""
+    if not others:
+        return ""
+    counts = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common())
+    return (
+        f": kelbo reads PNG and JPEG, and these are {counts}. Convert them, with Pillow for "
+        'example: Image.open(path).save(path + ".png")'
+    )
 
 
 def _walk(folder: str, seen: set[tuple[int, int]]) -> Iterator[str]:

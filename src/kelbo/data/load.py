@@ -2,9 +2,10 @@
 
 import dataclasses
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -147,10 +148,21 @@ def _check_numbers(
     train_limit: int | None,
     test_limit: int | None,
 ) -> None:
-    if image_size is not None and (len(image_size) != 2 or min(image_size) < 1):
-        raise UsageError(f"An image size is a height and a width of at least 1, not {image_size}.")
+    if image_size is not None and not _is_size(image_size):
+        raise UsageError(
+            "An image size is a height and a width in pixels, two whole numbers of at least 1 as "
+            f"(64, 64), not {image_size!r}."
+        )
     if channels not in (None, 1, 3):
         raise UsageError(f"Images have 1 channel (grey) or 3 (colour), not {channels}.")
     for limit in (train_limit, test_limit):
         if limit is not None and limit < 1:
             raise UsageError(f"A limit keeps at least 1 image, not {limit}.")
+
+
+def _is_size(value: Any) -> bool:
+    return (
+        isinstance(value, Sequence)
+        and len(value) == 2
+        and all(isinstance(side, (int, np.integer)) and side >= 1 for side in value)
+    )

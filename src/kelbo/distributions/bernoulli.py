@@ -1,12 +1,13 @@
 """The Bernoulli distribution with independent dimensions, from logits."""
 
 import keras
+import numpy as np
 from keras import ops
 
-from kelbo.distributions.distribution import Distribution, Tensor, float32, sampled_shape
+from kelbo.distributions.distribution import Factorised, Tensor, float32, sampled_shape
 
 
-class Bernoulli(Distribution):
+class Bernoulli(Factorised):
     """Bernoulli(sigmoid(logits)).
 
     For a value in {0, 1} `log_prob` is the log-probability. For a grey value strictly between, it
@@ -36,3 +37,21 @@ class Bernoulli(Distribution):
     def mean(self) -> Tensor:
         """The probability of a one."""
         return ops.sigmoid(self.logits)
+
+    def mode(self) -> Tensor:
+        """The more probable of 0 and 1."""
+        return ops.cast(self.logits > 0.0, "float32")
+
+    def best_constant(self, x: np.ndarray) -> "Bernoulli":
+        """Bernoulli(mean of x), by Laplace's rule: a pixel that was never on stays possible."""
+        mean = laplace_mean(x.sum(axis=0, dtype="float64"), len(x))
+        logits = np.broadcast_to(np.log(mean) - np.log1p(-mean), x.shape)
+        return Bernoulli(logits, self.event_rank)
+
+
+def laplace_mean(total: np.ndarray, count: int) -> np.ndarray:
+    """The probability of a one in each dimension, from the sum of `count` values in [0, 1].
+
+    By Laplace's rule of succession it is never 0 or 1.
+    """
+    return (total + 1.0) / (count + 2.0)

@@ -11,9 +11,11 @@ all digits before that, so short series take over.
 """
 
 import keras
+import numpy as np
 from keras import ops
 
-from kelbo.distributions.distribution import Distribution, Tensor, float32, sampled_shape
+from kelbo.distributions.bernoulli import laplace_mean
+from kelbo.distributions.distribution import Factorised, Tensor, float32, sampled_shape
 
 _LOG_TWO = 0.6931471805599453
 # Below this |u| the series are exact to float32; above it the closed forms are.
@@ -52,7 +54,7 @@ def continuous_bernoulli_mean(logits: Tensor) -> Tensor:
     return 0.5 + 0.5 * ops.where(small, series, closed)
 
 
-class ContinuousBernoulli(Distribution):
+class ContinuousBernoulli(Factorised):
     """The continuous Bernoulli with parameter lambda = sigmoid(logits).
 
     Args:
@@ -88,3 +90,31 @@ class ContinuousBernoulli(Distribution):
     def mean(self) -> Tensor:
         """The expected value in (0, 1)."""
         return continuous_bernoulli_mean(self.logits)
+
+    def mode(self) -> Tensor:
+        """The end of [0, 1] at which the density is larger."""
+        return ops.cast(self.logits > 0.0, "float32")
+
+    def best_constant(self, x: np.ndarray) -> "ContinuousBernoulli":
+        """The continuous Bernoulli whose mean is that of x, by Laplace's rule.
+
+        An exponential family fits best where the means agree. The rule bounds the density of a
+        dimension that is 0 in all data, which would grow without end.
+        """
+        mean = laplace_mean(x.sum(axis=0, dtype="float64"), len(x))
+        logits = np.broadcast_to(_logits_of_mean(mean), x.shape)
+        return ContinuousBernoulli(logits, self.event_rank)
+
+
+def _logits_of_mean(mean: np.ndarray) -> np.ndarray:
+    """The logits of continuous Bernoullis with these means in (0, 1), by bisection in float64."""
+    # Near its ends the mean is 1 / |logits|.
+    high = 2.0 / np.minimum(mean, 1.0 - mean)
+    low = -high
+    for _ in range(80):
+        u = 0.25 * (low + high)
+        near = np.abs(u) < 1e-4
+        far = np.where(near, 1.0, u)
+        middle = 0.5 + 0.5 * np.where(near, u / 3.0, 1.0 / np.tanh(far) - 1.0 / far)
+        low, high = np.where(middle < mean, 2.0 * u, low), np.where(middle < mean, high, 2.0 * u)
+    return 0.5 * (low + high)

@@ -1,7 +1,11 @@
 """The one table of closed-form Kullback-Leibler divergences, in nats.
 
 An entry computes KL(q || p) of each dimension of two distributions with independent dimensions;
-the divergence of a whole value is the sum over its event axes.
+the divergence of a whole value is the sum over its event axes. A new pair is added by
+
+    @closed_form(MyDistribution, Normal)
+    def _(q, p):
+        return ...  # (S..., batch, *event)
 """
 
 from collections.abc import Callable
@@ -10,11 +14,44 @@ from keras import ops
 
 from kelbo.distributions.bernoulli import Bernoulli
 from kelbo.distributions.continuous_bernoulli import ContinuousBernoulli, log_normaliser
-from kelbo.distributions.distribution import Distribution, Tensor
+from kelbo.distributions.distribution import Distribution, Factorised, Tensor
 from kelbo.distributions.normal import Normal
 from kelbo.errors import UsageError
 
+# By the exact types: a subclass may have another density.
+_TABLE: dict[tuple[type[Distribution], type[Distribution]], Callable] = {}
 
+
+def closed_form(q: type[Factorised], p: type[Factorised]) -> Callable[[Callable], Callable]:
+    """Enter a function into the table: KL(q || p) per dimension, (S..., batch, *event), in nats.
+
+    Args:
+        q: the class of the first distribution; its subclasses are not meant.
+        p: the class of the second.
+
+    Raises:
+        UsageError: a class is not factorised, or the table has the pair already.
+    """
+    for kind in (q, p):
+        if not (isinstance(kind, type) and issubclass(kind, Factorised)):
+            raise UsageError(
+                f"A closed-form KL is entered per dimension, for subclasses of Factorised; "
+                f"received {kind!r}."
+            )
+    if (q, p) in _TABLE:
+        raise UsageError(
+            f"The table of closed-form KLs has ({q.__name__}, {p.__name__}) already. Enter a "
+            "subclass of your own, whose pairs are looked up separately."
+        )
+
+    def enter(function: Callable) -> Callable:
+        _TABLE[q, p] = function
+        return function
+
+    return enter
+
+
+@closed_form(Normal, Normal)
 def _normal_normal(q: Normal, p: Normal) -> Tensor:
     """Kingma and Welling 2014, appendix B, for any two means and variances."""
     squared = ops.square(q.mu - p.mu) * ops.exp(-p.log_var)
@@ -22,22 +59,17 @@ def _normal_normal(q: Normal, p: Normal) -> Tensor:
     return 0.5 * (ops.exp(log_ratio) + squared - 1.0 - log_ratio)
 
 
+@closed_form(Bernoulli, Bernoulli)
 def _bernoulli_bernoulli(q: Bernoulli, p: Bernoulli) -> Tensor:
     difference = q.mean() * (q.logits - p.logits)
     return difference - ops.softplus(q.logits) + ops.softplus(p.logits)
 
 
+@closed_form(ContinuousBernoulli, ContinuousBernoulli)
 def _continuous_bernoulli(q: ContinuousBernoulli, p: ContinuousBernoulli) -> Tensor:
     difference = q.mean() * (q.logits - p.logits)
     cumulants = ops.softplus(p.logits) - ops.softplus(q.logits)
     return difference + cumulants + log_normaliser(q.logits) - log_normaliser(p.logits)
-
-
-_TABLE: dict[tuple[type[Distribution], type[Distribution]], Callable] = {
-    (Normal, Normal): _normal_normal,
-    (Bernoulli, Bernoulli): _bernoulli_bernoulli,
-    (ContinuousBernoulli, ContinuousBernoulli): _continuous_bernoulli,
-}
 
 
 def has_closed_form(q: Distribution, p: Distribution) -> bool:
@@ -55,7 +87,8 @@ def kl_per_dimension(q: Distribution, p: Distribution) -> Tensor:
         pairs = ", ".join(f"({a.__name__}, {b.__name__})" for a, b in _TABLE)
         raise UsageError(
             f"There is no closed-form KL of {type(q).__name__} from {type(p).__name__}. "
-            f"The table has {pairs}. Estimate it by sampling as log q(z) - log p(z)."
+            f"The table has {pairs}. Estimate it by sampling as log q(z) - log p(z), or enter a "
+            "closed form with kelbo.distributions.closed_form."
         )
     return _TABLE[type(q), type(p)](q, p)
 

@@ -1,18 +1,19 @@
 """The normal distribution with independent dimensions."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from kelbo.distributions.distribution import (
     LOG_TWO_PI,
-    Distribution,
+    Factorised,
     Tensor,
     float32,
     sampled_shape,
 )
 
 
-class Normal(Distribution):
+class Normal(Factorised):
     """N(mu, diag(exp(log_var))).
 
     Args:
@@ -44,3 +45,12 @@ class Normal(Distribution):
     def mean(self) -> Tensor:
         """The expected value mu."""
         return self.mu
+
+    def mode(self) -> Tensor:
+        """The most probable value, mu."""
+        return self.mu
+
+    def best_constant(self, x: np.ndarray) -> "Normal":
+        """N(mean of x, the variance that this distribution has)."""
+        mean = np.broadcast_to(x.mean(axis=0, dtype="float64"), x.shape)
+        return Normal(mean, ops.broadcast_to(self.log_var, x.shape), self.event_rank)

@@ -20,7 +20,7 @@ class PointMass(Distribution):
         super().__init__(event_rank)
         self.point = float32(point)
 
-    def log_prob_per_dimension(self, value: Tensor) -> Tensor:
+    def log_prob(self, value: Tensor) -> Tensor:
         """Undefined.
 
         Raises:
@@ -36,5 +36,9 @@ class PointMass(Distribution):
         return ops.broadcast_to(self.point, (*sample_shape, *ops.shape(self.point)))
 
     def mean(self) -> Tensor:
+        """The point."""
+        return self.point
+
+    def mode(self) -> Tensor:
         """The point."""
         return self.point

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from kelbo.data import Dataset
+from kelbo.distributions.bernoulli import laplace_mean
 
 # Streamed images are read from disk; this many say enough about the mean of each pixel.
 _STREAMED_IMAGES = 10_000
@@ -22,7 +23,7 @@ def independent_pixels(data: Dataset, batch_size: int = 1000) -> float:
     total = np.zeros(data.data_shape)
     for start in range(0, used, batch_size):
         total += data.read("train", indices[start : start + batch_size]).sum(0, dtype="float64")
-    mean = mean_image(total, used)
+    mean = laplace_mean(total, used)
     log_on, log_off = np.log(mean), np.log1p(-mean)
     return _mean_over_test(data, batch_size, lambda x: -(x * log_on + (1.0 - x) * log_off))
 
@@ -40,14 +41,6 @@ def pixel_entropy(data: Dataset, batch_size: int = 1000) -> float:
         return np.where(inside, -safe * np.log(safe) - (1.0 - safe) * np.log1p(-safe), 0.0)
 
     return _mean_over_test(data, batch_size, entropy)
-
-
-def mean_image(total: np.ndarray, count: int) -> np.ndarray:
-    """The mean of each pixel, of the sum over `count` images.
-
-    Laplace's rule keeps a pixel that was never on from being impossible.
-    """
-    return (total + 1.0) / (count + 2.0)
 
 
 def _mean_over_test(

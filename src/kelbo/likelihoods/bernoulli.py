@@ -16,7 +16,7 @@ class BernoulliLikelihood(LogitsLikelihood):
     binary cross-entropy, which is not a log-likelihood.
 
     Args:
-        network: a keras.Model from z to logits of the datum's shape, without a sigmoid.
+        network: a keras.Model from z to logits of the datum's shape, which can be any real number.
 
     Raises:
         UsageError: the network ends in a sigmoid, or its outputs do not fit.

@@ -14,7 +14,7 @@ class ContinuousBernoulliLikelihood(LogitsLikelihood):
     """A density on [0, 1] with the Bernoulli's shape (Loaiza-Ganem and Cunningham 2019).
 
     Args:
-        network: a keras.Model from z to logits of the datum's shape, without a sigmoid.
+        network: a keras.Model from z to logits of the datum's shape, which can be any real number.
 
     Raises:
         UsageError: the network ends in a sigmoid, or its outputs do not fit.

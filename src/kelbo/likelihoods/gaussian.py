@@ -1,6 +1,7 @@
 """The Gaussian likelihood p(x|z), for real-valued data."""
 
 import math
+from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
@@ -11,8 +12,12 @@ from kelbo.distributions import Normal
 from kelbo.distributions.distribution import Tensor
 from kelbo.errors import UsageError
 from kelbo.likelihoods.likelihood import Likelihood
+from kelbo.networks.output_range import check_all_reals
+from kelbo.support import Support
 
 _LEARNED = ("shared", "per-pixel")
+# Variances from 0.02 to 2.7: a clip beyond that is a guard, which a learned variance may need.
+_ENOUGH = (-4.0, 1.0)
 
 
 @keras.saving.register_keras_serializable("kelbo")
@@ -44,11 +49,20 @@ class GaussianLikelihood(Likelihood):
             )
         self.variance = float(variance) if number else variance
         super().__init__(network, **kwargs)
+        if self.variance == "per-pixel":
+            check_all_reals(type(self).__name__, network, 1, "log_var = log sigma^2", _ENOUGH)
+
+    @classmethod
+    def output_shapes(  # type: ignore[override]  # an option of its own
+        cls, data_shape: Sequence[int], variance: float | str = 1.0
+    ) -> list[tuple[int, ...]]:
+        """Mu; with a variance per pixel log_var too. Each has the shape of the data."""
+        return [tuple(data_shape)] * (2 if variance == "per-pixel" else 1)
 
     @property
-    def outputs(self) -> int:
-        """Two with a variance per pixel, else one."""
-        return 2 if self.variance == "per-pixel" else 1
+    def options(self) -> dict[str, Any]:
+        """The variance."""
+        return {"variance": self.variance}
 
     def build(self, input_shape: Any = None) -> None:
         """Make the shared log-variance, which starts at 0."""
@@ -73,9 +87,19 @@ class GaussianLikelihood(Likelihood):
         return Normal(parameters["mu"], log_var, self.event_rank)
 
     def mean_layer(self) -> keras.Layer:
-        """The network's output itself."""
+        """Mu itself."""
         return layers.Activation("linear", name="dec_out", dtype="float32")
 
-    def get_config(self) -> dict[str, Any]:
-        """The network and the variance."""
-        return {**super().get_config(), "variance": self.variance}
+    def expected(self, outputs: list[keras.KerasTensor]) -> keras.KerasTensor:
+        """Mu, the first output."""
+        return self.mean_layer()(outputs[0])
+
+    def caution(self, support: Support) -> str:
+        """What a variance of 1 does to data in [0, 1], of which the variance is 1/4 at most."""
+        if self.variance != 1.0 or support.low < 0.0 or support.high > 1.0:
+            return ""
+        return (
+            "The likelihood's variance is fixed at 1, but values in [0, 1] vary by 0.25 at most: "
+            "a bad reconstruction costs little beside the KL, so expect blurred images and few "
+            "active latent dimensions. gaussian-shared (variance='shared') learns the variance."
+        )

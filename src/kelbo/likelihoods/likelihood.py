@@ -1,60 +1,84 @@
-"""The contract of a likelihood p(x|z), and the check of data against its support."""
+"""The contract of a likelihood p(x|z)."""
 
 import abc
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 
 from kelbo.conditional import Conditional
-from kelbo.errors import DataError, UsageError
-
-# Rounding in other people's scaling may end this far outside the support.
-_TOLERANCE = 1e-6
+from kelbo.errors import UsageError
+from kelbo.support import REAL, Support
 
 
 class Likelihood(Conditional):
     """p(x|z): the context is a latent vector z, the value a datum x.
 
-    The network has one output, of the datum's shape, for each parameter of the likelihood.
+    `output_shapes` says what the network must give for data of a shape; `parameters` names its
+    outputs, `distribution` is made of them, and `mean_layer` shows them.
 
     Args:
         network: a keras.Model from z to the parameters.
+        event_shape: the shape of one datum; the shape of the network's first output where None,
+            which is right where each parameter has the shape of the datum.
 
     Raises:
-        UsageError: the network has another number of outputs, or outputs of different shapes.
+        UsageError: the network's outputs have not the shapes that the likelihood needs.
     """
 
-    # The smallest and largest value that x may have.
-    support: tuple[float, float] = (-np.inf, np.inf)
+    # Where x may lie.
+    support: ClassVar[Support] = REAL
 
-    def __init__(self, network: keras.Model, **kwargs: Any):
+    def __init__(
+        self, network: keras.Model, event_shape: Sequence[int] | None = None, **kwargs: Any
+    ):
         super().__init__(network, **kwargs)
         shapes = [tuple(output.shape[1:]) for output in network.outputs]
-        if len(shapes) != self.outputs or len(set(shapes)) != 1:
+        self._event_shape = shapes[0] if event_shape is None else tuple(event_shape)
+        expected = self.output_shapes(self._event_shape, **self.options)
+        if shapes != [tuple(shape) for shape in expected]:
             raise UsageError(
-                f"{type(self).__name__} expected a network with {self.outputs} output(s) of one "
-                f"shape, but {network.name!r} has outputs of shapes {shapes}."
+                f"{type(self).__name__} expected a network with {len(expected)} output(s) of "
+                f"shape {' and '.join(map(str, expected))} for data of shape "
+                f"{self._event_shape}, but {network.name!r} has {len(shapes)}, of shape "
+                f"{' and '.join(map(str, shapes))}."
             )
 
+    @classmethod
+    def output_shapes(cls, data_shape: Sequence[int], **options: Any) -> list[tuple[int, ...]]:
+        """The shapes of the outputs that the network must have, without the batch axis.
+
+        Args:
+            data_shape: of one datum.
+            **options: the likelihood's own, as its constructor takes them.
+        """
+        return [tuple(data_shape)]
+
     @property
-    def outputs(self) -> int:
-        """How many parameters the network gives for each dimension of x."""
-        return 1
+    def options(self) -> dict[str, Any]:
+        """The likelihood's own settings, as its constructor takes them."""
+        return {}
 
     @property
     def event_shape(self) -> tuple[int, ...]:
         """Shape of one datum."""
-        return tuple(self.network.outputs[0].shape[1:])
+        return self._event_shape
 
     @abc.abstractmethod
     def mean_layer(self) -> keras.Layer:
-        """A layer from the network's first output to the expected x."""
+        """A layer from the network's output, or the list of all its outputs, to the expected x.
+
+        It is called `dec_out`.
+        """
 
     def decoder(self) -> keras.Model:
         """A plain keras model from z to the expected x, sharing every layer of this likelihood."""
-        mean = self.mean_layer()(self.network.outputs[0])
-        return keras.Model(self.network.inputs[0], mean, name="decoder")
+        return keras.Model(self.inputs, self.expected(list(self.network.outputs)), name="decoder")
+
+    def expected(self, outputs: list[keras.KerasTensor]) -> keras.KerasTensor:
+        """Symbolically: the expected x, from all outputs of the network; see `mean_layer`."""
+        return self.mean_layer()(outputs if len(outputs) > 1 else outputs[0])
 
     def check(self, x: np.ndarray) -> None:
         """Check that data lie in the support.
@@ -65,41 +89,12 @@ class Likelihood(Conditional):
         Raises:
             DataError: a value is NaN, infinite, or outside the support.
         """
-        check_values(x, self.support, type(self).__name__)
+        self.support.check(x, type(self).__name__)
 
+    def caution(self, support: Support) -> str:
+        """What a user should know before training on data of a support, in a line, or nothing."""
+        return ""
 
-def check_values(x: np.ndarray, support: tuple[float, float], name: str) -> None:
-    """Check that data lie in a support.
-
-    Args:
-        x: (n, *event).
-        support: the smallest and the largest value that x may have.
-        name: of the likelihood, for the message.
-
-    Raises:
-        DataError: a value is NaN, infinite, or outside the support.
-    """
-    if not np.issubdtype(x.dtype, np.number) and x.dtype != bool:
-        raise DataError(f"Expected numbers, received an array of dtype {x.dtype}.")
-    smallest, largest = float(np.min(x)), float(np.max(x))
-    # NaN and infinity survive min and max, so a clean array costs two passes and no copy.
-    if not np.isfinite(smallest) or not np.isfinite(largest):
-        bad = ~np.isfinite(x.reshape(len(x), -1)).all(axis=1)
-        raise DataError(
-            f"The data have NaN or infinite values in {bad.sum()} of {len(x)} rows (the first "
-            f"is row {int(np.argmax(bad))}). Every value must be finite: remove those rows, "
-            "for example with x[np.isfinite(x).all(axis=tuple(range(1, x.ndim)))]."
-        )
-    low, high = support
-    if smallest >= low - _TOLERANCE and largest <= high + _TOLERANCE:
-        return
-    expected = f"A {name} expects values in [{low:g}, {high:g}]"
-    if smallest >= 0.0 and 2.0 < largest <= 255.0:
-        cure = "These look like 8-bit pixels: divide them by 255."
-    elif smallest >= -0.1 and largest <= 1.1:
-        cure = "A filter or rounding seems to have overshot: use numpy.clip(x, 0, 1)."
-    elif smallest >= -1.0 and largest <= 1.0:
-        cure = "These look like data scaled to [-1, 1]: use (x + 1) / 2."
-    else:
-        cure = "Rescale the data, or use a GaussianLikelihood, which takes any real value."
-    raise DataError(f"{expected}, but the data lie in [{smallest:g}, {largest:g}]. {cure}")
+    def get_config(self) -> dict[str, Any]:
+        """The network and the likelihood's own settings."""
+        return {**super().get_config(), **self.options}

@@ -9,7 +9,8 @@ from kelbo.networks.conv_transpose import Conv2DTranspose
 from kelbo.networks.float32_bias import Conv2D, Dense
 from kelbo.networks.mlp import mlp_decoder, mlp_encoder
 
-# Name -> (encoder of data_shape and dtype, decoder of data_shape, latent_dim, outputs, dtype).
+# Name -> (encoder of data_shape and dtype,
+#          decoder of data_shape, latent_dim, output_shapes and dtype).
 NETWORKS: dict[str, tuple[Callable[..., keras.Model], Callable[..., keras.Model]]] = {
     "conv": (conv_encoder, conv_decoder),
     "mlp": (mlp_encoder, mlp_decoder),

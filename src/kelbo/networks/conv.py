@@ -48,12 +48,12 @@ def conv_encoder(
 def conv_decoder(
     data_shape: Sequence[int],
     latent_dim: int,
-    outputs: int = 1,
+    output_shapes: Sequence[Sequence[int]] | None = None,
     filters: Sequence[int] = (32, 64, 128),
     strides: Sequence[int] = (1, 2, 2),
     dtype: str | None = None,
 ) -> keras.Model:
-    """Latent vectors to the parameters of p(x|z): (batch, latent_dim) -> (batch, *data_shape).
+    """Latent vectors to the parameters of p(x|z): (batch, latent_dim) -> (batch, *output_shape).
 
     It walks the encoder's convolutions backwards. Where a side was odd on the way down, the
     doubled image is one pixel too large on the way up and is cropped. The article puts a
@@ -62,16 +62,21 @@ def conv_decoder(
     Args:
         data_shape: (height, width, channels) of one image.
         latent_dim: size of z.
-        outputs: how many parameters the likelihood has: each gets a last layer of its own.
+        output_shapes: what the likelihood needs, as `GaussianLikelihood.output_shapes(data_shape)`
+            says: each output, (height, width, ...), gets a last layer of its own. One of
+            `data_shape` where None.
         filters: the encoder's.
         strides: the encoder's.
         dtype: as the encoder's.
 
     Raises:
-        UsageError: `data_shape` is no image shape, or `filters` and `strides` differ in length.
+        UsageError: `data_shape` or an output is no image, or `filters` and `strides` differ in
+            length.
     """
     _check(data_shape, filters, strides)
-    height, width, channels = data_shape
+    shapes = [data_shape] if output_shapes is None else output_shapes
+    _check_outputs(data_shape, shapes)
+    height, width = data_shape[:2]
     sides = [(height, width)]
     for stride in strides:
         height, width = math.ceil(height / stride), math.ceil(width / stride)
@@ -83,9 +88,14 @@ def conv_decoder(
     # The transposed convolution i undoes the convolution i, last one first.
     for i in range(len(filters) - 1, 0, -1):
         x = _undo(x, filters[i - 1], strides[i], sides[i], dtype, suffix=str(i + 1))
-    names = [""] if outputs == 1 else [f"_{output + 1}" for output in range(outputs)]
-    last = [_undo(x, channels, strides[0], sides[0], dtype, suffix=f"1{name}") for name in names]
-    return keras.Model(inputs, last[0] if outputs == 1 else last, name="conv_decoder")
+    last = []
+    for i, shape in enumerate(shapes, start=1):
+        suffix = "1" if len(shapes) == 1 else f"1_{i}"
+        image = _undo(x, math.prod(shape[2:]), strides[0], sides[0], dtype, suffix)
+        if len(shape) != 3:
+            image = layers.Reshape(tuple(shape), dtype=dtype, name=f"dec_reshape_{suffix}")(image)
+        last.append(image)
+    return keras.Model(inputs, last[0] if len(last) == 1 else last, name="conv_decoder")
 
 
 def _undo(
@@ -117,3 +127,13 @@ def _check(data_shape: Sequence[int], filters: Sequence[int], strides: Sequence[
             f"Expected one stride for each convolution, received filters={tuple(filters)} "
             f"and strides={tuple(strides)}."
         )
+
+
+def _check_outputs(data_shape: Sequence[int], shapes: Sequence[Sequence[int]]) -> None:
+    for shape in shapes:
+        if tuple(shape[:2]) != tuple(data_shape[:2]):
+            raise UsageError(
+                "The convolutional decoder gives outputs of the image's height and width, "
+                f"{tuple(data_shape[:2])}; this likelihood needs one of shape {tuple(shape)}. "
+                "Use the network 'mlp', which gives any shape."
+            )

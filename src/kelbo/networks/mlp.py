@@ -42,17 +42,18 @@ def mlp_encoder(
 def mlp_decoder(
     data_shape: Sequence[int],
     latent_dim: int,
-    outputs: int = 1,
+    output_shapes: Sequence[Sequence[int]] | None = None,
     hidden_units: Sequence[int] = (200, 200),
     activation: str = "tanh",
     dtype: str | None = None,
 ) -> keras.Model:
-    """Latent vectors to the parameters of p(x|z): (batch, latent_dim) -> (batch, *data_shape).
+    """Latent vectors to the parameters of p(x|z): (batch, latent_dim) -> (batch, *output_shape).
 
     Args:
         data_shape: the shape of one datum.
         latent_dim: size of z.
-        outputs: how many parameters the likelihood has: each gets a last layer of its own.
+        output_shapes: what the likelihood needs, as `GaussianLikelihood.output_shapes(data_shape)`
+            says: each output gets a last layer of its own. One of `data_shape` where None.
         hidden_units: the encoder's; the decoder mirrors them.
         activation: of every hidden layer; the last layer has none.
         dtype: as the encoder's.
@@ -64,13 +65,14 @@ def mlp_decoder(
     inputs = x = keras.Input((latent_dim,), name="dec_input")
     for i, units in reversed(list(enumerate(hidden_units, start=1))):
         x = Dense(units, activation, dtype=dtype, name=f"dec_dense_{i}")(x)
+    shapes = [data_shape] if output_shapes is None else output_shapes
     last = []
-    for i in range(1, outputs + 1):
-        suffix = "" if outputs == 1 else f"_{i}"
-        flat = Dense(math.prod(data_shape), dtype=dtype, name=f"dec_output{suffix}")(x)
-        reshape = layers.Reshape(tuple(data_shape), dtype=dtype, name=f"dec_reshape{suffix}")
+    for i, shape in enumerate(shapes, start=1):
+        suffix = "" if len(shapes) == 1 else f"_{i}"
+        flat = Dense(math.prod(shape), dtype=dtype, name=f"dec_output{suffix}")(x)
+        reshape = layers.Reshape(tuple(shape), dtype=dtype, name=f"dec_reshape{suffix}")
         last.append(reshape(flat))
-    return keras.Model(inputs, last[0] if outputs == 1 else last, name="mlp_decoder")
+    return keras.Model(inputs, last[0] if len(last) == 1 else last, name="mlp_decoder")
 
 
 def _check(data_shape: Sequence[int], hidden_units: Sequence[int]) -> None:

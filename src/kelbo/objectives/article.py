@@ -1,7 +1,7 @@
 """The article's own weighting of reconstruction and KL, kept to the letter."""
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 
@@ -9,10 +9,7 @@ from kelbo.beta import beta_from_mean_weights
 from kelbo.distributions.distribution import Tensor
 from kelbo.errors import UsageError
 from kelbo.objectives.objective import Objective, elbo_terms
-from kelbo.trace import Trace
-
-if TYPE_CHECKING:
-    from kelbo.model import LatentVariableModel
+from kelbo.trace import Sizes, Trace
 
 
 @keras.saving.register_keras_serializable("kelbo")
@@ -33,16 +30,17 @@ class ArticleObjective(Objective):
 
     logged = ("elbo", "reconstruction", "kl", "total_loss", "reco_loss", "kl_loss")
 
-    def __init__(self, weight: float = 1e-4):
+    def __init__(self, weight: float = 1e-4, **kwargs: Any):
+        super().__init__(**kwargs)
         if not 0.0 <= weight < math.inf:
             raise UsageError(f"The weight of the KL is expected to be >= 0, received {weight!r}.")
         self.weight = weight
 
-    def terms(self, trace: Trace, model: "LatentVariableModel") -> dict[str, Tensor]:
+    def terms(self, trace: Trace) -> dict[str, Tensor]:
         """Loss and the six logged terms, each (batch,)."""
         terms = elbo_terms(trace)
-        reco_loss = -terms["reconstruction"] / model.data_dim
-        kl_loss = self.weight * terms["kl"] / model.latent_dim
+        reco_loss = -terms["reconstruction"] / trace.sizes.data_dim
+        kl_loss = self.weight * terms["kl"] / trace.sizes.latent_dim
         total_loss = reco_loss + kl_loss
         return {
             "loss": total_loss,
@@ -52,10 +50,10 @@ class ArticleObjective(Objective):
             **terms,
         }
 
-    def effective_beta(self, model: "LatentVariableModel") -> float:
+    def effective_beta(self, sizes: Sizes, step: Any = None) -> float:
         """weight * D / d: 0.0049 for the article's constant on MNIST with 16 latent dimensions."""
-        return beta_from_mean_weights(self.weight, model.data_dim, model.latent_dim)
+        return beta_from_mean_weights(self.weight, sizes.data_dim, sizes.latent_dim)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments of the constructor."""
-        return {"weight": self.weight}
+        """The weight and the layer's own settings."""
+        return {**super().get_config(), "weight": self.weight}

@@ -2,7 +2,7 @@
 
 import math
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import keras
 from keras import ops
@@ -11,10 +11,10 @@ from keras.optimizers.schedules import LearningRateSchedule
 from kelbo.distributions.distribution import Tensor
 from kelbo.errors import UsageError
 from kelbo.objectives.objective import Objective, elbo_terms
-from kelbo.trace import Trace
+from kelbo.trace import Sizes, Trace
 
-if TYPE_CHECKING:
-    from kelbo.model import LatentVariableModel
+# Training steps that none reaches, at no common distance, so that a cycle shows.
+_FAR_OUT = (2**30, 2**30 - 1, 2**30 - 7_919, 2**30 - 104_729, 2**30 - 1_299_709)
 
 
 @keras.saving.register_keras_serializable("kelbo")
@@ -65,7 +65,8 @@ class ELBO(Objective):
         UsageError: beta is neither.
     """
 
-    def __init__(self, beta: float | LearningRateSchedule = 1.0):
+    def __init__(self, beta: float | LearningRateSchedule = 1.0, **kwargs: Any):
+        super().__init__(**kwargs)
         self.scheduled = isinstance(beta, LearningRateSchedule)
         if not isinstance(beta, LearningRateSchedule):
             _check_beta(beta)
@@ -73,36 +74,43 @@ class ELBO(Objective):
         self.beta = beta
         self.logged = ("elbo", "reconstruction", "kl") + (("beta",) if self.scheduled else ())
 
-    def terms(self, trace: Trace, model: "LatentVariableModel") -> dict[str, Tensor]:
+    def terms(self, trace: Trace) -> dict[str, Tensor]:
         """Loss, elbo, reconstruction and kl, each (batch,); with a schedule beta, a scalar."""
         terms = elbo_terms(trace)
         if not isinstance(self.beta, LearningRateSchedule):
             return {"loss": self.beta * terms["kl"] - terms["reconstruction"], **terms}
-        beta = ops.cast(self.beta(model.training_steps), "float32")
+        beta = ops.cast(self.beta(trace.step), "float32")
         return {"loss": beta * terms["kl"] - terms["reconstruction"], "beta": beta, **terms}
 
-    def effective_beta(self, model: "LatentVariableModel") -> float:
-        """Beta; with a schedule, where it ends."""
-        if not isinstance(self.beta, LearningRateSchedule):
-            return self.beta
-        # A schedule is a function of the step alone; far out it has its final value.
-        return float(ops.convert_to_numpy(self.beta(ops.convert_to_tensor(2.0**30))))
+    def effective_beta(self, sizes: Sizes, step: Any = None) -> float:
+        """Beta; with a schedule, its value at the step, or where it ends.
 
-    def current_beta(self, model: "LatentVariableModel") -> float:
-        """Beta; with a schedule, its value at the model's training step."""
+        Of a schedule that never settles the end means nothing: see `settles`.
+        """
+        # A schedule is a function of the step alone; far out it has its final value.
+        return self._beta_at(_FAR_OUT[0] if step is None else step)
+
+    @property
+    def settles(self) -> bool:
+        """Whether beta stays the same from some training step on, as that of a cycle does not."""
+        far = [self._beta_at(step) for step in _FAR_OUT]
+        # One that decays as 1 / step is not constant to the last digit, and settles all the same.
+        return max(far) - min(far) <= 1e-3 * max(*far, self._beta_at(1))
+
+    def _beta_at(self, step: Any) -> float:
         if not isinstance(self.beta, LearningRateSchedule):
             return self.beta
-        return float(ops.convert_to_numpy(self.beta(model.training_steps)))
+        return float(ops.convert_to_numpy(self.beta(ops.convert_to_tensor(step, "int32"))))
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments of the constructor."""
+        """Beta and the layer's own settings."""
         beta = keras.saving.serialize_keras_object(self.beta) if self.scheduled else self.beta
-        return {"beta": beta}
+        return {**super().get_config(), "beta": beta}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """Rebuild from `get_config`."""
-        return cls(beta=keras.saving.deserialize_keras_object(config["beta"]))
+        return cls(**{**config, "beta": keras.saving.deserialize_keras_object(config["beta"])})
 
 
 def _check_beta(beta: Any) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 from keras import ops
@@ -10,10 +10,7 @@ from keras import ops
 from kelbo.distributions.distribution import Tensor
 from kelbo.errors import UsageError
 from kelbo.objectives.objective import Objective, elbo_terms
-from kelbo.trace import Trace
-
-if TYPE_CHECKING:
-    from kelbo.model import LatentVariableModel
+from kelbo.trace import Sizes, Trace
 
 
 @keras.saving.register_keras_serializable("kelbo")
@@ -41,7 +38,8 @@ class IWAE(Objective):
 
     logged = ("elbo", "iwae", "reconstruction", "kl")
 
-    def __init__(self, num_samples: int):
+    def __init__(self, num_samples: int, **kwargs: Any):
+        super().__init__(**kwargs)
         if not isinstance(num_samples, Integral) or num_samples < 1:
             raise UsageError(
                 "The importance-weighted bound expects a whole number of samples of at least 1, "
@@ -50,12 +48,12 @@ class IWAE(Objective):
         self.num_samples: int = int(num_samples)
         self.sample_shape = (self.num_samples,)
 
-    def terms(self, trace: Trace, model: "LatentVariableModel") -> dict[str, Tensor]:
+    def terms(self, trace: Trace) -> dict[str, Tensor]:
         """Loss and the four logged terms, each (batch,)."""
         iwae = ops.logsumexp(trace.log_weights, axis=0) - math.log(self.num_samples)
         return {"loss": -iwae, "iwae": iwae, **elbo_terms(trace)}
 
-    def effective_beta(self, model: "LatentVariableModel") -> float:
+    def effective_beta(self, sizes: Sizes, step: Any = None) -> float:
         """1: the loss is minus a bound on log p(x), in which the prior counts in full.
 
         With K > 1 the bound has no KL term of its own to weigh.
@@ -67,5 +65,5 @@ class IWAE(Objective):
         return f"importance-weighted bound with K = {self.num_samples}"
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments of the constructor."""
-        return {"num_samples": self.num_samples}
+        """K and the layer's own settings."""
+        return {**super().get_config(), "num_samples": self.num_samples}

@@ -1,19 +1,22 @@
 """The contract of an objective: what is minimised, and what is logged."""
 
 import abc
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
+import keras
 from keras import ops
 
+from kelbo.conditional import float32_layer
 from kelbo.distributions.distribution import Tensor
-from kelbo.trace import Trace
-
-if TYPE_CHECKING:
-    from kelbo.model import LatentVariableModel
+from kelbo.errors import UsageError
+from kelbo.trace import Sizes, Trace
 
 
-class Objective(abc.ABC):
+class Objective(keras.Layer, abc.ABC):
     """Computes the loss of a model from a trace alone.
+
+    It is a layer, so that it may have weights: a multiplier, a moving average, a critic. They are
+    made in `build(data_shape, latent_shape)`, trained with the model's, saved and loaded.
 
     Attributes:
         logged: the names of the terms that training reports, fixed at construction, because Keras
@@ -26,34 +29,46 @@ class Objective(abc.ABC):
     sample_shape: tuple[int, ...] = ()
     scheduled: bool = False
 
-    @abc.abstractmethod
-    def terms(self, trace: Trace, model: "LatentVariableModel") -> dict[str, Tensor]:
-        """The terms of each datum: {"loss": (batch,), ...}, a (batch,) or scalar for every name.
+    def __init__(self, **kwargs: Any):
+        super().__init__(**float32_layer(type(self).__name__, {"name": "objective", **kwargs}))
 
-        `loss` is minimised. `elbo`, where there is one, is the bound on log p(x) in nats, whatever
-        the loss is.
+    def build(self, data_shape: tuple[int, ...], latent_shape: tuple[int, ...]) -> None:
+        """Make the weights; there are none.
+
+        Args:
+            data_shape: shape of one datum.
+            latent_shape: shape of one z; of the top group where there are several.
+        """
+        self.built = True
+
+    @abc.abstractmethod
+    def terms(self, trace: Trace) -> dict[str, Tensor]:
+        """The terms of the loss, and a (batch,) or a scalar for every name in `logged`.
+
+        The loss that is minimised is the mean of "loss", (batch,), weighted by the sample weights,
+        plus "batch_loss", a scalar that no sample weight scales: what cannot be told datum by
+        datum, such as a distance between batches. One of the two may be left out.
+
+        `elbo`, where there is one, is the bound on log p(x) in nats, whatever the loss is.
         """
 
     @abc.abstractmethod
-    def effective_beta(self, model: "LatentVariableModel") -> float | None:
-        """The final weight of the KL against the ELBO's, or None where there is no KL."""
+    def effective_beta(self, sizes: Sizes, step: Any = None) -> float | None:
+        """The weight of the KL against the ELBO's, or None where there is no KL.
 
-    def current_beta(self, model: "LatentVariableModel") -> float | None:
-        """The effective beta after the training steps that the model has taken so far."""
-        return self.effective_beta(model)
+        Args:
+            sizes: of the model's data and latents.
+            step: with a schedule, the training steps taken; None asks for where it ends.
+        """
+
+    @property
+    def settles(self) -> bool:
+        """Whether the weight of the KL stays the same from some training step on."""
+        return True
 
     def in_words(self) -> str:
         """What it is called where a training begins; empty for the ELBO, which all expect."""
         return ""
-
-    def get_config(self) -> dict[str, Any]:
-        """The arguments of the constructor."""
-        return {}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """Rebuild from `get_config`."""
-        return cls(**config)
 
 
 def mean_over_samples(tensor: Tensor) -> Tensor:
@@ -68,10 +83,14 @@ def elbo_terms(trace: Trace) -> dict[str, Tensor]:
     `reconstruction` is E_q[log p(x|z)], estimated with the trace's samples.
 
     Raises:
-        ValueError: the trace has no KL.
+        UsageError: the trace has no KL.
     """
-    if trace.kl is None:
-        raise ValueError("The trace of an autoencoder has no KL, so it has no ELBO.")
+    kl = trace.kl
+    if kl is None:
+        raise UsageError(
+            "The trace of an autoencoder has no KL, so it has no ELBO. Use kelbo.VAE, or the "
+            "objective kelbo.Reconstruction."
+        )
     reconstruction = mean_over_samples(trace.log_px_z)
-    kl = mean_over_samples(trace.kl)
+    kl = mean_over_samples(kl)
     return {"elbo": reconstruction - kl, "reconstruction": reconstruction, "kl": kl}

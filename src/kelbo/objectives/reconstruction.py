@@ -1,15 +1,12 @@
 """The objective of a plain autoencoder: the reconstruction alone."""
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import keras
 
 from kelbo.distributions.distribution import Tensor
 from kelbo.objectives.objective import Objective, mean_over_samples
-from kelbo.trace import Trace
-
-if TYPE_CHECKING:
-    from kelbo.model import LatentVariableModel
+from kelbo.trace import Sizes, Trace
 
 
 @keras.saving.register_keras_serializable("kelbo")
@@ -21,11 +18,11 @@ class Reconstruction(Objective):
 
     logged = ("reconstruction",)
 
-    def terms(self, trace: Trace, model: "LatentVariableModel") -> dict[str, Tensor]:
+    def terms(self, trace: Trace) -> dict[str, Tensor]:
         """Loss and reconstruction = log p(x|z), each (batch,)."""
         reconstruction = mean_over_samples(trace.log_px_z)
         return {"loss": -reconstruction, "reconstruction": reconstruction}
 
-    def effective_beta(self, model: "LatentVariableModel") -> None:
+    def effective_beta(self, sizes: Sizes, step: Any = None) -> None:
         """None: there is no KL to weigh."""
         return None

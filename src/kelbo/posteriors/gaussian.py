@@ -1,5 +1,6 @@
 """The diagonal Gaussian posterior q(z|x) = N(mu(x), diag(exp(log_var(x))))."""
 
+import math
 from typing import Any
 
 import keras
@@ -8,14 +9,20 @@ from keras import layers
 from kelbo.distributions import Normal
 from kelbo.distributions.distribution import Tensor
 from kelbo.errors import UsageError
+from kelbo.networks.output_range import check_all_reals
 from kelbo.posteriors.posterior import Posterior, flat_features
+
+# Where N(0, 1) has all but 0.01% of its mass, and variances from 0.02 to 1: a clip beyond that is
+# a guard.
+_ENOUGH_FOR_MU = (-4.0, 4.0)
+_ENOUGH_FOR_LOG_VAR = (-4.0, 0.0)
 
 
 @keras.saving.register_keras_serializable("kelbo")
 class GaussianSampling(layers.Layer):
     """z = mu + exp(log_var / 2) * epsilon with fresh epsilon ~ N(0, 1) for every sample.
 
-    Takes [mu, log_var], each (batch, latent_dim); returns z, (batch, latent_dim).
+    Takes [mu, log_var], each (batch, *latent_shape); returns z, (batch, *latent_shape).
     """
 
     def __init__(self, seed: int | None = None, **kwargs: Any):
@@ -26,7 +33,7 @@ class GaussianSampling(layers.Layer):
     def call(self, inputs: list[Tensor]) -> Tensor:
         """Draw one z for each row."""
         mu, log_var = inputs
-        return Normal(mu, log_var).sample(self.seed_generator)
+        return Normal(mu, log_var, len(mu.shape) - 1).sample(self.seed_generator)
 
     def compute_output_shape(self, input_shape: list[tuple]) -> tuple:
         """The shape of mu."""
@@ -44,11 +51,13 @@ class GaussianPosterior(Posterior):
     Args:
         network: a keras.Model from x to features, on which kelbo puts two Dense layers without
             activation, named `mu` and `log_var`; or a model with two outputs, mu and log_var
-            themselves, each (batch, latent_dim).
+            themselves, of one shape: (batch, latent_dim), or (batch, 4, 4, 2) of a z that is an
+            image.
         latent_dim: size of z; required with a network of one output, refused otherwise.
 
     Raises:
-        UsageError: the network's outputs are neither.
+        UsageError: the network's outputs are neither, or an activation keeps mu or log_var from
+            the values that they need.
     """
 
     def __init__(self, network: keras.Model, latent_dim: int | None = None, **kwargs: Any):
@@ -66,19 +75,24 @@ class GaussianPosterior(Posterior):
             self.mu = layers.Dense(latent_dim, name="mu", **kwargs)
             self.log_var = layers.Dense(latent_dim, name="log_var", **kwargs)
             self.latent_dim = latent_dim
-        elif len(shapes) != 2 or shapes[0] != shapes[1] or len(shapes[0]) != 1:
+        elif len(shapes) != 2 or shapes[0] != shapes[1] or not shapes[0]:
             raise UsageError(
                 "A GaussianPosterior expected a network with one output (features) or two of one "
-                f"shape (latent_dim,), mu and log_var; {network.name!r} has outputs of shapes "
-                f"{shapes}. z itself is not wanted: kelbo draws it."
+                f"shape, mu and log_var; {network.name!r} has outputs of shapes {shapes}. z "
+                "itself is not wanted: kelbo draws it."
             )
-        elif latent_dim not in (None, shapes[0][0]):
+        elif latent_dim not in (None, math.prod(shapes[0])):
             raise UsageError(
-                f"The network {network.name!r} gives mu and log_var of size {shapes[0][0]}, but "
-                f"latent_dim={latent_dim} was asked for. Leave latent_dim out."
+                f"The network {network.name!r} gives mu and log_var of size "
+                f"{math.prod(shapes[0])}, but latent_dim={latent_dim} was asked for. Leave "
+                "latent_dim out."
             )
         else:
-            self.latent_dim = shapes[0][0]
+            check_all_reals("A GaussianPosterior", network, 0, "mu", _ENOUGH_FOR_MU)
+            check_all_reals(
+                "A GaussianPosterior", network, 1, "log_var = log sigma^2", _ENOUGH_FOR_LOG_VAR
+            )
+            self.latent_dim = math.prod(shapes[0])
 
     @property
     def has_heads(self) -> bool:
@@ -87,8 +101,10 @@ class GaussianPosterior(Posterior):
 
     @property
     def event_shape(self) -> tuple[int, ...]:
-        """(latent_dim,)."""
-        return (self.latent_dim,)
+        """(latent_dim,), or the shape of the network's mu."""
+        if self.has_heads:
+            return (self.latent_dim,)
+        return tuple(self.network.outputs[0].shape[1:])
 
     def build(self, input_shape: Any = None) -> None:
         """Make the weights of mu and log_var."""
@@ -99,7 +115,7 @@ class GaussianPosterior(Posterior):
         super().build(input_shape)
 
     def parameters(self, outputs: list[Tensor]) -> dict[str, Tensor]:
-        """Mu and log_var, each (batch, latent_dim)."""
+        """Mu and log_var, each (batch, *latent_shape)."""
         if not self.has_heads:
             return {"mu": outputs[0], "log_var": outputs[1]}
         features = self.flatten(outputs[0])
@@ -107,7 +123,7 @@ class GaussianPosterior(Posterior):
 
     def distribution(self, parameters: dict[str, Tensor]) -> Normal:
         """N(mu, diag(exp(log_var)))."""
-        return Normal(parameters["mu"], parameters["log_var"])
+        return Normal(parameters["mu"], parameters["log_var"], self.event_rank)
 
     def sampling(self, parameters: dict[str, keras.KerasTensor]) -> keras.KerasTensor:
         """The sampled point, as the layer `enc_out_z`."""

@@ -8,15 +8,21 @@ import keras
 from keras import layers
 
 from kelbo.conditional import Conditional
-from kelbo.distributions.distribution import Tensor
+from kelbo.distributions.distribution import Tensor, float32
+from kelbo.posteriors.mask import mask_of
 
 
 class Posterior(Conditional):
-    """q(z|x): the context is a datum x, the value a latent vector z of shape (latent_dim,)."""
+    """q(z|x): the context is a datum x, the value a latent z, mostly of shape (latent_dim,).
+
+    A network of several inputs has one named "x"; the others are conditions, by their names.
+    """
 
     def __init__(self, network: keras.Model, **kwargs: Any):
         super().__init__(network, **kwargs)
         self.flatten_layer = layers.Flatten(dtype="float32", name="flatten_features")
+        # Past Keras's tracking of attributes: its layers are the network's own.
+        self.__dict__["_mask"] = mask_of(type(self).__name__, network)
 
     def build(self, input_shape: Any = None) -> None:
         """Build every layer: with one left, Keras would trace the model anew in each `fit`."""
@@ -27,15 +33,38 @@ class Posterior(Conditional):
         """Features as one vector a datum: a network of the user's own may end in a feature map."""
         return features if len(features.shape) == 2 else self.flatten_layer(features)
 
+    def observed(self, x: Tensor) -> Tensor | None:
+        """Which positions of x the network does not mask: (batch, ...) of bool, or None for all.
+
+        Its axes are the first axes of x, such as the steps of a sequence that is padded.
+        """
+        mask = self.__dict__["_mask"]
+        return None if mask is None else mask(x)
+
     @abc.abstractmethod
     def sampling(self, parameters: dict[str, keras.KerasTensor]) -> keras.KerasTensor:
         """Symbolically: z drawn by a layer named `enc_out_z`, for the plain keras encoder."""
 
     def encoder(self) -> keras.Model:
-        """A plain keras model from x to the sampled z, sharing every layer of this posterior."""
-        outputs = list(self.network.outputs)
-        z = self.sampling(self.parameters(outputs))
-        return keras.Model(self.network.inputs[0], z, name="encoder")
+        """A plain keras model from x to a random draw of z, sharing every layer of this posterior.
+
+        Its last layer is `enc_out_z`.
+        """
+        z = self.sampling(self.parameters(list(self.network.outputs)))
+        return keras.Model(self.inputs, z, name="encoder")
+
+    def deterministic_encoder(self) -> keras.Model:
+        """A plain keras model from x to the parameters of q(z|x) by name, sharing every layer.
+
+        Nothing in it is random and no layer is kelbo's own, so that it can be exported and loads
+        without kelbo where the network does.
+        """
+        parameters = self.parameters(list(self.network.outputs))
+        outputs = {
+            name: value if value.dtype == "float32" else float32(value)
+            for name, value in parameters.items()
+        }
+        return keras.Model(self.inputs, outputs, name="deterministic_encoder")
 
 
 def flat_features(network: keras.Model) -> int:

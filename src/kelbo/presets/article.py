@@ -1,11 +1,20 @@
 """The article's VAE, its own weighting of the KL included."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from kelbo.objectives import ArticleObjective
-from kelbo.posteriors import GaussianPosterior
-from kelbo.presets.parts import encoder_and_likelihood
-from kelbo.vae import VAE
+from kelbo.presets import warmup
+from kelbo.presets.option import Option
+from kelbo.presets.preset import Preset
+from kelbo.presets.vae import BETA
+
+if TYPE_CHECKING:
+    from kelbo.vae import VAE
+
+WEIGHT = Option(
+    "weight", float, 1e-4, "In front of the mean KL, beside the mean cross-entropy.", minimum=0.0
+)
+_OWN = "the article's weighting has its own constant, the option weight"
 
 
 def article(
@@ -13,10 +22,10 @@ def article(
     latent_dim: int = 16,
     network: str = "conv",
     likelihood: str = "bernoulli",
-    weight: float = 1e-4,
+    weight: float = WEIGHT.default,
     seed: int | None = None,
     precision: str | None = None,
-) -> VAE:
+) -> "VAE":
     """The VAE of Anracom's article (2022): mean BCE + weight * mean KL.
 
     On 28x28x1 images with 16 latent dimensions its effective beta is 0.0049.
@@ -34,6 +43,17 @@ def article(
     Raises:
         UsageError: an unknown name or an impossible size.
     """
-    encoder, p_of_x = encoder_and_likelihood(data_shape, latent_dim, network, likelihood, precision)
-    q_of_z = GaussianPosterior(encoder, latent_dim, name="posterior")
-    return VAE(q_of_z, p_of_x, objective=ArticleObjective(weight), seed=seed)
+    from kelbo.objectives import ArticleObjective
+    from kelbo.presets.parts import gaussian_vae
+
+    objective = ArticleObjective(weight)
+    return gaussian_vae(data_shape, latent_dim, network, likelihood, precision, objective, seed)
+
+
+PRESET = Preset(
+    "article",
+    article,
+    'Anracom, "Variational Autoencoder with Tensorflow", linux-blog.anracom.com, 2022',
+    options=(WEIGHT,),
+    refuses={BETA.name: _OWN, warmup.EPOCHS.name: _OWN},
+)

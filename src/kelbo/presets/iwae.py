@@ -1,11 +1,20 @@
 """The importance-weighted autoencoder: the VAE's parts, trained on a tighter bound."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from kelbo.objectives import IWAE
-from kelbo.posteriors import GaussianPosterior
-from kelbo.presets.parts import encoder_and_likelihood
-from kelbo.vae import VAE
+from kelbo.presets import warmup
+from kelbo.presets.option import Option
+from kelbo.presets.preset import Preset
+from kelbo.presets.vae import BETA
+
+if TYPE_CHECKING:
+    from kelbo.vae import VAE
+
+SAMPLES = Option(
+    "importance_samples", int, 5, "Draws of z for each datum in training: K.", minimum=1
+)
+_NO_KL = "the importance-weighted bound has no KL term to weigh"
 
 
 def iwae(
@@ -13,10 +22,10 @@ def iwae(
     latent_dim: int = 16,
     network: str = "conv",
     likelihood: str = "bernoulli",
-    importance_samples: int = 5,
+    importance_samples: int = int(SAMPLES.default),
     seed: int | None = None,
     precision: str | None = None,
-) -> VAE:
+) -> "VAE":
     """An importance-weighted autoencoder (Burda et al. 2016).
 
     The paper trains with 1, 5 and 50 samples. 5 is the default: it has more than half of what 50
@@ -36,6 +45,17 @@ def iwae(
     Raises:
         UsageError: an unknown name or an impossible size.
     """
-    encoder, p_of_x = encoder_and_likelihood(data_shape, latent_dim, network, likelihood, precision)
-    q_of_z = GaussianPosterior(encoder, latent_dim, name="posterior")
-    return VAE(q_of_z, p_of_x, objective=IWAE(importance_samples), seed=seed)
+    from kelbo.objectives import IWAE
+    from kelbo.presets.parts import gaussian_vae
+
+    objective = IWAE(importance_samples)
+    return gaussian_vae(data_shape, latent_dim, network, likelihood, precision, objective, seed)
+
+
+PRESET = Preset(
+    "iwae",
+    iwae,
+    'Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders", 2016',
+    options=(SAMPLES,),
+    refuses={BETA.name: _NO_KL, warmup.EPOCHS.name: _NO_KL},
+)

@@ -1,13 +1,18 @@
 """The VAE as its authors defined it: the ELBO, with beta 1."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from keras.optimizers.schedules import LearningRateSchedule
+from kelbo.presets import warmup
+from kelbo.presets.option import Option
+from kelbo.presets.preset import Preset
 
-from kelbo.objectives import ELBO
-from kelbo.posteriors import GaussianPosterior
-from kelbo.presets.parts import encoder_and_likelihood
-from kelbo.vae import VAE
+if TYPE_CHECKING:
+    from keras.optimizers.schedules import LearningRateSchedule
+
+    from kelbo.vae import VAE
+
+BETA = Option("beta", float, 1.0, "Weight of the KL; 1 is the ELBO.", minimum=0.0)
 
 
 def vae(
@@ -15,10 +20,10 @@ def vae(
     latent_dim: int = 16,
     network: str = "conv",
     likelihood: str = "bernoulli",
-    beta: float | LearningRateSchedule = 1.0,
+    beta: "float | LearningRateSchedule" = BETA.default,
     seed: int | None = None,
     precision: str | None = None,
-) -> VAE:
+) -> "VAE":
     """A VAE (Kingma and Welling 2014) with the article's convolutional networks by default.
 
     Args:
@@ -34,6 +39,15 @@ def vae(
     Raises:
         UsageError: an unknown name or an impossible size.
     """
-    encoder, p_of_x = encoder_and_likelihood(data_shape, latent_dim, network, likelihood, precision)
-    q_of_z = GaussianPosterior(encoder, latent_dim, name="posterior")
-    return VAE(q_of_z, p_of_x, objective=ELBO(beta), seed=seed)
+    from kelbo.objectives import ELBO
+    from kelbo.presets.parts import gaussian_vae
+
+    return gaussian_vae(data_shape, latent_dim, network, likelihood, precision, ELBO(beta), seed)
+
+
+PRESET = Preset(
+    "vae",
+    vae,
+    'Kingma and Welling, "Auto-encoding variational Bayes", 2014',
+    options=(BETA, warmup.EPOCHS),
+)

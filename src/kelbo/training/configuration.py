@@ -2,6 +2,7 @@
 
 import dataclasses
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
@@ -10,8 +11,11 @@ from typing import Any, Self, get_args, get_origin
 import kelbo
 from kelbo.errors import UsageError, unknown_name
 from kelbo.precision import dtype_policy
+from kelbo.presets import PRESETS, check_options
+from kelbo.presets.warmup import EPOCHS as WARMUP
 
 _LARGEST_SEED = 2**32 - 1  # NumPy's and Keras's
+_OPTIONS = {option.name for preset in PRESETS.values() for option in preset.options}
 
 
 def _field(section: str, default: Any) -> Any:
@@ -36,9 +40,7 @@ class Configuration:
         latent_dim: size of z.
         likelihood: the likelihood's name.
         precision: what the networks compute in, a name in `kelbo.precision.PRECISIONS`.
-        beta: weight of the KL, or None for the preset's own.
-        warmup_epochs: over how many epochs beta rises from 0.
-        importance_samples: draws of z for each image in training, or None for the preset's own.
+        options: the preset's own, by name; what is left out takes the preset's default.
         epochs: passes over the data.
         batch_size: images in a training step.
         learning_rate: of Adam.
@@ -59,9 +61,9 @@ class Configuration:
     latent_dim: int = _field("model", 16)
     likelihood: str = _field("model", "bernoulli")
     precision: str = _field("model", "float32")
-    beta: float | None = _field("model", None)
-    warmup_epochs: float = _field("model", 0.0)
-    importance_samples: int | None = _field("model", None)
+    options: Mapping[str, Any] = dataclasses.field(
+        default_factory=dict, metadata={"section": "model"}
+    )
     epochs: int = _field("training", 3)
     batch_size: int = _field("training", 128)
     learning_rate: float = _field("training", 1e-3)
@@ -77,42 +79,21 @@ class Configuration:
             raise UsageError(f"Expected seed <= {_LARGEST_SEED}, received {self.seed}.")
         if not 0.0 < self.learning_rate < float("inf"):
             raise UsageError(f"Expected learning_rate > 0, received {self.learning_rate}.")
-        if not 0.0 <= self.warmup_epochs < float("inf"):
-            raise UsageError(f"Expected warmup_epochs >= 0, received {self.warmup_epochs}.")
-        without_beta = {
-            "ae": "an autoencoder has no KL",
-            "article": "the article's weighting has its own constant",
-            "iwae": "the importance-weighted bound has no KL term to weigh",
-        }
-        why = without_beta.get(self.preset)
-        if why and (self.beta is not None or self.warmup_epochs):
-            raise UsageError(
-                f"The model {self.preset!r} takes neither beta nor a warm-up: {why}. "
-                "Use --model vae or --model beta-vae."
-            )
-        if self.importance_samples is not None:
-            if self.preset != "iwae":
-                raise UsageError(
-                    f"The model {self.preset!r} takes no importance_samples: it draws one z for "
-                    "each image. Use --model iwae."
-                )
-            if self.importance_samples < 1:
-                raise UsageError(
-                    f"Expected importance_samples >= 1, received {self.importance_samples}."
-                )
+        object.__setattr__(self, "options", check_options(self.preset, self.options))
 
     def with_changes(self, **changes: Any) -> Self:
-        """This configuration with every change that is not None."""
-        return dataclasses.replace(
-            self, **{name: value for name, value in changes.items() if value is not None}
-        )
+        """This configuration with every change that is not None; options are added to its own."""
+        changes = {name: value for name, value in changes.items() if value is not None}
+        if "options" in changes:
+            changes["options"] = {**self.options, **changes["options"]}
+        return dataclasses.replace(self, **changes)
 
     def to_toml(self) -> dict[str, Any]:
         """The tables of config.toml."""
         tables: dict[str, Any] = {"kelbo": kelbo.__version__}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if value is not None:
+            if value is not None and value != {}:
                 value = list(value) if isinstance(value, tuple) else value
                 tables.setdefault(field.metadata["section"], {})[field.name] = value
         return tables
@@ -126,7 +107,7 @@ class Configuration:
             where: the file's name, for messages.
 
         Raises:
-            UsageError: an unknown table or key, or a value of the wrong type.
+            UsageError: an unknown table or key, or a value of the wrong type or size.
         """
         fields = {field.name: field for field in dataclasses.fields(cls)}
         sections = sorted({field.metadata["section"] for field in fields.values()})
@@ -138,12 +119,19 @@ class Configuration:
                 raise UsageError(f"{where}: {unknown_name('table', section, sections)}")
             if not isinstance(table, dict):
                 raise UsageError(f"{where}: expected a table [{section}], found {table!r}.")
+            if section == "model":
+                table = _with_options(where, table)
             known = [name for name, f in fields.items() if f.metadata["section"] == section]
             for name, value in table.items():
                 if name not in known:
                     raise UsageError(f"{where}: {unknown_name(f'key in [{section}]', name, known)}")
-                values[name] = _typed(where, name, value, fields[name].type)
-        return cls(**values)
+                if name != "options":  # each is checked against its declaration
+                    value = _typed(where, name, value, fields[name].type)
+                values[name] = value
+        try:
+            return cls(**values)
+        except UsageError as error:
+            raise UsageError(f"{where}: {error}") from None
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -166,8 +154,23 @@ _IN_WORDS = {
     int: "a whole number",
     float: "a number",
     bool: "true or false",
-    tuple[int, int]: "[height, width] in whole numbers",
+    tuple[int, int]: "[height, width] in whole numbers, or one for a square",
 }
+
+
+def _with_options(where: str, table: dict[str, Any]) -> dict[str, Any]:
+    """The table [model] with every option in [model.options]; kelbo 0.1 had them in [model]."""
+    options = table.get("options", {})
+    if not isinstance(options, dict):
+        raise UsageError(f"{where}: expected a table [model.options], found {options!r}.")
+    old = {name: value for name, value in table.items() if name in _OPTIONS}
+    twice = old.keys() & options.keys()
+    if twice:
+        raise UsageError(f"{where}: {min(twice)} is in [model] and in [model.options].")
+    if not old.get(WARMUP.name):
+        old.pop(WARMUP.name, None)  # kelbo 0.1 wrote that there is none, for any model
+    rest = {name: value for name, value in table.items() if name not in _OPTIONS}
+    return {**rest, "options": {**old, **options}}
 
 
 def _typed(where: str, name: str, value: Any, annotation: Any) -> Any:
@@ -177,6 +180,8 @@ def _typed(where: str, name: str, value: Any, annotation: Any) -> Any:
     if kind is float and type(value) is int:
         return float(value)
     if get_origin(kind) is tuple:
+        if type(value) is int:
+            return (value, value)
         if type(value) is list and [type(side) for side in value] == [int, int]:
             return tuple(value)
     elif type(value) is kind:

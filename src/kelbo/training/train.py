@@ -1,21 +1,18 @@
 """Train a model as a configuration says, into a run directory."""
 
-import inspect
-import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import keras
-import numpy as np
 
 from kelbo.data import NAMED, Dataset, load
 from kelbo.data.cache import Watcher
+from kelbo.data.description import DataDescription
 from kelbo.errors import DataError
 from kelbo.model import LatentVariableModel
-from kelbo.objectives import LinearWarmup
-from kelbo.presets import preset
+from kelbo.presets import make
 from kelbo.runs import ENVIRONMENT, RunDirectory
+from kelbo.support import UNIT_INTERVAL
 from kelbo.training.checkpoint import Checkpoint
 from kelbo.training.configuration import Configuration
 from kelbo.training.environment import describe_environment
@@ -49,38 +46,25 @@ def make_model(configuration: Configuration, data: Dataset) -> LatentVariableMod
         UsageError: an unknown name or an impossible size.
     """
     keras.utils.set_random_seed(configuration.seed)
-    make = preset(configuration.preset)
     model = make(
-        data_shape=data.data_shape,
+        configuration.preset,
+        describe(data),
+        batch_size=configuration.batch_size,
         latent_dim=configuration.latent_dim,
         network=configuration.network,
         likelihood=configuration.likelihood,
         seed=configuration.seed,
         precision=configuration.precision,
-        **_beta(configuration, make, data.count("train")),
-        **_importance_samples(configuration),
+        **configuration.options,
     )
     model.compile(keras.optimizers.Adam(configuration.learning_rate))
     return model
 
 
-def _beta(
-    configuration: Configuration, make: Callable[..., LatentVariableModel], images: int
-) -> dict[str, Any]:
-    """The argument beta of the preset, where the configuration says anything about it."""
-    beta = configuration.beta
-    if configuration.warmup_epochs:
-        steps_in_epoch = math.ceil(images / configuration.batch_size)
-        steps = max(1, round(configuration.warmup_epochs * steps_in_epoch))
-        goal = inspect.signature(make).parameters["beta"].default if beta is None else beta
-        return {"beta": LinearWarmup(steps, goal)}
-    return {} if beta is None else {"beta": beta}
-
-
-def _importance_samples(configuration: Configuration) -> dict[str, int]:
-    """The argument importance_samples of the preset, where the configuration names it."""
-    samples = configuration.importance_samples
-    return {} if samples is None else {"importance_samples": samples}
+def describe(data: Dataset) -> DataDescription:
+    """What a model may know of images."""
+    classes = None if data.label_names is None else len(data.label_names)
+    return DataDescription(data.data_shape, UNIT_INTERVAL, data.count("train"), classes, "image")
 
 
 def train(
@@ -116,24 +100,14 @@ def train(
     run = RunDirectory.create(out, force)
     run.write_config(_found_from_anywhere(configuration).to_toml())
     run.write_json(ENVIRONMENT, {**describe_environment(), **_counts(data)})
-    streams = [part for part in (batches, validation) if not isinstance(part, np.ndarray)]
-    try:
-        model.fit(
-            batches,
-            batch_size=configuration.batch_size,
-            epochs=configuration.epochs,
-            shuffle=isinstance(batches, np.ndarray),  # a stream shuffles itself
-            validation_data=(validation,) if isinstance(validation, np.ndarray) else validation,
-            validation_batch_size=configuration.batch_size,
-            verbose=0,
-            callbacks=[Checkpoint(run, data.count("train")), *callbacks],
-        )
-    except Exception:
-        # TensorFlow wraps what happens in a stream in an error of its own.
-        for stream in streams:
-            if stream.failure is not None:
-                raise stream.failure from None
-        raise
+    model.fit(
+        batches,
+        epochs=configuration.epochs,
+        shuffle=False,  # they shuffle themselves
+        validation_data=validation,
+        verbose=0,
+        callbacks=[Checkpoint(run, data.count("train")), *callbacks],
+    )
     return run
 
 

@@ -186,9 +186,9 @@ def test_scans_are_compiled_once_and_forgotten_when_the_model_is_compiled():
     traced = []
 
     class Counting(kelbo.ELBO):
-        def terms(self, trace, model):
+        def terms(self, trace):
             traced.append(trace)
-            return super().terms(trace, model)
+            return super().terms(trace)
 
     vae = compiled(objective=Counting())
     vae.fit(X, batch_size=4, verbose=0, resident=True)
@@ -362,7 +362,7 @@ class EveryTestBatch(keras.callbacks.Callback):
 
 def stream(kind=Batches, **options):
     images = from_arrays(data(11), data(3)).binarized("dynamic")
-    return kind(images, "train", 4, **options)
+    return kind(images.batches("train", 4).data, 4, **options)
 
 
 FORBIDDEN = {
@@ -372,7 +372,7 @@ FORBIDDEN = {
         {"x": stream(OwnBatches), "shuffle": False},
         "images of the OwnBatches are read batch by batch",
     ),
-    "stream shuffled": ({"x": stream()}, "shuffle=False leaves it to it"),
+    "stream shuffled": ({"x": stream(), "shuffle": True}, "shuffle=False leaves it to it"),
     "steps": ({"steps_per_epoch": 1}, "steps_per_epoch is given"),
     "batch size": ({"batch_size": 4.0}, "batch_size is 4.0"),
     "shuffle": ({"shuffle": "batch"}, 'shuffle is "batch"'),
@@ -612,7 +612,7 @@ class Drawn(keras.utils.PyDataset):
     def __getitem__(self, index):
         places = self.batches.order()[4 * index : 4 * index + 4]
         key = jax.random.fold_in(self.batches.key(), index)
-        return (np.asarray(resident_jax.bernoulli(self.batches.dataset.train[places], key)),)
+        return (np.asarray(resident_jax.bernoulli(self.batches.data.untransformed(places), key)),)
 
     def on_epoch_end(self):
         self.batches.on_epoch_end()
@@ -644,7 +644,7 @@ def test_draws_have_their_means_and_change_with_seed_epoch_and_batch():
     assert set(np.unique(seen)) == {0.0, 1.0}
     np.testing.assert_allclose(np.mean(seen, axis=(0, 2)), means[:, 0], atol=0.02)
     assert stream(Batches).key() is not None
-    assert Batches(from_arrays(data(4), data(3)), "test", 4).key() is None
+    assert from_arrays(data(4), data(3)).batches("test", 4).key() is None
 
 
 # Bytes that are mapped into memory.
@@ -665,7 +665,7 @@ def test_a_cache_goes_to_the_device_as_bytes_and_means_what_it_means_in_a_stream
 ):
     monkeypatch.setattr(resident_jax, "PIECE", 7 * 6)  # several pieces
     data = cached(binarization)
-    x, y, weight = Batches(data, part, 4).arrays()
+    x, y, weight = data.batches(part, 4).arrays()
     assert y is weight is None
     room = _Room(forced=True)
     column = _put(x, room)

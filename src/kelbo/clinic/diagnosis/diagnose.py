@@ -26,6 +26,7 @@ from kelbo.clinic.diagnosis.subject import Subject, subject_of
 from kelbo.clinic.diagnosis.support import check_support
 from kelbo.clinic.diagnosis.unchanged import unchanged
 from kelbo.errors import DataError
+from kelbo.support import REAL
 
 Check = Callable[[Observation], Finding | None]
 
@@ -98,7 +99,7 @@ def _diagnose(
     )
     # What is not finite leaves nothing else to measure, nor does a q(z|x) that is another.
     finding = (
-        check_support(data.x, "model", (-np.inf, np.inf))
+        check_support(data.x, "model", REAL)
         or check_finite(subject, data)
         or check_draw(subject, data)
     )

@@ -1,15 +1,10 @@
 """Is the reconstruction better than a model that has no latents?"""
 
-import numpy as np
-from keras import ops
-
 from kelbo.beta import OR_BETA_OF_1, explain_beta
 from kelbo.clinic.diagnosis.finding import Finding
 from kelbo.clinic.diagnosis.loss_weights import log_prob
 from kelbo.clinic.diagnosis.observation import Observation
-from kelbo.distributions import Bernoulli, ContinuousBernoulli, Normal
-from kelbo.distributions.distribution import Distribution
-from kelbo.evaluation.floors import mean_image
+from kelbo.distributions import Normal
 
 # Nats: a decoder that gives the mean image is as good as independent pixels, not worse.
 _ROUNDING = 0.01
@@ -82,14 +77,7 @@ def independent_pixels(observation: Observation) -> float | None:
     if p is None:
         return None
     x = observation.x.astype("float64")
-    return -float(log_prob(_without_latents(p, x), observation.x).mean())
-
-
-def _without_latents(p: Distribution, x: np.ndarray) -> Distribution:
-    if isinstance(p, Normal):
-        mean = np.broadcast_to(x.mean(axis=0), x.shape)
-        return Normal(mean, ops.broadcast_to(p.log_var, x.shape), p.event_rank)
-    mean = mean_image(x.sum(axis=0), len(x))
-    logits = np.broadcast_to(np.log(mean) - np.log1p(-mean), x.shape)
-    kind = ContinuousBernoulli if isinstance(p, ContinuousBernoulli) else Bernoulli
-    return kind(logits, p.event_rank)
+    constant = p.best_constant(x)
+    if constant is None:
+        return None
+    return -float(log_prob(constant, observation.x).mean())

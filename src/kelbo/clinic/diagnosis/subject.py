@@ -30,6 +30,7 @@ from kelbo.likelihoods import Likelihood
 from kelbo.likelihoods.logits import ends_in_sigmoid
 from kelbo.objectives import ELBO
 from kelbo.posteriors import DeterministicPosterior, Posterior
+from kelbo.support import REAL, UNIT_INTERVAL, Support
 
 # Keras's own clip of the probabilities in a cross-entropy.
 _SMALLEST_PROBABILITY = 1e-7
@@ -63,7 +64,7 @@ class Subject:
         decoder_inputs: likewise, 0 is z.
         conditions: the shapes of the conditions, labels mostly, without the batch.
         heads: layers between the encoder's outputs and mu and log_var.
-        supports: name of the likelihood -> the smallest and the largest value that x may have.
+        supports: name of the likelihood -> where x may lie.
         declared_beta: the effective beta that the model itself states, or None.
         kl_can_warm_up: whether the KL has a weight of its own, that may rise from 0.
         training_steps: how many its optimiser has taken; None where that is not known. A new
@@ -79,7 +80,7 @@ class Subject:
     posterior: Callable[[Any], tuple[Tensor, Tensor | None]]
     likelihoods: dict[str, Callable[[Any], Distribution]]
     prior: Distribution | None
-    supports: dict[str, tuple[float, float]]
+    supports: dict[str, Support]
     encoder_inputs: tuple[int, ...] = (0,)
     decoder_inputs: tuple[int, ...] = (0,)
     conditions: tuple[tuple[int | None, ...], ...] = ()
@@ -295,7 +296,7 @@ def _of_kelbo(model: Any, posterior: Posterior, likelihood: Likelihood) -> Subje
         decoder=likelihood.network,
         posterior=parameters_of_q,
         likelihoods={name: p_of_x},
-        prior=None if model.prior is None else model.prior.distribution(posterior),
+        prior=None if model.prior is None else model.prior.distribution(model.prior.call({})),
         supports={name: likelihood.support},
         heads=tuple(head for head in heads if head is not None),
         declared_beta=model.current_beta,
@@ -599,13 +600,12 @@ def subject_of_networks(
     )
 
 
-def _supports(decoder: keras.Layer) -> dict[str, tuple[float, float]]:
-    anywhere = (-np.inf, np.inf)
+def _supports(decoder: keras.Layer) -> dict[str, Support]:
     if _likelihoods(decoder) is _OF_TWO_OUTPUTS:
-        return dict.fromkeys(_OF_TWO_OUTPUTS, anywhere)
+        return dict.fromkeys(_OF_TWO_OUTPUTS, REAL)
     # A sigmoid never gives another value, whatever the loss compares it with.
-    squared = (0.0, 1.0) if _is_sigmoid(decoder) else anywhere
-    return {PROBABILITIES: (0.0, 1.0), LOGITS: (0.0, 1.0), GAUSSIAN: squared}
+    squared = UNIT_INTERVAL if _is_sigmoid(decoder) else REAL
+    return {PROBABILITIES: UNIT_INTERVAL, LOGITS: UNIT_INTERVAL, GAUSSIAN: squared}
 
 
 def _training_steps(model: keras.Model) -> int | None:

@@ -4,19 +4,19 @@ import numpy as np
 
 from kelbo.clinic.diagnosis.finding import Finding
 from kelbo.errors import DataError
-from kelbo.likelihoods.likelihood import check_values
+from kelbo.support import Support
 
 
-def check_support(x: np.ndarray, likelihood: str, support: tuple[float, float]) -> Finding | None:
+def check_support(x: np.ndarray, likelihood: str, support: Support) -> Finding | None:
     """Find data that are not finite, or outside the support.
 
     Args:
         x: (n, *data_shape).
         likelihood: its name.
-        support: the smallest and the largest value that it takes.
+        support: where it takes values.
     """
     try:
-        check_values(x, support, likelihood)
+        support.check(x, likelihood)
     except DataError as error:
         return Finding(
             name="data-outside-the-support",

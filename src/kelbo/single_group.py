@@ -1,0 +1,322 @@
+"""A model with one group of latents: x -> q(z|x) -> z -> p(x|z)."""
+
+import contextlib
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kelbo.backends.tensorflow.untuned import UntunedData
+from kelbo.checked import Checking
+from kelbo.distributions import Factorised, has_closed_form, kl_divergence, kl_per_dimension
+from kelbo.distributions.distribution import Distribution, Tensor
+from kelbo.errors import UsageError
+from kelbo.inputs import as_numpy, joined, select, split
+from kelbo.likelihoods import Likelihood
+from kelbo.model import LatentVariableModel, check_kind
+from kelbo.objectives import Objective
+from kelbo.passes import predict_in_passes
+from kelbo.posteriors import Posterior
+from kelbo.priors import Prior
+from kelbo.trace import Group, Trace
+
+
+class SingleGroup(LatentVariableModel):
+    """q(z|x), p(x|z) and perhaps p(z), joined by an objective; each may depend on conditions c.
+
+    Args:
+        posterior: q(z|x).
+        likelihood: p(x|z).
+        prior: p(z), or None for an autoencoder.
+        objective: what is minimised.
+        seed: of the noise in training and evaluation; None takes Keras's global seed.
+
+    Raises:
+        UsageError: the shapes of the parts do not fit together, or a dtype other than float32 is
+            asked for.
+    """
+
+    posterior: Posterior
+    prior: Prior | None
+
+    def __init__(
+        self,
+        posterior: Posterior,
+        likelihood: Likelihood,
+        prior: Prior | None,
+        objective: Objective,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
+        check_kind(posterior, Posterior)
+        check_kind(likelihood, Likelihood)
+        _check_shapes(posterior, likelihood)
+        parts: dict[str, keras.Layer] = {"posterior": posterior, "likelihood": likelihood}
+        if prior is not None:
+            check_kind(prior, Prior)
+            if not prior.built:
+                prior.build(posterior.event_shape)
+            parts["prior"] = prior
+        super().__init__(parts, objective, seed, **kwargs)
+        if prior is None:
+            self.prior = None  # else a part
+
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        """Shape of one z."""
+        return self.posterior.event_shape
+
+    @property
+    def has_prior(self) -> bool:
+        """Whether z has a prior; not so of an autoencoder."""
+        return self.prior is not None
+
+    @property
+    def context_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each condition by name; empty where no part has one."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        for part, own in ((self.posterior, "x"), (self.likelihood, "z")):
+            if len(part.context_shapes) > 1:
+                shapes |= {name: s for name, s in part.context_shapes.items() if name != own}
+        return shapes | ({} if self.prior is None else self.prior.context_shapes)
+
+    # The pass through the model.
+
+    def encode_once(self, inputs: Any, training: bool | None = None) -> dict[str, Any]:
+        """The parameters of q(z|x) and of p(z), and which values of x count.
+
+        Returns:
+            {"posterior": ..., "prior": ..., "observed": bool (batch, ...)}; the latter two only
+            where the model has them.
+        """
+        x, context = split(inputs)
+        encoded = {"posterior": self._posterior_parameters(x, context, training)}
+        observed = self.posterior.observed(x)
+        if observed is not None:
+            encoded["observed"] = observed
+        if self.prior is not None:
+            encoded["prior"] = self._prior_parameters(context, training)
+        return encoded
+
+    def _posterior_parameters(
+        self, x: Tensor, context: dict[str, Tensor], training: bool | None
+    ) -> dict[str, Tensor]:
+        return self.posterior(select(x, context, self.posterior.context_shapes), training=training)
+
+    def _prior_parameters(
+        self, context: dict[str, Tensor], training: bool | None
+    ) -> dict[str, Tensor]:
+        if self.prior is None:
+            return {}
+
+        def posterior(x: Tensor) -> Distribution:
+            return self.posterior.distribution(self._posterior_parameters(x, context, training))
+
+        # Not through Keras's __call__, which knows nothing of an argument that is a function.
+        return self.prior.call(context, posterior=posterior, training=training)
+
+    def draw(
+        self,
+        inputs: Any,
+        encoded: dict[str, Any],
+        sample_shape: tuple[int, ...],
+        seed: Any,
+        training: bool | None = None,
+    ) -> dict[str, Any]:
+        """Draw z from q(z|x) and decode it.
+
+        Returns:
+            `encoded` and {"z": (S..., batch, *latent_shape), "log_q": (S..., batch), of a model
+            with a prior, "likelihood": parameters of p(x|z)}.
+        """
+        _, context = split(inputs)
+        q = self.posterior.distribution(encoded["posterior"])
+        drawn: dict[str, Tensor] = {}
+        if self.prior is None:
+            z = q.sample(seed, sample_shape)
+        else:
+            z, drawn["log_q"] = q.sample_and_log_prob(seed, sample_shape)
+        likelihood = self.likelihood(
+            select(z, context, self.likelihood.context_shapes), training=training
+        )
+        return {**encoded, **drawn, "z": z, "likelihood": likelihood}
+
+    def trace(self, inputs: Any, passed: dict[str, Any] | None = None) -> Trace:
+        """Every log-probability of the equation; the trace has one group.
+
+        Args:
+            inputs: x, (batch, *data_shape), or {"x": x, "c": c} with conditions c.
+            passed: what `call` returned; without it one pass is made.
+        """
+        passed = self(inputs, training=False) if passed is None else passed
+        x, context = split(inputs)
+        px_z = self.likelihood.distribution(passed["likelihood"])
+        return Trace(
+            groups=(self._group(passed),),
+            log_px_z=_log_prob(px_z, x, passed.get("observed")),
+            px_z=px_z,
+            x=x,
+            sizes=self.sizes,
+            context=context,
+            step=self._step,
+        )
+
+    def code_statistics(self, encoded: dict[str, Any]) -> dict[str, Tensor]:
+        """The mean of q(z|x) and the KL of each dimension, where they have a closed form."""
+        q = self.posterior.distribution(encoded["posterior"])
+        found = {}
+        with contextlib.suppress(UsageError):  # a flow has no mean in closed form
+            found["mean"] = q.mean()
+        if self.prior is not None:
+            p = self.prior.distribution(encoded["prior"])
+            if has_closed_form(q, p):
+                found["kl_per_dimension"] = kl_per_dimension(q, p)
+        return {name: ops.reshape(value, (-1, self.latent_dim)) for name, value in found.items()}
+
+    def _group(self, passed: dict[str, Any]) -> Group:
+        z = passed["z"]
+        q = self.posterior.distribution(passed["posterior"])
+        if self.prior is None:
+            return Group(z, q)
+        p = self.prior.distribution(passed["prior"])
+        log_q, log_p = passed["log_q"], p.log_prob(z)
+        kl = kl_divergence(q, p) if has_closed_form(q, p) else log_q - log_p
+        return Group(z, q, p, log_q, log_p, kl)
+
+    # Plain keras models of the parts, and arrays through them.
+
+    @cached_property
+    def encoder(self) -> keras.Model:
+        """x to a random draw of z: a plain keras model whose last layer is `enc_out_z`.
+
+        Each call gives another z. To deploy, take `deterministic_encoder()`.
+        """
+        return self.posterior.encoder()
+
+    def deterministic_encoder(self) -> keras.Model:
+        """x to the parameters of q(z|x) by name, such as mu and log_var: a plain keras model.
+
+        It shares every layer with this model, and is the one to export and to deploy.
+        """
+        # No property: Keras would look for the weights of a file by its name.
+        return self.posterior.deterministic_encoder()
+
+    @cached_property
+    def _inputs(self) -> Any:
+        """Symbolic inputs as `call` takes them."""
+        known = [*self.posterior.network.inputs, *self.likelihood.network.inputs]
+        dtypes = {each.name: each.dtype for each in reversed(known)}
+        dtypes["x"] = self.posterior.network.inputs[0].dtype
+        x, *conditions = (
+            keras.Input(shape, dtype=dtypes.get(name), name=name)
+            for name, shape in {"x": self.data_shape, **self.context_shapes}.items()
+        )
+        return joined(x, {each.name: each for each in conditions})
+
+    @cached_property
+    def _parameters_of_q(self) -> keras.Model:
+        x, context = split(self._inputs)
+        return keras.Model(self._inputs, self._posterior_parameters(x, context, training=False))
+
+    @cached_property
+    def _mean_of_q(self) -> keras.Model:
+        means = _PosteriorMean(self.posterior)(self._parameters_of_q.output)
+        return _Plain(self._inputs, means, name="mean_of_q")
+
+    @cached_property
+    def _reconstruction(self) -> keras.Model:
+        _, context = split(self._inputs)
+        z = select(self._mean_of_q.output, context, self.likelihood.context_shapes)
+        return _Plain(self._inputs, self.decoder(z), name="reconstruction")
+
+    def encode(self, x: Any, batch_size: int | None = None) -> dict[str, np.ndarray]:
+        """The parameters of q(z|x), such as {"mu": (n, latent_dim), "log_var": (n, latent_dim)}."""
+        return self._predict(self._parameters_of_q, x, batch_size)
+
+    def posterior_mean(self, x: Any, batch_size: int | None = None) -> np.ndarray:
+        """The mean of q(z|x), the code of each datum: (n, *latent_shape)."""
+        return self._predict(self._mean_of_q, x, batch_size)
+
+    def reconstruct(self, x: Any, batch_size: int | None = None) -> np.ndarray:
+        """The expected x at the posterior's mean, without noise: (n, *data_shape)."""
+        return self._predict(self._reconstruction, x, batch_size)
+
+    def _predict(self, network: keras.Model, x: Any, batch_size: int | None) -> Any:
+        self.check_data(x)
+        if isinstance(x, Mapping):
+            x = {name: as_numpy(value) for name, value in x.items()}
+        elif hasattr(x, "shape"):
+            x = as_numpy(x)
+        with Checking(self.check_data) as checking:
+            return predict_in_passes(network, checking.data(x), batch_size, self.data_dim)
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
+        """Reconstructions, as `reconstruct`, with the arguments of `keras.Model.predict`."""
+        self.check_data(x)
+        with Checking(self.check_data) as checking:
+            return self._reconstruction.predict(checking.data(x), *args, **kwargs)
+
+    def predict_on_batch(self, x: Any) -> np.ndarray:
+        """Reconstructions of one batch."""
+        self.check_data(x)
+        return self._reconstruction.predict_on_batch(x)
+
+
+def _log_prob(p: Distribution, x: Tensor, observed: Tensor | None) -> Tensor:
+    """log p(x), of the values that are observed alone: (S..., batch), in nats."""
+    if observed is None:
+        return p.log_prob(x)
+    if not isinstance(p, Factorised):
+        raise UsageError(
+            f"The encoder masks part of x, but a {type(p).__name__} cannot leave out part of a "
+            "datum: its dimensions depend on one another. Use a likelihood whose distribution is "
+            "kelbo.distributions.Factorised, or an encoder without Masking."
+        )
+    each = p.log_prob_per_dimension(x)
+    while len(observed.shape) < 1 + p.event_rank:
+        observed = ops.expand_dims(observed, -1)
+    return p.sum_event(ops.where(observed, each, 0.0))
+
+
+class _Plain(UntunedData, keras.Model):
+    """A model that Keras turns into a functional one, and whose data TensorFlow does not tune."""
+
+
+class _PosteriorMean(keras.Layer):
+    """The mean of q(z|x) from its parameters."""
+
+    def __init__(self, posterior: Posterior):
+        super().__init__(dtype="float32", name="posterior_mean")
+        self.distribution = posterior.distribution
+        self.event_shape = posterior.event_shape
+
+    def call(self, parameters: dict[str, Tensor]) -> Tensor:
+        return self.distribution(parameters).mean()
+
+    def compute_output_shape(self, parameters_shape: Any) -> tuple:
+        return (None, *self.event_shape)
+
+
+def _check_shapes(posterior: Posterior, likelihood: Likelihood) -> None:
+    for part, own in ((posterior, "x"), (likelihood, "z")):
+        names = list(part.context_shapes)
+        if len(names) > 1 and own not in names:
+            raise UsageError(
+                f"The network of {type(part).__name__} has the inputs {', '.join(names)}. With "
+                f"conditions the input for {own} must be called so: keras.Input(..., name={own!r})."
+            )
+    data_shape = posterior.context_shapes.get("x", posterior.context_shape)
+    if likelihood.event_shape != data_shape:
+        raise UsageError(
+            f"The encoder takes data of shape {data_shape}, but the decoder gives data of shape "
+            f"{likelihood.event_shape}. They must be the same."
+        )
+    z_shape = likelihood.context_shapes.get("z", likelihood.context_shape)
+    if z_shape != posterior.event_shape:
+        raise UsageError(
+            f"The encoder gives z of shape {posterior.event_shape}, but the decoder takes z of "
+            f"shape {z_shape}. They must be the same."
+        )
