@@ -4,18 +4,28 @@ BIN := $(VENV)/bin
 PYTHON3 ?= python3
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check benchmark benchmark-cpu benchmark-gpu recipes recipes-record docs clean
+.PHONY: demo test test-all check benchmark benchmark-cpu benchmark-gpu recipes recipes-record docs clean
 
 # Train the article's VAE on all of MNIST, judge it and show it.
 demo: $(VENV)/.demo
 	$(BIN)/kelbo train --data mnist --model article --epochs 3
 
-# Prove the library: style, types and layers, then the tests on each backend.
+# Prove the library: style, types and layers, then the tests on each backend. JOBS processes share
+# the test files of a backend; each takes up to 2 GB of memory.
+JOBS ?= 2
+PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+# Every process would compile kelbo and the tests anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 test: check
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m "not once"
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -m "not once"
-	KERAS_BACKEND=torch $(BIN)/python -m pytest -m "not once"
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m once
+	KERAS_BACKEND=tensorflow $(PYTEST) -m "not once"
+	KERAS_BACKEND=jax $(PYTEST) -m "not once"
+	KERAS_BACKEND=torch $(PYTEST) -m "not once"
+	KERAS_BACKEND=tensorflow $(PYTEST) -m once $(WHOLE)
+
+# The same, with every case of the tests of which `test` runs a sample.
+test-all:
+	$(MAKE) test WHOLE=--whole
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -32,7 +32,7 @@ RESULTS = Path(__file__).parent / "results" / "conv_transpose.json"
 
 
 def keras_s_own(vae: kelbo.VAE) -> kelbo.VAE:
-    """The VAE once more, with Keras's own layer in the place of kelbo's."""
+    """A copy of the VAE with Keras's own layer in place of kelbo's."""
 
     def clone(layer: keras.Layer) -> keras.Layer:
         kind = layers.Conv2DTranspose if isinstance(layer, Conv2DTranspose) else type(layer)
@@ -48,7 +48,7 @@ def keras_s_own(vae: kelbo.VAE) -> kelbo.VAE:
 
 
 def measure(samples: int, batch_size: int, rounds: int, precision: str) -> dict:
-    """Images a second of both and processor milliseconds a batch, after one round to warm up."""
+    """Images per second of both and processor milliseconds per batch, after a warm-up round."""
     (x, _), _ = kelbo.data.mnist()
     x = x[:samples]
     vae = kelbo.presets.vae(x.shape[1:], seed=0, precision=precision)

@@ -5,7 +5,7 @@ import sys
 
 
 def device_name(backend: str) -> str:
-    """The accelerator's name; "cpu" where there is none."""
+    """The accelerator's name; "cpu" if there is none."""
     if backend == "jax":
         import jax
 
@@ -21,7 +21,7 @@ def device_name(backend: str) -> str:
 
 
 def peak_device_memory(backend: str) -> int | None:
-    """The most bytes of the accelerator that were in use, as the library counts them, or None."""
+    """The peak of the accelerator's memory in bytes, as the library counts it, or None."""
     if device_name(backend) == "cpu":
         return None
     if backend == "jax":
@@ -39,6 +39,6 @@ def peak_device_memory(backend: str) -> int | None:
 
 
 def peak_memory() -> int:
-    """The most bytes that this process has had."""
+    """The peak memory of this process, in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB

@@ -4,12 +4,12 @@
     KERAS_BACKEND=jax python -m benchmarks.evaluation --images 10000 --samples 5000 --rounds 1
     python -m benchmarks.evaluation --page
 
-The plain loop is what one writes first: for each batch of images and each chunk of samples one
-compiled call of Keras, whose log-weights come to the host and are summed there in float64. Both
+The plain loop is what one writes first: one compiled call of Keras for each batch of images and
+each chunk of samples, whose log-weights come to the host and are summed there in float64. Both
 decode equally many latent vectors in a call and run in turn. They draw different noise: their
 bounds must agree to 5 standard errors of the difference, or nothing is stored. The result is one
-entry for each backend, device and size in benchmarks/results/evaluation.json, and
-docs/evaluation.md is made of it.
+entry for each backend, device and size in benchmarks/results/evaluation.json, from which
+docs/evaluation.md is made.
 """
 
 import argparse
@@ -70,7 +70,7 @@ def plain_loop(vae: kelbo.VAE, num_samples: int, rows: int) -> Callable[[np.ndar
 
 
 def trained_vae(network: str, epochs: int) -> kelbo.VAE:
-    """A model whose weights are worth something, so that the bounds have an honest spread."""
+    """A model that is trained enough for the bounds to have a realistic spread."""
     (x, _), _ = kelbo.data.mnist()
     keras.utils.set_random_seed(0)
     vae = kelbo.presets.vae(x.shape[1:], network=network, seed=0)
@@ -83,7 +83,7 @@ def trained_vae(network: str, epochs: int) -> kelbo.VAE:
 def measure(
     images: int, num_samples: int, rounds: int, network: str, plain: bool, rows: int | None
 ) -> dict:
-    """Seconds of both, in turn, after a run over two batches to compile."""
+    """The seconds of both, in turn, after a run over two batches to compile."""
     vae = trained_vae(network, epochs=2)
     rows = rows_in_one_pass(vae.data_dim) if rows is None else rows
     x = kelbo.data.mnist()[1][0][:images]
@@ -138,7 +138,7 @@ def measure(
 
 
 def check_same(kelbo_bounds: np.ndarray, plain_bounds: np.ndarray) -> None:
-    """Both estimate the same of the same images: refuse a difference that is no noise."""
+    """Refuse a difference between the two estimates that noise does not explain."""
     difference = kelbo_bounds - plain_bounds
     error = difference.std() / np.sqrt(len(difference))
     if abs(difference.mean()) > 5.0 * error:
@@ -149,16 +149,17 @@ def check_same(kelbo_bounds: np.ndarray, plain_bounds: np.ndarray) -> None:
 
 
 def page(results: dict[str, dict]) -> str:
-    """docs/evaluation.md."""
+    """The page docs/evaluation.md."""
     lines = [
         "# Speed of the importance-weighted bound",
         "",
         "`VAE.log_likelihood` on MNIST's test images after a short training, against a plain loop:",
         "one compiled call of Keras for each batch of 100 images and each chunk of samples, whose",
         "log-weights are summed on the host. Both decode equally many latent vectors at once and",
-        "run in turn in one process; medians. The ratio is the plain loop's time to kelbo's, and",
-        "in brackets its processor time to kelbo's. Speed is in latent vectors decoded a second,",
-        "images/s x samples/s. They draw different noise, so the bounds agree but for that.",
+        "run in turn in one process; the figures are medians. The ratio is the plain loop's time",
+        "divided by kelbo's, in brackets that of the processor times. Speed is in latent vectors",
+        "decoded per second, images/s x samples/s. The two draw different noise, so their bounds",
+        "differ by noise.",
         "",
         "| backend, device | network | images x samples | seconds | speed | ratio "
         "| bound, kelbo / plain | peak memory, MB | measured |",
@@ -181,8 +182,8 @@ def page(results: dict[str, dict]) -> str:
         )
     lines += [
         "",
-        "Made by `python -m benchmarks.evaluation` from benchmarks/results/evaluation.json. All of",
-        "MNIST's test images with 5,000 samples each, where there is a GPU:",
+        "Made by `python -m benchmarks.evaluation` from benchmarks/results/evaluation.json. On a",
+        "GPU, all of MNIST's test images with 5,000 samples each:",
         "`python -m benchmarks.evaluation --images 10000 --samples 5000 --rounds 1`.",
         "",
     ]

@@ -4,10 +4,11 @@
     KERAS_BACKEND=jax python -m benchmarks.precision --network conv --images 6400 --epochs 3
     python -m benchmarks.precision --page
 
-All trainings of a seed have the same first weights, order of the images and noise. Beside bfloat16
-stands float32 once more, from first weights that are off by a ten-thousandth: two trainings part by
-themselves, and what bfloat16 does to the ELBO shows only beyond that. The result is one entry for
-each backend, device and size in benchmarks/results/precision.json; docs/precision.md is made of it.
+All trainings of a seed have the same first weights, order of the images and noise. For comparison,
+float32 trains once more from first weights that are off by a ten-thousandth: two trainings drift
+apart by themselves, and only a larger difference shows an effect of bfloat16. The result is one
+entry for each backend, device and size in benchmarks/results/precision.json, from which
+docs/precision.md is made.
 """
 
 import argparse
@@ -27,7 +28,7 @@ RESULTS = Path(__file__).parent / "results" / "precision.json"
 PAGE = Path(__file__).parent.parent / "docs" / "precision.md"
 AIM = 0.5  # nats
 OFF = 1e-4
-# Precision of the networks, and how far the first weights are off.
+# The precision of the networks, and how far the first weights are off.
 TRAININGS = {
     "float32": ("float32", 0.0),
     "bfloat16": ("bfloat16", 0.0),
@@ -38,8 +39,8 @@ TRAININGS = {
 def start(
     data_shape: tuple[int, ...], network: str, seed: int, precision: str, off: float
 ) -> kelbo.VAE:
-    """A compiled VAE with the first weights of a seed, each `off` by so much of itself."""
-    keras.utils.set_random_seed(seed)  # of the order of the images too
+    """A compiled VAE with the first weights of a seed, each off by about `off` of itself."""
+    keras.utils.set_random_seed(seed)  # for the order of the images, too
     vae = kelbo.presets.vae(data_shape, network=network, precision=precision, seed=seed)
     generator = np.random.default_rng(seed)
     for weight in vae.trainable_variables:
@@ -60,7 +61,7 @@ def train(
 
 
 def measure(network: str, images: int, epochs: int, seeds: int) -> dict:
-    """The ELBO in nats after each training, and its seconds."""
+    """The ELBO in nats after each training, and the seconds that it took."""
     (x, _), (x_test, _) = kelbo.data.mnist()
     elbo: dict[str, list[float]] = {name: [] for name in TRAININGS}
     seconds: dict[str, list[float]] = {name: [] for name in TRAININGS}
@@ -83,12 +84,12 @@ def measure(network: str, images: int, epochs: int, seeds: int) -> dict:
 
 
 def differences(result: dict, name: str) -> np.ndarray:
-    """The ELBO of each seed's training less that in float32, in nats."""
+    """The ELBO of each seed's training minus that in float32, in nats."""
     return np.subtract(result["elbo"][name], result["elbo"]["float32"])
 
 
 def page(results: dict[str, dict]) -> str:
-    """docs/precision.md."""
+    """The page docs/precision.md."""
     others = list(TRAININGS)[1:]
     within = {
         name: [abs(d) <= AIM for r in results.values() for d in differences(r, name)]
@@ -99,13 +100,14 @@ def page(results: dict[str, dict]) -> str:
         "# bfloat16 against float32",
         "",
         "The ELBO on MNIST's 10,000 test images after training in bfloat16 (`--precision bf16`),",
-        "less that after training in float32, in nats, for each seed: the same first weights,",
-        "images, order and noise. Beside it float32 once more, less itself, from first weights off",
-        f"by a ten-thousandth: trainings part by themselves, too. The aim is {AIM} nats:",
-        f"within it are {' and '.join(counts)}.",
+        "minus that after training in float32, in nats, for each seed, with the same first",
+        "weights, images, order and noise. For comparison, a second training in float32 whose",
+        "first weights are off by a ten-thousandth, minus the first: trainings drift apart by",
+        "themselves, too.",
+        f"The aim is {AIM} nats; {' and '.join(counts)} are within it.",
         "",
-        "| backend, device | network | images x epochs | ELBO in float32 | bfloat16 less float32 "
-        "| float32, first weights off, less float32 | measured |",
+        "| backend, device | network | images x epochs | ELBO in float32 | bfloat16 minus float32 "
+        "| float32, first weights off, minus float32 | measured |",
         "|---|---|---|---|---|---|---|",
     ]
     for _, result in sorted(results.items()):

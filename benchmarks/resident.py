@@ -1,13 +1,14 @@
-"""Time epochs that stay on the device by what was chosen for them, on JAX and an accelerator.
+"""Time epochs that stay on the device with several choices for them, on JAX and an accelerator.
 
     KERAS_BACKEND=jax python -m benchmarks.resident
     KERAS_BACKEND=jax python -m benchmarks.resident --batch 4096 --unroll 4 --chunk 128 --profile
 
-That is `UNROLL` of `kelbo.backends.jax.resident`, the steps that the compiled loop takes in one
-turn, and `CHUNK`, the steps between two looks of the host. `--profile` prints on which kernels the
-device spends an epoch. XLA's own choices can be tried with XLA_FLAGS, which is stored with the
-figures; without `--xla_gpu_enable_command_buffer=` (nothing) a profile may show many kernels as
-one. The figures are in benchmarks/results/resident.json by device, precision and size of batch.
+The choices are `scan.UNROLL` of `kelbo.backends.jax`, the steps that the compiled loop takes in one
+turn, and `chunks.CHUNK`, the steps between two looks of the host. `--profile` prints on which
+kernels the device spends an epoch. XLA's own choices can be tried with XLA_FLAGS, which is stored
+with the figures; without `--xla_gpu_enable_command_buffer=` (nothing) a profile may show many
+kernels as one. The figures are in benchmarks/results/resident.json by device, precision and batch
+size.
 """
 
 import argparse
@@ -26,7 +27,7 @@ import numpy as np
 import kelbo
 from benchmarks.device import device_name, peak_device_memory
 from kelbo import files
-from kelbo.backends.jax import resident as resident_jax
+from kelbo.backends.jax import chunks, scan
 from kelbo.precision import PRECISIONS
 from kelbo.training.environment import describe_environment
 
@@ -50,14 +51,14 @@ class Clock(keras.callbacks.Callback):
 def measure(
     x: np.ndarray, batch_size: int, precision: str, unroll: int, chunk: int, epochs: int
 ) -> dict:
-    """Images a second in the median epoch, after one to compile."""
+    """Images per second in the median epoch, after one to compile."""
     import jax
 
-    keras.utils.set_random_seed(0)  # of the order of the data
+    keras.utils.set_random_seed(0)  # for the order of the data
     vae = kelbo.presets.vae(x.shape[1:], precision=precision, seed=0)
     vae.compile("adam")
     clock = Clock()
-    with patch.multiple(resident_jax, UNROLL=unroll, CHUNK=chunk):
+    with patch.object(scan, "UNROLL", unroll), patch.object(chunks, "CHUNK", chunk):
         history = vae.fit(
             x, batch_size=batch_size, epochs=epochs + 1, verbose=0, callbacks=[clock], resident=True
         )
@@ -74,7 +75,7 @@ def measure(
 
 
 def profile(x: np.ndarray, batch_size: int, precision: str) -> dict[str, float]:
-    """Seconds of the device's kernels by name in one epoch, the longest first."""
+    """The seconds of the device's kernels in one epoch by name, the longest first."""
     import jax
 
     vae = kelbo.presets.vae(x.shape[1:], precision=precision, seed=0)
@@ -99,11 +100,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--batch", type=int, nargs="+", default=[128, 1024, 4096])
     parser.add_argument("--unroll", type=int, nargs="+", default=[1, 2, 4, 8])
-    parser.add_argument("--chunk", type=int, nargs="+", default=[resident_jax.CHUNK, 512])
+    parser.add_argument("--chunk", type=int, nargs="+", default=[chunks.CHUNK, 512])
     parser.add_argument("--precision", choices=list(PRECISIONS), default="bf16")
     parser.add_argument("--images", type=int, default=60_000)
     parser.add_argument("--epochs", type=int, default=7)
-    parser.add_argument("--profile", action="store_true", help="the kernels of an epoch, too")
+    parser.add_argument("--profile", action="store_true", help="print an epoch's kernels, too")
     arguments = parser.parse_args()
     if keras.backend.backend() != "jax" or device_name("jax") == "cpu":
         parser.error("data stay on the device with JAX on an accelerator: set KERAS_BACKEND=jax")

@@ -4,11 +4,11 @@
     python -m benchmarks.streaming --page
 
 One model trains on the same images from the three places, in the same order and the same batches,
-epoch by epoch in turn; each epoch starts from the same weights and noise, so that the losses beside
-the times must agree. How memory grows with a folder is measured in a new process for each size,
-because a process hardly gives memory back: loading the folder and reading every image of it once,
+one epoch from each in turn. Each epoch starts from the same weights and noise, so that the losses
+beside the times must agree. How memory grows with a folder is measured in a new process for each
+size, because a process hardly gives memory back: it loads the folder and reads every image once,
 batch by batch, without a model. The result is stored in benchmarks/results/streaming.json, one
-entry a backend and device, and docs/streaming.md is made of it.
+entry for each backend and device, and docs/streaming.md is made from it.
 """
 
 import argparse
@@ -35,7 +35,7 @@ BATCH_SIZE = 128
 
 
 def write_folder(folder: Path, images: np.ndarray) -> None:
-    """PNG files of images with pixels in [0, 1], a thousand in a subfolder."""
+    """Write images with pixels in [0, 1] as PNG files, a thousand in each subfolder."""
     for i, image in enumerate(np.rint(images[..., 0] * 255).astype(np.uint8)):
         part = folder / f"{i // 1000:03}"
         part.mkdir(exist_ok=True)
@@ -49,7 +49,7 @@ def digits(count: int) -> np.ndarray:
 
 
 def measure(samples: int, rounds: int, sizes: list[int]) -> dict:
-    """Samples a second from each place after a round to warm up, and how memory grows."""
+    """Samples per second from each place after a warm-up round, and how memory grows."""
     with tempfile.TemporaryDirectory() as name:
         folder, cache = Path(name) / "images", Path(name) / "cache"
         folder.mkdir()
@@ -82,12 +82,12 @@ def time_places(folder: Path, cache: Path, rounds: int) -> dict:
         for variable, value in zip(state, start_of_epoch, strict=True):
             variable.assign(value)
         if place == "memory":
-            # The order that a stream has.
+            # The order in which a stream reads.
             order = np.random.default_rng((0, 0, epoch)).permutation(count)
             x = in_memory[order]
         else:
             data = files if place == "files" else cached
-            # Keras counts one more before the first epoch.
+            # Keras adds one before the first epoch.
             x = data.batches("train", BATCH_SIZE, shuffle=True, epoch=epoch - 1)
         start = time.perf_counter(), time.process_time()
         history = vae.fit(x, batch_size=BATCH_SIZE, shuffle=False, verbose=0)
@@ -137,7 +137,7 @@ def grow(size: int) -> dict:
         folder = Path(name) / "images"
         folder.mkdir()
         write_folder(folder, digits(size))
-        # Written by another process, as for every training but the first.
+        # Another process writes the cache, as for every training but the first.
         load = "import sys, kelbo; kelbo.data.load(sys.argv[1], cache=sys.argv[2])"
         subprocess.run([sys.executable, "-c", load, folder, Path(name) / "cache"], check=True)
         for place in PLACES:
@@ -149,7 +149,7 @@ def grow(size: int) -> dict:
 
 
 def read_all(place: str, name: str) -> dict[str, int]:
-    """Read every image once, in batches: the most memory that this took, in bytes."""
+    """The most memory, in bytes, that reading every image once in batches took."""
     from kelbo.data.stream import Batches
 
     before = memory()
@@ -164,7 +164,7 @@ def read_all(place: str, name: str) -> dict[str, int]:
 
 
 def memory() -> dict[str, int]:
-    """Bytes that this process holds: its own, and of mapped files, which the system may reclaim."""
+    """Bytes that this process holds: its own, and mapped files', which the system may reclaim."""
     lines = Path("/proc/self/status").read_text().splitlines()
     status = dict(line.split(":", 1) for line in lines)
     return {
@@ -174,20 +174,20 @@ def memory() -> dict[str, int]:
 
 
 def page(results: dict[str, dict]) -> str:
-    """docs/streaming.md."""
+    """The page docs/streaming.md."""
     lines = [
         "# Images in memory, in files and in the cache",
         "",
-        "Training samples a second of `VAE.fit` with the article's network on MNIST, from an array",
-        "in memory, from a folder of PNG files that are decoded batch by batch, and from the cache",
-        "that `kelbo train --cache` makes of that folder. Medians of epochs that alternate in one",
-        "process; a ratio is the median over the epochs of one round, with its range. The ratio of",
-        "processor time does not count what other programs take. In a round the order, the batches",
-        f"and the weights at the start are the same from each place. The aim is {AIM} where",
-        "decoding is not the limit: files are decoded on the cores that train, the cache decodes",
-        "nothing.",
+        "Training samples per second of `VAE.fit` with the article's network on MNIST: from an",
+        "array in memory, from a folder of PNG files that are decoded batch by batch, and from the",
+        "cache that `kelbo train --cache` makes of that folder. The figures are medians of epochs",
+        "that alternate in one process. A ratio compares the epochs of one round; its median over",
+        "the rounds is given, with its range. The ratio of processor times does not count what",
+        "other programs take. In a round the order, the batches and the first weights are the same",
+        f"from each place. The aim is {AIM} where decoding is not the limit: files are decoded on",
+        "the cores that also train, and the cache decodes nothing.",
         "",
-        "| backend, device | place | samples/s | of memory's | by processor time | last loss |",
+        "| backend, device | place | samples/s | to memory's | by processor time | last loss |",
         "|---|---|---|---|---|---|",
     ]
     for _, result in sorted(results.items()):
@@ -203,8 +203,8 @@ def page(results: dict[str, dict]) -> str:
     lines += [
         "",
         "The most memory that loading a folder and reading each image once took, in MB, without a",
-        "model: what the process holds itself + pages of the mapped cache, which the system takes",
-        "back when it needs them.",
+        "model: the process's own + the pages of the mapped cache, which the system takes back",
+        "when it needs them.",
         "",
         f"| backend, device | images | {' | '.join(PLACES)} |",
         "|---|---|---|---|---|",

@@ -6,6 +6,7 @@ import pytest
 
 import kelbo
 from kelbo.errors import DataError, KelboError, UsageError
+from kelbo.inputs import check_target_shape
 from tests.support import data, tiny_vae
 
 SHAPE = (3, 2, 1)
@@ -66,6 +67,19 @@ def _tensors():
 
     yield keras.ops.convert_to_tensor(X)
     yield torch.tensor(X, requires_grad=True).detach()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "fits"),
+    [((None, None, 2, 1), True), ((5, 3, 2, 1), True), ((None, None, 3, 1), False), ((5,), False)],
+)
+def test_a_target_may_have_sizes_that_are_not_known_yet(sizes, fits):
+    target = keras.KerasTensor(sizes)
+    if fits:
+        check_target_shape("VAE", target, SHAPE)
+    else:
+        with pytest.raises(DataError, match="learns from x alone"):
+            check_target_shape("VAE", target, SHAPE)
 
 
 class Cycle(keras.optimizers.schedules.LearningRateSchedule):

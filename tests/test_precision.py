@@ -80,7 +80,9 @@ def test_a_preset_takes_the_precision_of_its_networks(network):
 
 
 @pytest.mark.usefixtures("bf16_everywhere")
-@pytest.mark.parametrize("preset", kelbo.presets.PRESETS.values())
+@pytest.mark.parametrize(
+    "preset", [preset.make for preset in kelbo.presets.PRESETS.values()], ids=kelbo.presets.PRESETS
+)
 def test_keras_s_global_policy_is_for_the_networks_alone(preset):
     assert_only_the_networks_compute_in_bfloat16(model(preset))
 

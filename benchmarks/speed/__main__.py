@@ -5,11 +5,12 @@
     python -m benchmarks.speed --batch 128 --only kelbo --rounds 3
     python -m benchmarks.speed --page                # only the page, from what is stored
 
-Peers that are not installed are listed as absent; `pip install 'kelbo[all,peers]'` brings them, on
-a GPU `pip install 'kelbo[cuda,peers]'`. Who fails is named with the reason; the others go on.
+Peers that are not installed are listed as absent; `pip install 'kelbo[all,peers]'` installs them,
+on a GPU `pip install 'kelbo[cuda,peers]'`. A contestant that fails is named with the reason; the
+others go on.
 
-Every race is stored when it is done, so a command that is broken off loses one race. Finals are of
-races that have none yet. Where commands must be short, a GPU's part goes in pieces:
+Every race is stored when it is done, so a command that is broken off loses one race. Finals are
+held for races that have none yet. If commands must be short, the GPU's part can be run in pieces:
 
     python -m benchmarks.speed --device gpu --parts main --batch 128 --rounds 3
     python -m benchmarks.speed --device gpu --parts main --batch 1024 4096
@@ -59,12 +60,12 @@ PARTS = ("main", "iwae", "colour", "finals", "growth")
 FINALISTS = 3
 # A final has longer epochs: the hundredths of a second that `fit` takes around each count less.
 LONGER = 4
-# Of who did not take part.
+# The figures of a contestant that did not take part.
 NOTHING: dict[str, list[float]] = {"seconds": []}
 
 
 def growth(device: str) -> dict[str, list[Work]]:
-    """The works of each curve."""
+    """The works of each growth curve."""
     rows = {"cpu": 512, "gpu": 20_000}[device]
     # On a CPU an epoch of the convolutional network on a million images takes ten minutes.
     network = {"cpu": "mlp", "gpu": "conv"}[device]
@@ -85,9 +86,9 @@ def measure(
     again: bool,
     stored: dict[str, dict],
 ) -> Iterator[tuple[str, str, Any]]:
-    """Run the parts one after the other, handing over each when it is done.
+    """Run the parts one after the other, and yield each when it is done.
 
-    `stored` has all heats so far. Those that have no final yet have one, or all do again.
+    `stored` has all heats so far. Those without a final have one; all do if `again`.
     """
     precision = {"cpu": "float32", "gpu": "bfloat16"}[device]
     heats: dict[str, Work] = {}
@@ -120,7 +121,7 @@ def measure(
             points = []
             for work in works:
                 print(f"growth with {curve}: {getattr(work, curve)}", file=sys.stderr)
-                # One after the other: memory is what one process takes on an idle machine.
+                # One after the other: memory is measured for one process on an idle machine.
                 work = replace(work, precision=precision)
                 done = [race(work, [name], device, 1, patience) for name in kelbos]
                 points.append(merged(done))
@@ -128,7 +129,7 @@ def measure(
 
 
 def merged(races: list[dict]) -> dict:
-    """Several races on one work as one."""
+    """Several races on the same work, merged into one."""
     whole = {"work": races[0]["work"], "contestants": {}, "absent": {}}
     for one in races:
         whole["contestants"] |= one["contestants"]
@@ -137,7 +138,7 @@ def merged(races: list[dict]) -> dict:
 
 
 def lacks(new: list[dict], stored: list[dict]) -> str:
-    """What races lack that those which are stored have; empty if nothing."""
+    """What new races lack that the stored ones have; empty if nothing."""
     if len(new) < len(stored):
         return f"{len(stored) - len(new)} of {len(stored)} points"
     missing = {}
@@ -150,7 +151,7 @@ def lacks(new: list[dict], stored: list[dict]) -> str:
 
 
 def store(results: dict[str, dict], kind: str, title: str, outcome: Any, anyway: bool) -> None:
-    """Put what was measured in its place, unless that has more.
+    """Store a result, unless the stored one has more.
 
     Raises:
         SystemExit: nobody took part.
@@ -163,7 +164,7 @@ def store(results: dict[str, dict], kind: str, title: str, outcome: Any, anyway:
     if less and not anyway:
         print(f"{title} is not stored, --replace would: it lacks {less}.", file=sys.stderr)
         return
-    results[kind].pop(final(title), None)  # it was of an earlier race
+    results[kind].pop(final(title), None)  # it belonged to an earlier race
     date = datetime.now(UTC).isoformat(timespec="seconds")
     results[kind][title] = {"date": date, "machine": describe_machine(), "result": outcome}
 
@@ -176,7 +177,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--only", nargs="+", default=[""], help="contestants, by part of the name")
     parser.add_argument(
-        "--rounds", type=int, default=7, help="of each race; finals have twice as many"
+        "--rounds", type=int, default=7, help="rounds of each race; finals have twice as many"
     )
     parser.add_argument(
         "--patience",
@@ -187,7 +188,7 @@ def main() -> None:
     parser.add_argument(
         "--replace",
         action="store_true",
-        help="store a race that has less than the stored one, too, and have stored finals again",
+        help="store a race even if it has less than the stored one, and repeat stored finals",
     )
     parser.add_argument("--page", action="store_true", help="only make the page again")
     arguments = parser.parse_args()

@@ -1,22 +1,22 @@
-"""docs/speed.md from what was measured."""
+"""Makes docs/speed.md from the results."""
 
 import statistics
 from typing import Any
 
 INTRODUCTION = """# Speed
 
-Training images a second of kelbo and of its peers on the same work: the article's network
-(492,577 parameters on 28x28x1), MNIST, Adam. Every contestant starts from the same weights and
-minimises the same loss. In each round every one trains two epochs, in turn, of which the second is
-timed; the figure is the median of the rounds, after one to warm up, with the slowest and the
-fastest. *vs kelbo* is the median, over the rounds, of its speed divided by that of kelbo's fastest
-backend here; *CPU* is the processor time of an image, which other programs on the machine disturb
-less. *Loss* is the last epoch's in nats: nobody wins by doing less. In a final the fastest of a
-race meet again, with longer epochs and shorter waits.
+Training images per second of kelbo and its peers on the same work: the article's network
+(492,577 parameters on 28x28x1), MNIST, Adam. All contestants start from the same weights and
+minimise the same loss. In each round every contestant, in turn, trains two epochs, of which the
+second is timed; the figure is the median of the rounds after a warm-up round, with the slowest and
+the fastest. *vs kelbo* is the median, over the rounds, of a contestant's speed divided by that of
+kelbo's fastest backend here. *CPU* is the processor time of an image, which other programs on the
+machine disturb less. *Loss* is the last epoch's, in nats: nobody wins by doing less. In a final the
+fastest contestants of a race meet again, with longer epochs and shorter waits.
 
-An aim is reached or missed by that median. Beside it stand the same ratio of the fastest epoch of
-each, and of their processor times: the same epoch, in the same processor time, may last half as
-long again by the clock, and then the median tells who waited more often.
+An aim is reached or missed by that median. Beside it stand the ratio of the fastest epochs and that
+of the processor times: an epoch of the same processor time may last half as long again by the
+clock, and then the median tells who waited more often.
 
 kelbo is `compile("adam")` and `fit`, with no option set but the precision. PyTorch's rows keep the
 data on the device and use no DataLoader. Made by `python -m benchmarks.speed` from
@@ -33,7 +33,8 @@ def page(results: dict[str, Any]) -> str:
         parts.append(f"## {heading}\n")
         if kind not in results:
             parts.append(
-                f"Not measured yet: `make benchmark DEVICE={kind}`, or with all packages at hand "
+                f"Not measured yet: `make benchmark DEVICE={kind}`, or, if all packages are "
+                "installed, "
                 f"`python -m benchmarks.speed --device {kind}`.\n"
             )
             continue
@@ -44,10 +45,10 @@ def page(results: dict[str, Any]) -> str:
                 parts += [heat(t, heats[t]) for t in (title, final(title)) if t in heats]
         if growth:
             parts.append(
-                "### Growth\n\nkelbo alone, one backend after the other: images a second; seconds "
-                "from the start of Python to the end of the first epoch, of which compiling; "
-                "the most memory that the process took"
-                f"{', of the device in brackets' if kind == 'gpu' else ''}.\n"
+                "### Growth\n\nkelbo alone, one backend after the other: images per second; "
+                "seconds from the start of Python to the end of the first epoch, in brackets "
+                "those of compiling; the peak memory of the process"
+                f"{', in brackets that of the device' if kind == 'gpu' else ''}.\n"
             )
             parts += [curve(name, entry) for name, entry in growth.items()]
     return "\n".join(parts)
@@ -63,7 +64,7 @@ def speed_ratio(result: dict[str, Any], name: str, other: str, figure: str = "se
 
 
 def fastest_ratio(result: dict[str, Any], name: str, other: str) -> float:
-    """The same of the fastest epoch of each."""
+    """The ratio of the speeds of the fastest epoch of each."""
     one, two = (min(result["contestants"][n]["seconds"]) for n in (name, other))
     return two / one
 
@@ -79,7 +80,7 @@ def fastest(result: dict[str, Any], ours: bool, containing: str = "") -> str | N
 
 
 def finalists(result: dict[str, Any], count: int) -> list[str]:
-    """The fastest of a race, kelbo's fastest among them."""
+    """The fastest contestants of a race, with kelbo's fastest among them."""
     speeds = {name: one["samples_per_second"] for name, one in result["contestants"].items()}
     order = sorted(speeds, key=lambda name: -speeds[name])
     ours = fastest(result, ours=True)
@@ -92,17 +93,17 @@ def final(title: str) -> str:
 
 
 def is_final(title: str) -> bool:
-    """Whether a race is one."""
+    """Whether a race is a final."""
     return title.endswith(", final")
 
 
 def targets(kind: str, heats: dict[str, Any]) -> str:
-    """What was aimed at and what was reached."""
+    """The aims, and what was reached."""
     rows: list[tuple[str, float, list[float]]] = []
 
     def aim(words: str, goal: float, title: str, ours: str = "", theirs: str = "") -> None:
         reached: list[float] = []
-        for race in (final(title), title):  # the final, where both were in it
+        for race in (final(title), title):  # the final, if both were in it
             if race in heats and not reached:
                 result = heats[race]["result"]
                 pair = fastest(result, True, ours), fastest(result, False, theirs)
@@ -141,7 +142,7 @@ def targets(kind: str, heats: dict[str, Any]) -> str:
 
 
 def absolute_targets(heats: dict[str, Any]) -> list[str]:
-    """The two aims that are no ratios."""
+    """The two aims that are not ratios."""
     lines = []
     for title, words, figure, met in (
         ("batch 4096", "1,000,000 images a second", lambda s: f"{s:,.0f}", lambda s: s >= 1e6),
@@ -170,7 +171,7 @@ def heat(title: str, entry: dict[str, Any]) -> str:
     lines = [
         f"### {title[0].upper()}{title[1:]}",
         "",
-        f"{work['rows']:,} images of {work['side']}x{work['side']}x{work['channels']} an epoch, "
+        f"{work['rows']:,} images of {work['side']}x{work['side']}x{work['channels']} per epoch, "
         f"batch {work['batch_size']}, {work['precision']}"
         + (f", {work['importance_samples']} samples" if work["importance_samples"] > 1 else "")
         + f". {entry['date'][:10]}, {device + ', ' if device else ''}{machine['cpu_count']} cores "
@@ -227,12 +228,12 @@ def curve(name: str, entry: dict[str, Any]) -> str:
 
 
 def first_epoch(one: dict[str, Any]) -> str:
-    """When the first epoch was finished, and how much of that was compiling."""
+    """When the first epoch ended, and how much of that was compiling."""
     return f"{one['seconds_to_first_epoch']:.1f} s ({one['compile_seconds']:.1f} s)"
 
 
 def memory(one: dict[str, Any]) -> str:
-    """Gigabytes of the process, and of the device."""
+    """The peak memory of the process and of the device, in gigabytes."""
     if one["peak_memory"] is None:
         return "unknown"
     text = f"{one['peak_memory'] / 1e9:.1f} GB"

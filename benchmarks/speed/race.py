@@ -1,9 +1,9 @@
-"""Contestants in turn on the same work: every one trains, then every one goes on.
+"""Races contestants on the same work, in turn: each of them trains, then each of them goes on.
 
-A process that has waited for the others is slow for a while: others have filled the caches, and
-on TensorFlow tf.data's autotuner may sleep on for as long as the process had waited
-(`kelbo.backends.tensorflow.untuned`). So a turn is two epochs, and the second one is timed. Who
-runs alone waits for nobody.
+A process that has waited for the others is slow for a while: the others have filled the caches, and
+on TensorFlow tf.data's autotuner may go on sleeping for as long as the process waited
+(`kelbo.backends.tensorflow.untuned`). So a turn is two epochs, of which the second is timed. A
+contestant that runs alone waits for nobody.
 """
 
 import json
@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 TOLERANCE = {"float32": 1e-5, "bfloat16": 1e-2}
 # Seconds in which a contestant must build its model, or train an epoch, compiling included.
 PATIENCE = 900.0
-# Lines of what a contestant that failed has printed that are shown.
+# How many of the last lines that a failed contestant printed are shown.
 SHOWN = 40
 
 
@@ -40,12 +40,12 @@ class Failed(Exception):
 def race(
     work: Work, names: Iterable[str], device: str, rounds: int, patience: float = PATIENCE
 ) -> dict[str, Any]:
-    """Let contestants train in turn, after a turn each to warm up. Who fails is left out.
+    """Let contestants train in turn, after a warm-up turn each; those that fail are left out.
 
     Returns:
         {"work": ..., "contestants": {name: ...}, "absent": {name: why}}. A contestant has
-        `seconds` and `processor_seconds` of each round, `losses` of each turn's last epoch, the
-        warm-up's first, and what is measured once.
+        `seconds` and `processor_seconds` of each round, `losses` of the last epoch of each turn,
+        the warm-up's first, and what is measured once.
     """
     names = list(names)
     epochs_in_turn = min(2, len(names))
@@ -88,7 +88,7 @@ def race(
 
 
 def check_presence(name: str, work: Work) -> None:
-    """See whether a contestant can take part.
+    """Check that a contestant can take part.
 
     Raises:
         Failed: it cannot.
@@ -101,7 +101,7 @@ def check_presence(name: str, work: Work) -> None:
 
 
 def of_another_loss(losses: dict[str, float], tolerance: float) -> dict[str, str]:
-    """Who computes something else: whose loss at the common weights is not the median of all."""
+    """The contestants whose loss at the common weights is not the median of all, and why."""
     finite = [loss for loss in losses.values() if math.isfinite(loss)]
     middle = statistics.median(finite) if finite else math.nan
     return {
@@ -112,7 +112,7 @@ def of_another_loss(losses: dict[str, float], tolerance: float) -> dict[str, str
 
 
 def agreement(losses: list[float]) -> dict[str, float]:
-    """The median of the losses at the common weights, and how far one is from it."""
+    """The median of the losses at the common weights, and the largest distance from it."""
     if not losses:
         return {}
     middle = statistics.median(losses)
@@ -156,7 +156,7 @@ class Runner:
         )
 
     def start(self) -> None:
-        """Wait until it is built.
+        """Wait until the contestant is built.
 
         Raises:
             Failed: that failed.
@@ -171,7 +171,7 @@ class Runner:
         """
         answers = []
         for _ in range(self.epochs_in_turn):
-            # What cannot be written to a process that has ended is missed with its answer.
+            # A write to a process that has ended may fail: its answer will be missing, too.
             with suppress(BrokenPipeError):
                 self.process.stdin.write("go\n")
                 self.process.stdin.flush()
@@ -182,7 +182,7 @@ class Runner:
         print(f"  {self.name:40} {speed:10,.0f}/s  loss {loss:.2f}", file=sys.stderr)
 
     def finish(self) -> dict[str, Any]:
-        """All that was measured."""
+        """All that was measured of the contestant."""
         try:
             last = self._answer()
         except Failed as failure:  # its epochs were measured all the same
@@ -208,7 +208,7 @@ class Runner:
         }
 
     def close(self) -> None:
-        """End it, whatever it is doing."""
+        """End the process, whatever it is doing."""
         self.process.kill()
         self.process.wait()
         for stream in (self.process.stdin, self.process.stdout, self.errors):
@@ -237,11 +237,11 @@ class Runner:
         return answer
 
     def _end(self) -> str:
-        """How a process ended that says nothing more."""
+        """How a process ended that gave no answer."""
         return f"it ended with exit code {self._wait()}"
 
     def _wait(self) -> int:
-        """Wait for its end as long as for an answer; what hangs at its end is killed."""
+        """Wait for the end as long as for an answer; a process that hangs there is killed."""
         try:
             return self.process.wait(self.patience)
         except subprocess.TimeoutExpired:

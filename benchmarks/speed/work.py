@@ -1,4 +1,4 @@
-"""What every contestant is given: images, weights, and the noise with which losses are compared."""
+"""The work of every contestant: images, weights, and the noise for comparing losses."""
 
 import math
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from kelbo.data.resize import resized, with_channels
 FILTERS = (32, 64, 128)
 STRIDES = (1, 2, 2)
 SLOPE = 0.3
-# Images on which the losses are compared before the race.
+# The number of images on which the losses are compared before the race.
 COMPARED = 32
 
 
@@ -46,12 +46,12 @@ class Work:
 
     @property
     def small_side(self) -> int:
-        """Height and width behind the strided convolutions."""
+        """Height and width after the strided convolutions."""
         return self.side // math.prod(STRIDES)
 
 
 def images(work: Work) -> np.ndarray:
-    """MNIST, scaled, in grey or colour, again and again: (rows, *shape), pixels in [0, 1]."""
+    """MNIST, resized, in grey or colour, repeated: (rows, *shape), pixels in [0, 1]."""
     (x, _), _ = mnist()
     x = x[: work.rows]
     if work.channels != 1:
@@ -63,14 +63,14 @@ def images(work: Work) -> np.ndarray:
 
 
 def weights(work: Work) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """The kernel and the bias of every layer of the article's network, as Keras keeps them."""
+    """The kernel and the bias of every layer of the article's network, as Keras stores them."""
     generator = np.random.default_rng(0)
     channels, features = (work.channels, *FILTERS), work.small_side**2 * FILTERS[-1]
     pairs = list(zip(channels[:-1], channels[1:], strict=True))
     shapes = {f"enc_conv_{i}": (3, 3, *pair) for i, pair in enumerate(pairs, start=1)}
     shapes |= {name: (features, work.latent_dim) for name in ("mu", "log_var")}
     shapes |= {"dec_dense": (work.latent_dim, features)}
-    # A transposed convolution has its outputs before its inputs: the encoder's shapes, backwards.
+    # A transposed convolution has its outputs before its inputs: its shapes are the encoder's.
     shapes |= {f"dec_conv_{i}": (3, 3, *pairs[i - 1]) for i in range(len(pairs), 0, -1)}
 
     def draw(name: str, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:

@@ -1,7 +1,7 @@
-"""One contestant in a process of its own: it says its loss, then trains when it is told to.
+"""One contestant in a process of its own: it reports its loss, then trains when it is told to.
 
-Lines of JSON go out on standard output, one line for each epoch comes in on standard input. Who
-fails says why.
+It writes lines of JSON to standard output, and reads a line from standard input before each epoch.
+If it fails, it says why.
 """
 
 import json
@@ -21,7 +21,7 @@ from benchmarks.speed.contestants import ENTRIES
 
 
 class PipeGate:
-    """A gate that waits for a line and answers with what the epoch took."""
+    """A gate that waits for a line and answers with the figures of the epoch."""
 
     def __init__(self, epochs: int, say: Any, started: float):
         self.epochs = epochs
@@ -38,7 +38,7 @@ class PipeGate:
         self.waited += self.start[0] - asked
 
     def end(self, loss: float) -> None:
-        """Say the seconds, the processor's seconds, and the loss."""
+        """Report the seconds, the processor seconds and the loss."""
         seconds = time.perf_counter() - self.start[0]
         processor = time.process_time() - self.start[1]
         since_start = time.time() - self.started - self.waited
@@ -48,7 +48,7 @@ class PipeGate:
 
 
 class Notes(logging.Handler):
-    """What kelbo logs: on JAX, whether the data stay on the device and why not."""
+    """Collects what kelbo logs: on JAX, whether the data stay on the device, and if not, why."""
 
     def __init__(self):
         super().__init__(logging.INFO)
@@ -58,14 +58,14 @@ class Notes(logging.Handler):
         logger.addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep it."""
+        """Keep the message."""
         self.lines.append(record.getMessage())
 
 
 def main(
     name: str, device: str, work: common.Work, epochs: int, started: float, say: Callable[..., None]
 ) -> None:
-    """Take part."""
+    """Take part in a race."""
     backend = ENTRIES[name].backend or "torch"
     check_device(backend, device)
     notes = Notes()
@@ -84,18 +84,18 @@ def main(
 
 
 def check_device(backend: str, device: str) -> None:
-    """See that a library has the device that is asked for, and would not take the other in silence.
+    """Check that a library has the requested device and would not silently use another.
 
     Raises:
-        RuntimeError: it has not.
+        RuntimeError: it does not.
     """
     found = device_name(backend)
     if (found == "cpu") != (device == "cpu"):
-        raise RuntimeError(f"{backend} is asked for a {device.upper()} and computes on {found}")
+        raise RuntimeError(f"{backend} is asked for a {device.upper()} but computes on {found}")
 
 
 def versions() -> dict[str, str]:
-    """Of the libraries that take part in this process."""
+    """The versions of the libraries that take part in this process."""
     names = ("kelbo", "keras", "tensorflow", "jax", "torch", "pythae", "numpy")
     loaded = {name: sys.modules[name] for name in names if name in sys.modules}
     # pythae does not say its own; TensorFlow's distribution may have another name.
@@ -103,7 +103,7 @@ def versions() -> dict[str, str]:
 
 
 def run(task: dict[str, Any]) -> None:
-    """Take part, and say so if that fails."""
+    """Take part, and report a failure."""
     # Whatever a library prints goes to standard error.
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kelbo.backends.tensorflow.replicas import one_pass
 from kelbo.distributions.distribution import Tensor
 from kelbo.errors import UsageError
 from kelbo.inputs import split
@@ -167,7 +168,7 @@ def statistics(
     dtype = model.seed_generator.state.dtype
     for data in batches:
         keys = generator.integers(2**31 - 1, size=(compiled.chunks, 2)).astype(dtype)
-        outputs = compiled.predict_on_batch({"data": data, "keys": keys})
+        outputs = one_pass(compiled).predict_on_batch({"data": data, "keys": keys})
         if "total" in outputs:
             # In float64: the largest may be so large that a float32 has no room for the rest.
             log_total = np.log(outputs.pop("total").astype("float64") / num_samples)

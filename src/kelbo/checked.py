@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import keras
 
-from kelbo.backends.jax.resident import Chunks
+from kelbo.backends.jax.chunks import Chunks
 from kelbo.data.at_hand import array_at_hand
 from kelbo.errors import KelboError
 from kelbo.inputs import as_numpy

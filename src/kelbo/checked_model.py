@@ -1,26 +1,84 @@
 """A keras.Model whose data are checked wherever they come from."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
 from kelbo.checked import Checking
-from kelbo.errors import UsageError
+from kelbo.data.at_hand import array_at_hand
+from kelbo.errors import DataError, UsageError
+from kelbo.inputs import check_shape, check_target_shape, first_batch, split
+from kelbo.likelihoods import Likelihood
 
 
 class CheckedModel:
-    """For a keras.Model with `check_data` to inherit from: every batch is checked.
+    """For a keras.Model with a likelihood to inherit from: every batch is checked.
 
     Arrays are checked whole before Keras takes them, all else batch by batch on the way to it.
     """
 
+    likelihood: Likelihood
+
+    @property
+    def data_shape(self) -> tuple[int, ...]:
+        """Shape of one datum x."""
+        return self.likelihood.event_shape
+
+    @property
+    def context_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each condition by name; empty where the model has none."""
+        return {}
+
     def check_data(self, x: Any, y: Any = None) -> None:
-        """Check data x and the target y, or None.
+        """Check data before they are used: arrays whole, of a `PyDataset` the first batch.
+
+        All else that comes in batches is passed over, for a look would use it up: `fit`,
+        `evaluate` and `predict` check it batch by batch.
+
+        Args:
+            x: what `fit` takes as x.
+            y: the target, or None.
 
         Raises:
-            DataError: the model cannot learn from them.
+            DataError: the data are empty, not finite, of another shape, or outside the support.
         """
-        raise NotImplementedError
+        if hasattr(y, "shape"):
+            check_target_shape(type(self).__name__, y, self.data_shape)
+            self.check_target(first_batch(y))
+        at_hand = array_at_hand(x)
+        data = first_batch(x) if at_hand is None else at_hand
+        if data is not None:
+            self.check_batch(data)
+
+    def check_batch(self, data: np.ndarray | Mapping[str, np.ndarray]) -> None:
+        """Check arrays: x, or {"x": x, "c": c} with conditions.
+
+        Raises:
+            DataError: as `check_data`.
+        """
+        shapes = self.context_shapes
+        if isinstance(data, Mapping) != bool(shapes) or (shapes and set(data) != {"x", *shapes}):
+            raise DataError(_unlike(type(self).__name__, data, shapes))
+        x, context = split(data)
+        self.check_target(x)
+        for name, shape in shapes.items():
+            check_shape(context[name], shape, name)
+            if len(context[name]) != len(x):
+                raise DataError(
+                    f"Expected one {name} for each datum, received {len(context[name])} for "
+                    f"{len(x)} data."
+                )
+
+    def check_target(self, x: np.ndarray) -> None:
+        """Check an array of data x against their shape and the likelihood's support.
+
+        Raises:
+            DataError: as `check_data`.
+        """
+        check_shape(x, self.data_shape)
+        self.likelihood.check(x)
 
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Train, as `keras.Model.fit`; arrays are expected to have been checked."""
@@ -49,7 +107,8 @@ class CheckedModel:
             DataError: the model cannot learn from the data.
             UsageError: class_weight is given.
         """
-        self.refuse_class_weight("train_on_batch", args[1] if len(args) > 1 else None, **kwargs)
+        class_weight = args[1] if len(args) > 1 else kwargs.get("class_weight")
+        self.refuse_class_weight("train_on_batch", class_weight)
         self.check_data(x, y)
         return super().train_on_batch(x, y, *args, **kwargs)  # type: ignore[misc]
 
@@ -62,7 +121,7 @@ class CheckedModel:
         self.check_data(x, y)
         return super().test_on_batch(x, y, *args, **kwargs)  # type: ignore[misc]
 
-    def refuse_class_weight(self, method: str, class_weight: Any = None, **_: Any) -> None:
+    def refuse_class_weight(self, method: str, class_weight: Any) -> None:
         """Refuse weights of classes, which Keras looks up in targets that are classes.
 
         Raises:
@@ -73,3 +132,17 @@ class CheckedModel:
                 f"{method}() received class_weight, but a {type(self).__name__} has no classes as "
                 "targets. Give each datum its weight: sample_weight=weights[labels]."
             )
+
+
+def _unlike(owner: str, data: Any, shapes: Mapping[str, Any]) -> str:
+    """What to say of inputs with conditions that are not asked for, or without those that are."""
+    received = (
+        "a dict with " + ", ".join(map(repr, data)) if isinstance(data, Mapping) else "an array"
+    )
+    if shapes:
+        wanted = ", ".join(f"{name!r}: {name}" for name in ("x", *shapes))
+        return f"This {owner} has conditions: expected {{{wanted}}}, received {received}."
+    return (
+        f"A {owner} learns from x alone: expected an array, received {received}. Pass the data "
+        "themselves: fit(data['image']), or dataset.map(lambda row: row['image'])."
+    )

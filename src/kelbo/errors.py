@@ -1,9 +1,8 @@
 """Every error that kelbo raises on purpose: what was expected, what arrived, what to do.
 
-At the command line these become one message and an exit code, never a traceback. The rule is
-`exit_code`: 2 where the command itself is wrong, because it names or asks for something that cannot
-be, whatever the machine and the data are like (`UsageError`, and all that Typer refuses); 1 where
-the command is right and the work failed.
+At the command line these become one message and an exit code, never a traceback. The code is
+`exit_code`: 2 if the command is wrong, because it names what does not exist or asks for what cannot
+be (`UsageError`, and all that Typer refuses); 1 if the command is right and the work failed.
 """
 
 import difflib
@@ -27,7 +26,11 @@ class DataError(KelboError, ValueError):
 
 
 class RunError(KelboError, ValueError):
-    """A run directory is missing, damaged, or in the way."""
+    """A run directory is damaged, lacks a file, or is in the way."""
+
+
+class NoRunError(UsageError, RunError):
+    """There is no run where one was named."""
 
 
 class BackendError(KelboError, ImportError):
@@ -50,7 +53,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """The error for a name that is not in `known`, with the nearest one that is.
 
     Args:
-        kind: what is named, as "data set" or "model".
+        kind: what is named, such as "data set" or "model".
         name: what arrived.
         known: every name that would have been right.
     """

@@ -1,9 +1,9 @@
 """Files that are written whole or not at all.
 
 Each is written beside its final place, flushed to disk and then moved there in one step, so that a
-kill at any moment leaves the old file or the new one, never half of one. What a kill leaves beside
-it, `.stem-xxxxxxxx.suffix`, `clear_leftovers` takes away; who still writes such a file holds a lock
-on it.
+kill at any moment leaves the old file or the new one, never half of one. A kill may leave a file
+`.stem-xxxxxxxx.suffix` beside it, which `clear_leftovers` removes; a process that still writes such
+a file holds a lock on it.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from kelbo.errors import UsageError
 
 try:
     import fcntl
-except ImportError:  # Windows, where a file that is open cannot be taken away
+except ImportError:  # Windows, where an open file cannot be removed
     fcntl = None  # type: ignore[assignment]
 
 
@@ -27,7 +27,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path with the suffix of `path`; move it to `path` when the block succeeds.
 
     When the block fails or is interrupted the temporary file is removed and `path` is untouched.
-    A link stays one: the file that it points to is replaced.
+    A link stays a link: the file that it points to is replaced.
 
     Raises:
         UsageError: `path` is a folder, a pipe or a device.
@@ -35,18 +35,18 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     path = path.resolve()
     if path.exists() and not path.is_file():
-        kind = "a folder" if path.is_dir() else "no ordinary file, but a pipe or a device"
+        kind = "a folder" if path.is_dir() else "a pipe or a device"
         raise UsageError(f"Expected the name of a file to write, received {path}, {kind}.")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
     try:
         held = temporary.open("xb")
     except OSError as error:
-        # Nobody knows the file by the name that it has for a moment.
+        # Report the path that the user knows, not the temporary one.
         raise OSError(error.errno, error.strerror, str(path)) from error
     try:
         with held:
-            # Some network drives know no locks.
+            # Some network drives have no locks.
             with contextlib.suppress(OSError):
                 _lock(held)
             yield temporary
@@ -59,13 +59,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def clear_leftovers(folder: Path, names: Iterable[str]) -> None:
-    """Take away what `replacing` could not because its process was killed.
+    """Remove the temporary files that `replacing` left when its process was killed.
 
-    What another process is writing at this moment stays, and so does what may not be taken away.
+    A file that another process is writing stays, and so does one that may not be removed.
 
     Args:
-        folder: where the files are.
-        names: of the files; `*.png` stands for every picture.
+        folder: the folder of the files.
+        names: the names of the files; `*.png` stands for every picture.
     """
     for name in names:
         stem, suffix = Path(name).stem, Path(name).suffix
@@ -97,13 +97,13 @@ def is_full(error: OSError) -> bool:
 
 
 def full_disk(error: OSError) -> str:
-    """One sentence for an error of which `is_full` is true."""
+    """One sentence for an error that `is_full` accepts."""
     full = "A file would become too large" if error.errno == errno.EFBIG else "The disk is full"
     return f"{full}{place_of(error)}."
 
 
 def place_of(error: OSError) -> str:
     """The file that an error is about, in brackets, or nothing."""
-    # Of a file that is moved, the place where it should go is the one that the user knows.
+    # If a file is moved, the user knows the place where it should go.
     path = error.filename2 or error.filename
     return f" ({path})" if path else ""

@@ -119,3 +119,22 @@ def check_shape(data: np.ndarray, shape: tuple[int, ...], name: str = "data") ->
         raise DataError(f"{expected} That is one datum without the batch axis: use x[None].")
     fits = math.prod(data.shape[1:]) == math.prod(shape) and data.ndim > 1
     raise DataError(expected + (f" Use x.reshape{(-1, *shape)}." if fits else ""))
+
+
+def check_target_shape(owner: str, target: Any, shape: tuple[int, ...]) -> None:
+    """Refuse a target that has not the shape of the data, as labels have not.
+
+    In a tf.data pipeline a size may be None: it is not known before the data come.
+
+    Raises:
+        DataError: with the way out.
+    """
+    received = tuple(target.shape[1:])
+    fits = len(received) == len(shape) and all(
+        found in (None, expected) for found, expected in zip(received, shape, strict=True)
+    )
+    if not fits:
+        raise DataError(
+            f"Expected data of shape {shape} as target, received {received}. A {owner} learns from "
+            "x alone: call fit(x), or map labels away with dataset.map(lambda x, y: x)."
+        )

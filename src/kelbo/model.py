@@ -11,16 +11,18 @@ import keras
 import numpy as np
 from keras import ops
 
-from kelbo.backends.jax.resident import forget, resident_epochs
-from kelbo.backends.tensorflow.untuned import UntunedData
+from kelbo.backends.jax.resident import resident_epochs
+from kelbo.backends.jax.scan import forget
+from kelbo.backends.jax.shared_batches import SharedBatches
+from kelbo.backends.tensorflow.replicas import Replicas, SeedOfReplica, share_of_loss
 from kelbo.beta import explain_beta, format_beta
-from kelbo.callbacks import StopOnNonFinite
+from kelbo.callbacks import StopOnNonFinite, with_callback
 from kelbo.checked_model import CheckedModel
 from kelbo.conditional import Conditional, float32_layer
-from kelbo.data.at_hand import Source, array_at_hand
+from kelbo.data.at_hand import Source
 from kelbo.distributions.distribution import Tensor
 from kelbo.errors import DataError, UsageError
-from kelbo.inputs import check_shape, first_batch, joined, split
+from kelbo.inputs import check_shape, check_target_shape, joined, split
 from kelbo.likelihoods import Likelihood
 from kelbo.objectives import Objective
 from kelbo.passes import predict_in_passes
@@ -30,7 +32,7 @@ from kelbo.trace import Sizes, Trace
 PENALTY = "penalty"
 
 
-class LatentVariableModel(CheckedModel, UntunedData, keras.Model, abc.ABC):
+class LatentVariableModel(CheckedModel, Replicas, SharedBatches, keras.Model, abc.ABC):
     """p(x|z) and latents z, joined by an objective; what the latents are, subclasses say.
 
     The loss is computed in `compute_loss`, with keras.ops alone, from what `call` returns: this
@@ -72,7 +74,7 @@ class LatentVariableModel(CheckedModel, UntunedData, keras.Model, abc.ABC):
             objective.build(self.data_shape, self.latent_shape)
         self.objective = objective
         self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed_generator = SeedOfReplica(seed)
         self._trackers = {name: keras.metrics.Mean(name) for name in (*objective.logged, PENALTY)}
         self._has_penalty = False
         if objective.scheduled:
@@ -82,11 +84,6 @@ class LatentVariableModel(CheckedModel, UntunedData, keras.Model, abc.ABC):
         self.built = True
 
     # Shapes and sizes.
-
-    @property
-    def data_shape(self) -> tuple[int, ...]:
-        """Shape of one datum x."""
-        return self.likelihood.event_shape
 
     @property
     def data_dim(self) -> int:
@@ -112,11 +109,6 @@ class LatentVariableModel(CheckedModel, UntunedData, keras.Model, abc.ABC):
     def sizes(self) -> Sizes:
         """D and d."""
         return Sizes(self.data_dim, self.latent_dim)
-
-    @property
-    def context_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of each condition by name; empty where the model has none."""
-        return {}
 
     @property
     def precision(self) -> str:
@@ -285,8 +277,9 @@ class LatentVariableModel(CheckedModel, UntunedData, keras.Model, abc.ABC):
             y: what to reconstruct, of the shape of x; x itself where None. With another target
                 than x the bound is on log p(y): a denoising VAE.
             y_pred: what `call` returned.
-            sample_weight: (batch,) or (batch, 1). It weighs each datum's loss, as in Keras; a
-                loss of the whole batch it leaves alone.
+            sample_weight: (batch,) or (batch, 1). It weighs the loss and every term of a datum,
+                and the sum is divided by the number of data, as Keras's own losses are. A loss of
+                the whole batch it leaves alone.
             training: unused; the loss is the same in training and evaluation.
 
         Raises:
@@ -294,14 +287,17 @@ class LatentVariableModel(CheckedModel, UntunedData, keras.Model, abc.ABC):
         """
         data, context = split(x)
         target = data if y is None else y
-        self._check_target_shape(target)
-        if sample_weight is not None:
-            sample_weight = ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
+        check_target_shape(type(self).__name__, target, self.data_shape)
         trace = self.trace(joined(target, context), y_pred)
         terms = self.objective.terms(trace)
+        if sample_weight is not None:
+            weight = ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
+            terms = {k: term * weight if len(term.shape) else term for k, term in terms.items()}
+        count = ops.shape(target)[0]
         for name in self.objective.logged:
+            # A term of the whole batch counts for each of its data, as the loss does in Keras.
             self._trackers[name].update_state(
-                terms[name], sample_weight if len(terms[name].shape) else None
+                terms[name], None if len(terms[name].shape) else count
             )
         if "loss" not in terms and "batch_loss" not in terms:
             raise UsageError(
@@ -310,15 +306,14 @@ class LatentVariableModel(CheckedModel, UntunedData, keras.Model, abc.ABC):
             )
         loss = terms.get("batch_loss", 0.0)
         if "loss" in terms:
-            each = terms["loss"]
-            loss = loss + ops.mean(each if sample_weight is None else each * sample_weight)
-        return loss + self._penalty() if self.losses else loss
+            loss = loss + ops.mean(terms["loss"])
+        return share_of_loss(loss + self._penalty(count) if self.losses else loss, count)
 
-    def _penalty(self) -> Tensor:
+    def _penalty(self, count: Any) -> Tensor:
         """What the networks add to the loss, summed as Keras sums it."""
         self._has_penalty = True
         penalty = sum(ops.sum(ops.cast(each, "float32")) for each in self.losses)
-        self._trackers[PENALTY].update_state(penalty)
+        self._trackers[PENALTY].update_state(penalty, count)
         return penalty
 
     def get_metrics_result(self) -> dict[str, Any]:
@@ -370,7 +365,7 @@ class LatentVariableModel(CheckedModel, UntunedData, keras.Model, abc.ABC):
         """
         if not self.compiled:
             raise UsageError("The model is not compiled. Call compile(optimizer='adam') first.")
-        self.refuse_class_weight("fit", **kwargs)
+        self.refuse_class_weight("fit", kwargs.get("class_weight"))
         if x is None:
             raise DataError("Expected data to learn from, received None. Call fit(x).")
         if isinstance(x, Source):
@@ -383,7 +378,7 @@ class LatentVariableModel(CheckedModel, UntunedData, keras.Model, abc.ABC):
             kwargs["validation_data"] = (validation[0], _target(*validation), validation[2])
         if verbose != 0:
             print(self.describe_training(), file=sys.stderr)
-        callbacks = _with_callback(callbacks, StopOnNonFinite())
+        callbacks = with_callback(callbacks, StopOnNonFinite())
         arguments = {"x": x, "y": y, "batch_size": batch_size, "epochs": epochs}
         arguments |= {"verbose": verbose, "callbacks": callbacks, **kwargs}
         with resident_epochs(self, resident, arguments) as arguments:
@@ -425,69 +420,6 @@ class LatentVariableModel(CheckedModel, UntunedData, keras.Model, abc.ABC):
             line += " at the end of its schedule"
         note = explain_beta(beta)
         return f"{line} ({note})" if note else line
-
-    def check_data(self, x: Any, y: Any = None) -> None:
-        """Check data before they are used: arrays whole, of a `PyDataset` the first batch.
-
-        All else that comes in batches is passed over, for a look would use it up: `fit`,
-        `evaluate` and `predict` check it batch by batch.
-
-        Args:
-            x: what `fit` takes as x.
-            y: the target, or None.
-
-        Raises:
-            DataError: the data are empty, not finite, of another shape, or outside the support.
-        """
-        if hasattr(y, "shape"):
-            self._check_target_shape(y)
-            self.check_target(first_batch(y))
-        at_hand = array_at_hand(x)
-        data = first_batch(x) if at_hand is None else at_hand
-        if data is not None:
-            self.check_batch(data)
-
-    def check_batch(self, data: np.ndarray | Mapping[str, np.ndarray]) -> None:
-        """Check arrays: x, or {"x": x, "c": c} with conditions.
-
-        Raises:
-            DataError: as `check_data`.
-        """
-        shapes = self.context_shapes
-        if isinstance(data, Mapping) != bool(shapes) or (shapes and set(data) != {"x", *shapes}):
-            raise DataError(_unlike(type(self).__name__, data, shapes))
-        x, context = split(data)
-        self.check_target(x)
-        for name, shape in shapes.items():
-            check_shape(context[name], shape, name)
-            if len(context[name]) != len(x):
-                raise DataError(
-                    f"Expected one {name} for each datum, received {len(context[name])} for "
-                    f"{len(x)} data."
-                )
-
-    def check_target(self, x: np.ndarray) -> None:
-        """Check an array of data x against their shape and the likelihood's support.
-
-        Raises:
-            DataError: as `check_data`.
-        """
-        check_shape(x, self.data_shape)
-        self.likelihood.check(x)
-
-    def _check_target_shape(self, target: Any) -> None:
-        shape = tuple(target.shape[1:])
-        # In a tf.data pipeline a size may not be known before the data come.
-        fits = len(shape) == len(self.data_shape) and all(
-            found in (None, expected)
-            for found, expected in zip(shape, self.data_shape, strict=True)
-        )
-        if not fits:
-            raise DataError(
-                f"Expected data of shape {self.data_shape} as target, received {shape}. A "
-                f"{type(self).__name__} learns from x alone: call fit(x), or map labels away with "
-                "dataset.map(lambda x, y: x)."
-            )
 
     # Plain keras models of the parts, sharing every layer. A cached_property is stored past
     # Keras's tracking of attributes, so that no layer is saved or counted twice.
@@ -566,27 +498,3 @@ def check_kind(part: Any, kind: type) -> None:
 def _target(x: Any, y: Any, sample_weight: Any) -> Any:
     """The target: Keras drops sample weights that come without one, so x is then its own."""
     return split(x)[0] if y is None and sample_weight is not None else y
-
-
-def _unlike(owner: str, data: Any, shapes: Mapping[str, Any]) -> str:
-    """What to say of inputs with conditions that are not asked for, or without those that are."""
-    received = (
-        "a dict with " + ", ".join(map(repr, data)) if isinstance(data, Mapping) else "an array"
-    )
-    if shapes:
-        wanted = ", ".join(f"{name!r}: {name}" for name in ("x", *shapes))
-        return f"This {owner} has conditions: expected {{{wanted}}}, received {received}."
-    return (
-        f"A {owner} learns from x alone: expected an array, received {received}. Pass the data "
-        "themselves: fit(data['image']), or dataset.map(lambda row: row['image'])."
-    )
-
-
-def _with_callback(callbacks: Any, callback: keras.callbacks.Callback) -> Any:
-    if callbacks is None:
-        return [callback]
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        if not any(isinstance(known, type(callback)) for known in callbacks.callbacks):
-            callbacks.callbacks.append(callback)
-        return callbacks
-    return [*callbacks, callback] if isinstance(callbacks, (list, tuple)) else [callbacks, callback]

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kelbo.backends.tensorflow.replicas import one_pass
 from kelbo.errors import UsageError
 
 # For the article's network on MNIST, whose widest activation takes 100 kB a row. A CPU gains
@@ -48,5 +49,6 @@ def predict_in_passes(network: keras.Model, x: Any, batch_size: int | None, data
     if not hasattr(x, "shape"):
         return network.predict(x, verbose=0)
     rows = rows_in_one_pass(data_dim) if batch_size is None else batch_size
-    passes = [network.predict_on_batch(x[i : i + rows]) for i in range(0, len(x), rows)]
+    once = one_pass(network)
+    passes = [once.predict_on_batch(x[i : i + rows]) for i in range(0, len(x), rows)]
     return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *passes)

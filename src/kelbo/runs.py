@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 import tomli_w
 
-from kelbo.errors import RunError
+from kelbo.errors import NoRunError, RunError
 from kelbo.files import clear_leftovers, replacing, write_text
 from kelbo.unpacking import UNREADABLE, read_arrays
 
 CONFIG = "config.toml"  # every choice of the training: enough to repeat it
 MODEL = "model.keras"  # the model as of the last finished epoch
-METRICS = "metrics.csv"  # one row an epoch
+METRICS = "metrics.csv"  # one row per epoch
 ENVIRONMENT = "environment.json"  # versions, backend, device
 EVALUATION = "evaluation.json"  # figures on the test set
 ARRAYS = "arrays.npz"  # what the pictures show, as numbers
@@ -66,7 +66,7 @@ class RunDirectory:
         Only the files of a run are cleared, never anything else in the folder.
 
         Raises:
-            RunError: there is something at `path` already and `force` is off, or it is no run, or
+            RunError: something is at `path` already and `force` is off, or it is not a run, or
                 another process makes one there at this moment.
         """
         run = cls(path)
@@ -87,7 +87,7 @@ class RunDirectory:
         """Check that a new run may be made at `path`, and change nothing.
 
         Raises:
-            RunError: there is something at `path` already and `force` is off, or it is no run, or
+            RunError: something is at `path` already and `force` is off, or it is not a run, or
                 nothing can be written there.
         """
         run = cls(path)
@@ -106,7 +106,7 @@ class RunDirectory:
             )
 
     def _check_writable(self) -> None:
-        """Try to make a folder where the run, or the first of its folders to be made, will be."""
+        """Check that a folder can be made in the run, or in its nearest parent that exists."""
         place = self.path.absolute()
         while not place.exists():
             place = place.parent
@@ -129,16 +129,18 @@ class RunDirectory:
 
     @classmethod
     def open(cls, path: str | Path) -> "RunDirectory":
-        """Open an existing run; what a kill left beside its files is cleared.
+        """Open an existing run, and remove what a kill left beside its files.
 
         Raises:
-            RunError: `path` does not exist or is not a run.
+            NoRunError: `path` does not exist or is not a run.
         """
         run = cls(path)
         if not run.path.exists():
-            raise RunError(f"There is no run at {run.path}. `kelbo train --out {path}` makes one.")
+            raise NoRunError(
+                f"There is no run at {run.path}. `kelbo train --out {path}` makes one."
+            )
         if not run.file(CONFIG).is_file():
-            raise RunError(
+            raise NoRunError(
                 f"{run.path} is not a run directory: it has no {CONFIG}. "
                 "A run is what `kelbo train` writes."
             )
@@ -167,7 +169,7 @@ class RunDirectory:
         pictures = self.file(PICTURES)
         for picture in pictures.glob("*.png"):
             picture.unlink()
-        with contextlib.suppress(OSError):  # not there, or with a file of someone else's in it
+        with contextlib.suppress(OSError):  # not there, or with somebody else's file in it
             pictures.rmdir()
         self._clear_leftovers()
         # The configuration stays until the new one replaces it: by it the folder counts as a run.
@@ -178,7 +180,7 @@ class RunDirectory:
     # Configuration, environment, evaluation: small tables.
 
     def write_config(self, config: Mapping[str, Any]) -> None:
-        """Write the configuration; TOML knows no null, so None values are left out."""
+        """Write the configuration; TOML has no null, so None values are left out."""
         write_text(self.file(CONFIG), tomli_w.dumps(_without_none(config)))
 
     def read_config(self) -> dict[str, Any]:
@@ -205,12 +207,12 @@ class RunDirectory:
             raise self.damaged(name, "it does not hold one JSON object")
         return content
 
-    # Metrics: one row an epoch.
+    # Metrics: one row per epoch.
 
     def write_metrics(self, rows: Sequence[Mapping[str, float]]) -> None:
         """Write the metrics of all epochs so far, at least one.
 
-        The first row's keys are the columns; what a later row lacks is NaN.
+        The first row's keys are the columns; a value that a later row lacks is NaN.
         """
         with replacing(self.file(METRICS)) as temporary:
             with temporary.open("w", newline="", encoding="utf-8") as stream:
@@ -278,7 +280,7 @@ class RunDirectory:
         return RunError(f"The run {self.path} has no {name}. {cure}")
 
     def damaged(self, name: str, reason: object) -> RunError:
-        """The error for a file that is there and does not hold what it should."""
+        """The error for a file that exists but does not hold what it should."""
         cure = {
             CONFIG: "repeat the run with `kelbo train` and the choices that it was made with",
             EVALUATION: f"write it again with `kelbo evaluate {self.path}`",

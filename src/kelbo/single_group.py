@@ -9,6 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from kelbo.backends.jax.shared_batches import SharedBatches
+from kelbo.backends.tensorflow.replicas import one_pass
 from kelbo.backends.tensorflow.untuned import UntunedData
 from kelbo.checked import Checking
 from kelbo.distributions import Factorised, has_closed_form, kl_divergence, kl_per_dimension
@@ -219,7 +221,8 @@ class SingleGroup(LatentVariableModel):
     @cached_property
     def _parameters_of_q(self) -> keras.Model:
         x, context = split(self._inputs)
-        return keras.Model(self._inputs, self._posterior_parameters(x, context, training=False))
+        parameters = self._posterior_parameters(x, context, training=False)
+        return _Plain(self._inputs, parameters, name="parameters_of_q")
 
     @cached_property
     def _mean_of_q(self) -> keras.Model:
@@ -262,7 +265,7 @@ class SingleGroup(LatentVariableModel):
     def predict_on_batch(self, x: Any) -> np.ndarray:
         """Reconstructions of one batch."""
         self.check_data(x)
-        return self._reconstruction.predict_on_batch(x)
+        return one_pass(self._reconstruction).predict_on_batch(x)
 
 
 def _log_prob(p: Distribution, x: Tensor, observed: Tensor | None) -> Tensor:
@@ -281,8 +284,8 @@ def _log_prob(p: Distribution, x: Tensor, observed: Tensor | None) -> Tensor:
     return p.sum_event(ops.where(observed, each, 0.0))
 
 
-class _Plain(UntunedData, keras.Model):
-    """A model that Keras turns into a functional one, and whose data TensorFlow does not tune."""
+class _Plain(UntunedData, SharedBatches, keras.Model):
+    """A model that Keras makes a functional one, with what kelbo adds to the backends' loops."""
 
 
 class _PosteriorMean(keras.Layer):

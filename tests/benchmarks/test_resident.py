@@ -1,17 +1,19 @@
 """Whatever is chosen for the loop, the same is trained; without an accelerator nothing is timed."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
+from tests.processes import python
 
-ROOT = Path(__file__).parents[2]
 CHOICES = """
+import functools
+
 import jax
 import numpy as np
+
+import kelbo
 from benchmarks.resident import measure, profile
 
 jax.default_backend = lambda: "gpu"
+# A network that is quickly compiled.
+kelbo.presets.vae = functools.partial(kelbo.presets.vae, network="mlp", latent_dim=2)
 x = np.random.default_rng(0).random((40, 8, 8, 1), "float32")
 done = [measure(x, 4, "float32", unroll, chunk, epochs=1) for unroll, chunk in ((1, 4), (3, 9))]
 assert [one["unroll"] for one in done] == [1, 3]
@@ -21,10 +23,7 @@ assert profile(x, 4, "float32") == {}  # a CPU's kernels are on no stream of a d
 
 
 def on_jax(*arguments):
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
-    return subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True
-    )
+    return python(*arguments, KERAS_BACKEND="jax", JAX_PLATFORMS="cpu")
 
 
 def test_every_choice_trains_the_same():

@@ -37,7 +37,7 @@ def test_it_says_why_images_are_decoded_and_where_the_cache_is(monkeypatch, term
         in words
     )
     assert "another process is writing" in words
-    assert f"300 images, 2.3 MB in {PLACE}. Delete that folder to have the room back." in words
+    assert f"300 images, 2.3 MB in {PLACE}. Delete that folder to free the space." in words
     assert ("200/300" in text) == terminal
 
 

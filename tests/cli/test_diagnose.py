@@ -80,7 +80,9 @@ def test_roles_are_named_one_by_one(tmp_path):
     command = ["doctor", "--model", tmp_path / "theirs.keras", "--data", tmp_path / "images.npy"]
     result = kelbo(*command, "--role", "mu=z_mean", "--role", "log_sigma=z_log_var", "--json")
     assert "said to be log_sigma" in result.json["origin"]["encoder"]
-    assert "as --role mu=dense_3, received z_mean" in refused(*command, "--role", "z_mean", code=2)
+    assert "such as --role mu=dense_3, received z_mean" in refused(
+        *command, "--role", "z_mean", code=2
+    )
     twice = ("--role", "mu=z_mean", "--role", "mu=z_log_var")
     assert "received 'z_mean' and 'z_log_var' for mu" in refused(*command, *twice, code=2)
     assert "no role 'beta'" in refused(*command, "--role", "beta=z_mean", code=2)

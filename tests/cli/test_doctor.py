@@ -171,7 +171,7 @@ def test_a_traceback_in_json_and_in_formats_of_places(tmp_path):
     for format in ("github", "sarif"):
         result = kelbo("doctor", path, "--format", format)
         assert result.code == 1
-        assert f"{path} is skipped: it is an error message and no script" in result.err
+        assert f"{path} is skipped: it is an error message, not a script" in result.err
 
 
 def test_a_traceback_that_nobody_knows_is_named(tmp_path):
@@ -190,7 +190,7 @@ def test_bad_input_is_named_and_skipped_and_the_rest_goes_on(tmp_path):
     assert result.code == 1
     assert "1 error in 1 of 1 file." in result.out
     assert "old.py is skipped: it is written in Python 2: line 1" in result.err
-    assert "note.ipynb is skipped: it is no notebook" in result.err
+    assert "note.ipynb is skipped: it is not a notebook" in result.err
     assert kelbo("doctor", tmp_path / "old.py").code == 1
     assert len(kelbo("doctor", tmp_path, "--json").json["skipped"]) == 2
 

@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 
 from kelbo.backends.choice import installed
+from kelbo.cli.interruption import HeedCtrlC
 from kelbo.loading import load_model
 from kelbo.runs import RunDirectory
 from tests.cli.program import MNIST, SMALL, kelbo, process
 
 BACKEND = keras.backend.backend()
+pytestmark = pytest.mark.usefixtures("heeding_ctrl_c")
 
 
 def ctrl_c():
@@ -109,10 +111,17 @@ def test_ctrl_c_while_the_data_are_loaded_leaves_nothing(train, monkeypatch, tmp
     assert not (tmp_path / "run").exists()
 
 
-# A shell's background job, which the tests may be, ignores Ctrl-C, and so do its children.
-LISTEN = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+def test_ctrl_c_that_is_ignored_stays_ignored():
+    """As under nohup, and in the background job of a script."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with HeedCtrlC() as heeding:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    heeding.on_train_batch_end(0)
 
 
+@pytest.mark.once  # how files are written; the tests above press Ctrl-C on each backend
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 def test_a_kill_at_any_moment_leaves_whole_files(tmp_path):
     """One real training is interrupted, another killed; each file there is can be read."""
@@ -120,7 +129,7 @@ def test_a_kill_at_any_moment_leaves_whole_files(tmp_path):
     for number, how in enumerate((signal.SIGINT, signal.SIGKILL)):
         run = tmp_path / f"run{number}"
         options = (*SMALL, "--epochs", 10_000, "--out", run)
-        with process("train", *MNIST, *options, "--train-limit", 32, before=LISTEN) as training:
+        with process("train", *MNIST, *options, "--train-limit", 32) as training:
             deadline = time.monotonic() + 120
             while not (run / "metrics.csv").exists() and time.monotonic() < deadline:
                 assert training.poll() is None, training.stderr.read()

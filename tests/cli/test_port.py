@@ -70,7 +70,7 @@ def test_a_script_without_a_vae_is_named(tmp_path):
     assert result.code == 0 and "Wrote" in result.err
     assert f"No VAE was recognised in {path}" in result.err
     result = kelbo("port", path, "--force", "--check")
-    assert result.code == 1 and "There is no check without a VAE" in result.err
+    assert result.code == 1 and "Nothing is checked, because there is no VAE" in result.err
     again = kelbo("port", path.with_name("classifier-keras3.py"))
     assert again.code == 0 and "There is nothing to port" in again.err
     assert "No VAE was recognised" in again.err
@@ -119,7 +119,10 @@ def test_what_the_doctor_still_finds_does_not_keep_from_the_check(script):
 
 def test_there_is_no_check_of_what_is_left(tmp_path):
     result = kelbo("port", UNPORTABLE[0], "-o", tmp_path / "new.py", "--check")
-    assert result.code == 1 and "There is no check where something is left." in result.err
+    assert (
+        result.code == 1
+        and "Nothing is checked, because something was left as it was." in result.err
+    )
 
 
 def test_a_checked_script_agrees_with_the_original(script):

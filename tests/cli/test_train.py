@@ -255,8 +255,8 @@ def spoilt(value):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (spoilt(np.nan), "1 NaN.*image 3"),
-        (spoilt(np.inf), "1 infinite.*image 3"),
+        (spoilt(np.nan), r"1 NaN.*x_train\[3\]"),
+        (spoilt(np.inf), r"1 infinite.*x_train\[3\]"),
         (lambda x: x * 255, "0..255.*divide by 255"),
         (lambda x: x * 2 - 1, "-1, 1"),
         (lambda x: x[:0], "is empty"),
@@ -301,6 +301,8 @@ def test_bad_arrays_are_refused(tmp_path, change, message):
         (["--seed", "4294967296"], "seed <= 4294967295"),
         (["--learning-rate", "nan"], "learning_rate > 0, received nan"),
         (["--channels", "2"], "not 2"),
+        (["--image-size", "64x"], "--image-size 64 or --image-size 64 48, received '64x'"),
+        (["--image-size", "0"], "a height and a width .* at least 1"),
         (["--config", "nowhere.toml"], "no configuration file nowhere.toml"),
     ],
 )

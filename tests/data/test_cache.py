@@ -397,7 +397,7 @@ def test_of_two_processes_one_writes_and_the_other_waits(folder, place):
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 @pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")
-def test_a_process_that_is_killed_leaves_nothing_that_is_used(folder, place, how):
+def test_a_process_that_is_killed_leaves_nothing_that_is_used(folder, place, how, heeding_ctrl_c):
     with start(folder, place) as process:
         assert [process.stdout.readline() for _ in range(2)] == ["writing\n", "decoded\n"]
         process.send_signal(how)

@@ -1,11 +1,7 @@
 """What docs/kl-loss.md says of each snippet is what happens, in every environment it names."""
 
-import json
 import math
-import os
 import re
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +10,11 @@ import numpy as np
 import pytest
 
 from kelbo.beta import beta_from_mean_weights, format_beta
+from tests.processes import run_jobs
 
-ROOT = Path(__file__).parents[2]
 COMMENT = r"^<!-- (.*) -->$"
 BLOCK = r"^```python\n((?:.*\n)*?)```$"
-PAGE = (ROOT / "docs" / "kl-loss.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "kl-loss.md").read_text(encoding="utf-8")
 RULES = ["1", "2", "3", "4"]
 KERAS_3 = ["keras3-tensorflow", "keras3-jax", "keras3-torch"]
 
@@ -201,9 +197,8 @@ def setup(environment: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
+def results():
     """What became of each trial, by (environment, code): one process for each Keras and mode."""
-    folder = tmp_path_factory.mktemp("snippets")
     processes: dict[tuple, list[tuple[str, str]]] = {}
     for environment, code in trials():
         keras = ENVIRONMENTS[environment]
@@ -211,20 +206,10 @@ def results(tmp_path_factory):
 
     def run(process):
         variables, mode = process
-        stem = "-".join([*(value for _, value in variables), mode])
-        jobs, results = folder / f"{stem}-jobs.json", folder / f"{stem}-results.json"
-        todo = [{"setup": setup(name), "snippet": code} for name, code in processes[process]]
-        jobs.write_text(json.dumps(todo))
-        inherited = {k: v for k, v in os.environ.items() if k != "TF_USE_LEGACY_KERAS"}
-        finished = subprocess.run(
-            [sys.executable, "-m", "tests.docs.run_snippets", jobs, results, mode],
-            cwd=ROOT,
-            env={**inherited, "KERAS_BACKEND": "tensorflow", **dict(variables)},
-            capture_output=True,
-            text=True,
-        )
-        assert finished.returncode == 0, finished.stderr
-        return zip(processes[process], json.loads(results.read_text()), strict=True)
+        jobs = [{"setup": setup(name), "snippet": code} for name, code in processes[process]]
+        backend = {"KERAS_BACKEND": "tensorflow", **dict(variables)}
+        found = run_jobs("tests.docs.run_snippets", jobs, mode, **backend)
+        return zip(processes[process], found, strict=True)
 
     with ThreadPoolExecutor(2) as pool:
         return {trial: result for done in pool.map(run, processes) for trial, result in done}

@@ -9,7 +9,7 @@ from kelbo.data import from_arrays
 from kelbo.errors import DataError, DivergedError, UsageError
 from kelbo.evaluation.activity import ACTIVE_ABOVE
 from kelbo.evaluation.evaluate import evaluate
-from kelbo.networks import mlp_decoder
+from kelbo.networks import mlp_decoder, mlp_encoder
 from tests.support import DIM, SHAPE, UntabledPrior, randomise, tiny_ae, tiny_vae
 
 
@@ -107,6 +107,21 @@ def test_evaluating_again_gives_the_same(model, binarization):
     assert not_black_and_white == (binarization == "none")
 
 
+@pytest.mark.parametrize("channels, cure", [(1, "--binarize dynamic"), (3, "--likelihood")])
+def test_grey_pixels_have_a_cure_and_coloured_ones_have_theirs(channels, cure):
+    x = np.random.default_rng(0).random((8, 2, 2, channels), "float32")
+    network = mlp_encoder((2, 2, channels), (3,))
+    decoder = mlp_decoder((2, 2, channels), 2, hidden_units=(3,))
+    model = kelbo.VAE(kelbo.GaussianPosterior(network, 2), kelbo.BernoulliLikelihood(decoder))
+    (note,) = (
+        note
+        for note in evaluate(model, from_arrays(x, x), num_samples=1)["notes"]
+        if "not a log-likelihood" in note
+    )
+    assert cure in note
+    assert ("--binarize" in note) == (channels == 1)
+
+
 def test_the_draws_have_a_seed(model):
     assert evaluate(model, images(), seed=1)["elbo"] != evaluate(model, images(), seed=2)["elbo"]
 
@@ -122,9 +137,19 @@ def test_an_autoencoder_has_its_reconstruction_alone():
     assert figures["reconstruction"] == pytest.approx(expected.mean(), rel=1e-5)
 
 
-def test_floors_are_those_of_a_bernoulli_model():
-    for likelihood in ("continuous-bernoulli", "gaussian", "gaussian-per-pixel"):
-        assert "floors" not in evaluate(tiny_vae(likelihood), images(), num_samples=1)
+@pytest.mark.parametrize(
+    "likelihood, floors",
+    [
+        ("bernoulli", {"independent_pixels", "pixel_entropy"}),
+        ("continuous-bernoulli", {"independent_pixels"}),
+        ("gaussian", {"independent_pixels"}),
+        ("gaussian-per-pixel", set()),  # each image has variances of its own
+    ],
+)
+def test_floors_are_those_of_the_likelihood(likelihood, floors):
+    model = tiny_vae(likelihood)
+    randomise(model)
+    assert set(evaluate(model, images(), num_samples=1).get("floors", {})) == floors
 
 
 def test_every_image_is_counted_once(model):
@@ -172,13 +197,14 @@ def test_without_a_closed_form_the_kl_is_estimated_from_the_draws():
     assert estimated["elbo"] == pytest.approx(estimated["reconstruction"] - estimated["kl"])
 
 
-def test_a_model_worse_than_independent_pixels_is_told_so():
-    black = from_arrays(np.zeros((20, *SHAPE), "float32"), np.zeros((5, *SHAPE), "float32"))
+def test_a_model_worse_than_one_without_latents_is_told_so():
+    one_pixel = np.eye(DIM, dtype="float32").reshape(DIM, *SHAPE)
+    sparse = from_arrays(one_pixel, one_pixel)
     model = tiny_vae()  # untrained, each pixel costs it about log 2
-    assert any(
-        "worse than one that knows each pixel's mean" in n for n in evaluate(model, black)["notes"]
-    )
-    good = tiny_vae()
-    randomise(good, scale=0.0)
-    good.likelihood.network.layers[-2].bias.assign(np.full(DIM, -20.0, "float32"))
-    assert not any("worse than" in note for note in evaluate(good, black)["notes"])
+    randomise(model)
+    assert any("Worse than no latents" in note for note in evaluate(model, sparse)["notes"])
+    model.likelihood.network.layers[-2].bias.assign(np.full(DIM, -1.6, "float32"))
+    model.likelihood.network.layers[-2].kernel.assign(np.zeros((5, DIM), "float32"))
+    for weight in model.posterior.trainable_weights:
+        weight.assign(0.1 * weight)
+    assert not any("Worse than" in note for note in evaluate(model, sparse)["notes"])

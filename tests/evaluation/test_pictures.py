@@ -1,7 +1,10 @@
+import keras
 import numpy as np
 import pytest
 
+import kelbo
 from kelbo.data import from_arrays
+from kelbo.evaluation.evaluate import evaluate
 from kelbo.evaluation.pictures import ORIGINALS, SAMPLES, TRAVERSAL, picture_arrays
 from tests.support import LATENT, SHAPE, randomise, tiny_ae, tiny_vae
 
@@ -42,6 +45,30 @@ def test_a_traversal_moves_one_dimension_from_the_first_code(model, data):
     z = np.tile(arrays["latent_means"][0], (len(TRAVERSAL), 1))
     z[:, 1] = TRAVERSAL
     np.testing.assert_allclose(arrays["traversals"][0], model.decode(z), rtol=1e-5)
+
+
+def test_the_axes_of_z_are_flattened_row_by_row(data):
+    """Of a model whose z has the shape (2, 1, 1), evaluated and walked along."""
+    x, z = keras.Input(SHAPE), keras.Input((2, 1, 1))
+    hidden = keras.layers.Flatten()(x)
+    reshape = keras.layers.Reshape((2, 1, 1))
+    q = [reshape(keras.layers.Dense(2)(hidden)) for _ in range(2)]
+    logits = keras.layers.Reshape(SHAPE)(keras.layers.Dense(6)(keras.layers.Flatten()(z)))
+    model = kelbo.VAE(
+        kelbo.GaussianPosterior(keras.Model(x, q)),
+        kelbo.BernoulliLikelihood(keras.Model(z, logits)),
+    )
+    randomise(model, scale=1.0)
+    figures = evaluate(model, data, num_samples=2)
+    assert len(figures["activity"]) == len(figures["kl_per_dimension"]) == 2
+    arrays = picture_arrays(model, data, figures["active_dimensions"])
+    assert arrays["latent_means"].shape == (30, 2)
+    np.testing.assert_allclose(figures["activity"], arrays["latent_means"].var(axis=0), rtol=1e-4)
+    walked = np.tile(arrays["latent_means"][0], (len(TRAVERSAL), 1))
+    walked[:, arrays["traversal_dimensions"][0]] = TRAVERSAL
+    np.testing.assert_allclose(
+        arrays["traversals"][0], model.decode(walked.reshape(-1, 2, 1, 1)), rtol=1e-5
+    )
 
 
 def test_where_nothing_is_active_there_is_no_traversal(model, data):

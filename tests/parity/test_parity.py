@@ -1,10 +1,5 @@
 """The backends agree with one another, and with NumPy in float64, on losses and gradients."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -12,9 +7,9 @@ import kelbo
 from kelbo.backends.choice import BACKENDS
 from tests.parity import reference
 from tests.parity.worker import CASES, batch
+from tests.processes import python
 from tests.support import LATENT, noise
 
-ROOT = Path(__file__).parents[2]
 cases = pytest.mark.parametrize("case", CASES, ids="-".join)
 
 
@@ -24,9 +19,7 @@ def files(tmp_path_factory):
     files = {}
     for backend in BACKENDS:
         path = tmp_path_factory.mktemp("parity") / f"{backend}.npz"
-        command = [sys.executable, "-m", "tests.parity.worker", str(path)]
-        environment = {**os.environ, "KERAS_BACKEND": backend}
-        run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+        run = python("-m", "tests.parity.worker", path, KERAS_BACKEND=backend)
         assert run.returncode == 0, run.stderr
         files[backend] = path
     return files

@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 
@@ -59,9 +60,17 @@ def test_every_network_goes_with_every_likelihood(network, likelihood):
     x = data(2, (5, 4, 2))
     model = kelbo.presets.vae((5, 4, 2), 3, network, likelihood, seed=0)
     assert (model.data_dim, model.latent_dim) == (40, 3)
-    trace = model.trace(x)
+    trace, p = model.trace(x), model.likelihood
     assert trace.z.shape == (2, 3)
-    assert np.isfinite(to_numpy(trace.log_px_z)).all()
+    assert [output.shape[1:] for output in p.network.outputs] == p.output_shapes(
+        (5, 4, 2), **p.options
+    )
+    # As from the network's outputs by hand: every dimension of every pixel counts once.
+    outputs = keras.tree.flatten(p.network(trace.z))
+    each = p.distribution(p.parameters(outputs)).log_prob_per_dimension(x)
+    assert each.shape == (2, 5, 4, 2)
+    expected = to_numpy(each).sum(axis=(1, 2, 3))
+    np.testing.assert_allclose(to_numpy(trace.log_px_z), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -37,7 +37,7 @@ def an_evaluation():
         "active_units": 3,
         "active_dimensions": [0, 2, 3],
         "effective_beta": 0.0049,
-        "effective_beta_note": "The KL term counts 204 times less than in the ELBO.",
+        "effective_beta_note": "the KL term counts 204 times less than in the ELBO",
         "floors": {"independent_pixels": 205.9, "pixel_entropy": 45.7},
         "notes": ["Grey-pixel cross-entropy is not a log-likelihood."],
         "seconds": 12.3,

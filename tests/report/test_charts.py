@@ -4,21 +4,12 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from kelbo.errors import DataError
-from kelbo.report.charts import (
-    Curve,
-    curves,
-    describe_curve,
-    kl_per_dimension,
-    latent_plane,
-    losses,
-)
+from kelbo.report.charts import NARROW, Curve, curves, describe_curve, kl_per_dimension, losses
 from kelbo.report.render import ACCENT, MUTED, to_svg
 
 
 def legend_of(figure):
-    holder = figure.legends[0] if figure.legends else figure.axes[0].get_legend()
-    return [entry.get_text() for entry in holder.get_texts()]
+    return [entry.get_text() for entry in figure.axes[0].get_legend().get_texts()]
 
 
 # Curves.
@@ -27,9 +18,7 @@ def legend_of(figure):
 def test_curves_are_paired_with_their_validation_twins():
     metrics = {"epoch": [1.0, 2.0], "elbo": [-3.0, -2.0], "val_elbo": [-4.0, -3.0], "kl": [1.0] * 2}
     elbo, kl = curves(metrics)
-    assert elbo == Curve(
-        "ELBO, nats (higher is better)", [1.0, 2.0], [-3.0, -2.0], validation=[-4.0, -3.0]
-    )
+    assert elbo == Curve("ELBO, nats", [1.0, 2.0], [-3.0, -2.0], validation=[-4.0, -3.0])
     assert (kl.title, kl.validation) == ("KL divergence, nats", None)
 
 
@@ -41,6 +30,15 @@ def test_an_autoencoder_has_no_curve_of_an_elbo():
 def test_only_a_moving_beta_is_a_curve():
     assert curves({"epoch": [1.0, 2.0], "beta": [1.0, 1.0]}) == []
     assert len(curves({"epoch": [1.0, 2.0], "beta": [0.5, 1.0]})) == 1
+
+
+def test_a_term_of_another_objective_is_a_curve_after_the_known_ones():
+    metrics = {"epoch": [1.0, 2.0], "total_correlation": [2.0, 1.0], "penalty": [0.0, 0.0]}
+    metrics |= {"val_total_correlation": [3.0, 2.0], "seconds": [1.0, 2.0], "kl": [4.0, 4.0]}
+    assert [curve.title for curve in curves(metrics)] == [
+        "KL divergence, nats",
+        "total correlation",
+    ]
 
 
 def test_epochs_are_counted_when_they_are_not_named():
@@ -69,9 +67,13 @@ def test_a_lone_epoch_is_a_marker_over_its_number():
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1"]
 
 
-def test_a_panel_a_curve():
-    curve = Curve("ELBO", [1, 2], [-2, -1], None)
-    assert len(losses([curve] * 3).axes) == 3
+def test_an_odd_curve_has_a_row_of_its_own_so_that_no_place_is_empty():
+    figure = losses([Curve(str(index), [1, 2], [-2, -1], None) for index in range(3)])
+    figure.draw_without_rendering()
+    first, left, right = (axes.get_position() for axes in figure.axes)
+    assert first.x0 < left.x1 < right.x0 < first.x1
+    assert first.y0 > left.y1
+    assert len(losses([Curve("ELBO", [1, 2], [-2, -1], None)] * 3, NARROW).axes) == 3
 
 
 def test_the_description_of_a_curve():
@@ -114,88 +116,14 @@ def test_with_every_unit_inactive():
     to_svg(figure, "collapsed", "")
 
 
+def test_the_legend_hides_no_bar():
+    axes = kl_per_dimension([2.0] * 16, active=[], width=NARROW).axes[0]
+    axes.figure.draw_without_rendering()
+    assert axes.get_legend().get_window_extent().y0 >= axes.bbox.y1
+
+
 def test_many_dimensions_are_named_by_rank():
     axes = kl_per_dimension(np.linspace(3, 0, 64), active=list(range(40))).axes[0]
     ticks = [tick.get_text() for tick in axes.get_xticklabels()]
     assert ticks == ["1", "10", "20", "30", "40", "50", "60"]
     assert list(axes.get_xticks()) == [0, 9, 19, 29, 39, 49, 59]
-
-
-# Latent means.
-
-
-def means(count, dimensions):
-    return np.random.default_rng(0).normal(size=(count, dimensions))
-
-
-def test_labels_have_names_colours_and_places():
-    points = means(30, 2)
-    labels = np.arange(30) % 3
-    figure = latent_plane(points, labels, ["rose", "tulip", "daisy"])
-    axes = figure.axes[0]
-    assert legend_of(figure) == ["rose", "tulip", "daisy"]
-    drawn = {tuple(cloud.get_facecolor()[0]): cloud.get_offsets() for cloud in axes.collections}
-    assert len(drawn) == 3
-    np.testing.assert_array_equal(
-        np.sort(np.concatenate(list(drawn.values())), axis=0), np.sort(points, axis=0)
-    )
-    middles = {note.get_text(): note.xy for note in axes.texts}
-    np.testing.assert_allclose(middles["tulip"], np.median(points[1::3], axis=0))
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("z₀", "z₁")
-
-
-def test_without_labels_there_is_one_colour_and_no_legend():
-    figure = latent_plane(means(20, 3), None, None)
-    assert len(figure.axes[0].collections) == 1
-    assert not figure.legends
-    assert not figure.axes[0].texts
-
-
-def test_names_that_are_missing_or_long():
-    figure = latent_plane(means(4, 2), np.array([0, 1, 5, 5]), ["a" * 40, "_private $x$"])
-    assert legend_of(figure) == ["a" * 17 + "…", "_private $x$", "5"]
-    to_svg(figure, "odd", "")
-
-
-def test_twenty_labels_are_told_apart_by_colour_and_marker():
-    figure = latent_plane(means(200, 3), np.arange(200) % 20, None)
-    looks = {
-        (to_hex(handle.get_color()), handle.get_marker())
-        for handle in figure.legends[0].legend_handles
-    }
-    assert len(looks) == 20
-
-
-@pytest.mark.parametrize(("distance", "written"), [(0.0, ["rose"]), (50.0, ["rose", "tulip"])])
-def test_a_name_that_would_hide_another_is_left_to_the_legend(distance, written):
-    labels = np.arange(40) % 2
-    points = np.column_stack([labels * distance + np.arange(40.0), np.zeros(40)])
-    figure = latent_plane(points, labels, ["rose", "tulip"])
-    assert [note.get_text() for note in figure.axes[0].texts] == written
-    assert legend_of(figure) == ["rose", "tulip"]
-
-
-def test_of_more_labels_the_most_frequent_are_named():
-    labels = np.concatenate([np.arange(36), np.arange(10, 29)])
-    figure = latent_plane(means(55, 3), labels, None)
-    assert legend_of(figure) == ["0", *map(str, range(10, 29)), "16 others"]
-    assert len(figure.axes[0].collections[0].get_offsets()) == 16  # the others, drawn first
-
-
-def test_one_dimension_is_a_histogram():
-    figure = latent_plane(means(50, 1), np.arange(50) % 2, None)
-    axes = figure.axes[0]
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("z₀", "images")
-    assert sum(bar.get_height() for bars in axes.containers for bar in bars) == 50
-    assert legend_of(figure) == ["0", "1"]
-
-
-def test_points_are_rasterised():
-    svg = to_svg(latent_plane(means(5000, 3), None, None), "latent", "")
-    assert "data:image/png;base64," in svg
-    assert len(svg) < 200_000
-
-
-def test_labels_that_do_not_fit_are_refused():
-    with pytest.raises(DataError, match="one label for each of 5 latent means"):
-        latent_plane(means(5, 2), np.arange(4), None)

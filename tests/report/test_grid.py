@@ -8,7 +8,7 @@ from kelbo.report.grid import (
     GUTTER,
     PAIR_GAP,
     READABLE,
-    balanced_columns,
+    full_rows,
     image_grid,
     pair_grid,
     save_grid,
@@ -118,7 +118,15 @@ def test_a_refused_grid_writes_no_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "count, most, columns", [(64, 8, 8), (16, 10, 8), (20, 10, 10), (10, 10, 10), (3, 8, 3)]
+    "count, most, shown, columns",
+    [
+        (64, 8, 64, 8),
+        (16, 10, 16, 8),
+        (20, 10, 20, 10),
+        (13, 10, 12, 6),
+        (9, 8, 8, 4),
+        (3, 8, 3, 3),
+    ],
 )
-def test_balanced_columns(count, most, columns):
-    assert balanced_columns(count, most) == columns
+def test_every_row_is_full(count, most, shown, columns):
+    assert full_rows(count, most) == (shown, columns)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from kelbo.errors import DataError, RunError
+from kelbo.evaluation.findings import findings
 from kelbo.report import render, write_report
 from kelbo.runs import (
     ARRAYS,
@@ -19,7 +20,8 @@ from kelbo.runs import (
     RunDirectory,
 )
 
-VOID = {"meta", "img", "br"}
+VOID = {"meta", "img", "wbr"}
+WBR = "\0"  # where a word may break
 PNGS = ["kl.png", "latent.png", "losses.png", "reconstructions.png", "samples.png"]
 PNGS += ["traversals.png"]
 
@@ -39,6 +41,8 @@ class Page(HTMLParser):
         self.elements.append((tag, dict(attributes)))
         if tag not in VOID:
             self.open.append(tag)
+        if tag == "wbr":
+            self.words.append(WBR)
 
     def handle_startendtag(self, tag, attributes):
         self.elements.append((tag, dict(attributes)))
@@ -52,7 +56,7 @@ class Page(HTMLParser):
 
     @property
     def text(self):
-        return " ".join(" ".join(self.words).split())
+        return " ".join(" ".join(self.words).replace(f" {WBR} ", "").split())
 
     def all(self, tag):
         return [attributes for found, attributes in self.elements if found == tag]
@@ -96,12 +100,12 @@ def test_a_whole_run(reported, page):
         "kelbo report · first-run vae on mnist",
         "ELBO −103.41 nats",
         "Importance-weighted bound, K = 16 −99.83 nats",
-        "Active units 3 of 4",
-        "Effective β 0.0049",
+        "Active latent dimensions 3 of 4",
+        "Effective beta 0.0049",
         "The KL term counts 204 times less than in the ELBO.",
         "2 epochs in 42.5 s, 2,800 images a second.",
         "Averages over 10,000 test images",
-        "Best model of independent pixels 205.90 nats",
+        "Best model without latents 205.90 nats",
         "Grey-pixel cross-entropy is not a log-likelihood.",
         "batch_size 128",
         "memory_gib 139",
@@ -109,7 +113,8 @@ def test_a_whole_run(reported, page):
         f"kelbo train --config {run.file(CONFIG)}",
     ):
         assert words in page.text
-    assert "notice" not in [attributes.get("class") for attributes in page.all("div")]
+    titles = [attributes.get("class") for attributes in page.all("div")]
+    assert [title for title in titles if title and "notice" in title] == ["notice"]  # of the beta
 
 
 def test_everything_seen_is_described(page):
@@ -117,7 +122,8 @@ def test_everything_seen_is_described(page):
     assert len(images) == 2 + 3  # pairs, samples, and a row of each of three dimensions
     assert all(image["alt"] and int(image["width"]) and int(image["height"]) for image in images)
     charts = [chart for chart in page.all("svg") if "aria-label" in chart]
-    assert len(charts) == len(page.all("svg")) == 2 + 1 + 1  # two curves, latent plane, KL
+    # Two curves; the latent plane and the KL, each wide and narrow.
+    assert len(charts) == len(page.all("svg")) == 2 + 2 + 2
     assert all(chart["role"] == "img" and chart["aria-label"] for chart in charts)
     assert page.all("html")[0]["lang"] == "en"
     assert len(page.all("h1")) == 1
@@ -166,6 +172,28 @@ def test_hostile_names_stay_text(run, tmp_path, config, evaluation, arrays):
     assert "kelbo report · <script>alert(1)<" in page.text
 
 
+def test_a_collapsed_run_says_so_on_top_and_once(run, evaluation, arrays):
+    evaluation |= {"active_units": 0, "active_dimensions": [], "effective_beta": 1.0}
+    notes = [*map(str, findings(evaluation)), "Another."]
+    run.write_json(EVALUATION, evaluation | {"notes": notes})
+    run.write_arrays({name: a for name, a in arrays.items() if "traversal" not in name})
+    text = page_of(run).text
+    assert text.index("Posterior collapse") < text.index("−103.41")
+    assert text.count("No latent dimension is active:") == 1
+    assert "Another." in text
+    assert "no latent dimension is active, so none tells" in text
+
+
+def test_of_many_dimensions_the_most_informative_are_walked(run, evaluation, arrays):
+    count = 20
+    values = {"kl_per_dimension": [1.0] * count, "activity": [1.0] * count}
+    values |= {"active_units": count, "active_dimensions": list(range(count))}
+    run.write_json(EVALUATION, evaluation | values)
+    walked = np.zeros((count, 5, 8, 8, 1), np.float32)
+    run.write_arrays(arrays | {"traversals": walked, "traversal_dimensions": np.arange(count)})
+    assert "The 16 most informative of 20." in page_of(run).text
+
+
 # What the run does not have yet.
 
 
@@ -175,7 +203,7 @@ def test_an_unevaluated_run_says_how_to_evaluate_it(run):
     page = page_of(run)
     assert page.sections == ["losses", "configuration", "environment", "repeat"]
     assert pngs(run) == ["losses.png"]
-    assert "This run has not been evaluated yet." in page.text
+    assert "Not evaluated yet" in page.text
     assert f"kelbo evaluate {run.path}" in page.text
     assert "ELBO −" not in page.text
 
@@ -196,9 +224,17 @@ def test_an_autoencoder(run, arrays, config):
     kept = ("originals", "reconstructions", "latent_means")
     run.write_arrays({name: arrays[name] for name in kept})
     page = page_of(run)
-    assert page.sections[:4] == ["losses", "reconstructions", "latent", "evaluation"]
+    assert page.sections[:6] == [
+        "losses",
+        "reconstructions",
+        "samples",
+        "traversals",
+        "latent",
+        "evaluation",
+    ]
+    assert "an autoencoder has no prior to draw from" in page.text
     assert "Reconstruction −76.20 nats" in page.text
-    for absent in ("ELBO", "KL", "Active units", "Effective β", "coloured by label"):
+    for absent in ("ELBO", "KL", "Active latent", "Effective beta", "coloured by label"):
         assert absent not in page.text
     assert "overfitting" not in page.text  # nothing was held out
 

@@ -1,4 +1,4 @@
-"""Who takes part, by name. Each is a class with `loss` and `train`, in a file of its own."""
+"""The contestants by name. Each is a class with `loss` and `train`, in a file of its own."""
 
 from dataclasses import dataclass
 from importlib import import_module
@@ -16,11 +16,11 @@ class Gate(Protocol):
     epochs: int
 
     def begin(self) -> None:
-        """Wait for the turn; time runs from here."""
+        """Wait for the turn; the clock starts when this returns."""
         ...
 
     def end(self, loss: float) -> None:
-        """The epoch is done, on the device too; the loss is its mean in nats."""
+        """Report that the epoch is done, on the device too, with its mean loss in nats."""
         ...
 
 

@@ -22,7 +22,7 @@ from benchmarks.speed.work import Work
 
 
 def precision(work: Work, x: torch.Tensor) -> torch.autocast:
-    """What a network computes in."""
+    """The context in which a network computes in the precision of the work."""
     return torch.autocast(x.device.type, torch.bfloat16, enabled=work.precision == "bfloat16")
 
 

@@ -1,4 +1,4 @@
-"""PyTorch as it is written by hand, from plain to as fast as an expert gets it.
+"""PyTorch written by hand, from a plain loop to the fastest that an expert would write.
 
 The data lie on the device and an epoch gathers its batches there, without a DataLoader.
 
@@ -104,7 +104,7 @@ def flipped(x: np.ndarray) -> torch.Tensor:
 
 
 def set_weights(encoder: Any, decoder: Any, weights: dict[str, Any], work: Work) -> None:
-    """Give the two the common weights, which Keras keeps in another order."""
+    """Give encoder and decoder the common weights, which Keras stores in another order."""
     shape = work.small_side, work.small_side, FILTERS[-1]
 
     def copy(layer: Any, kernel: np.ndarray, bias: np.ndarray) -> None:
@@ -135,7 +135,7 @@ class Eager:
     memory_format = torch.contiguous_format
 
     def __init__(self, work: Work, weights: dict[str, Any], device: str):
-        torch.set_float32_matmul_precision("high")  # TF32, where there is any
+        torch.set_float32_matmul_precision("high")  # TF32, if the device has it
         torch.backends.cudnn.allow_tf32 = True
         torch.backends.cudnn.benchmark = True
         torch.manual_seed(0)
@@ -196,20 +196,20 @@ class Compiled(Eager):
     memory_format = torch.channels_last
 
     def make_step(self, data: torch.Tensor) -> Any:
-        """The loss is compiled, its gradient with it."""
+        """Compile the loss and its gradient."""
         mean_loss = torch.compile(self.mean_loss)
         return lambda x: self.take_step(mean_loss, x)
 
 
 class Graphed(Compiled):
-    """The whole compiled step as a CUDA graph: no work of the host's but one launch a batch.
+    """The whole compiled step as a CUDA graph: the host only launches it once per batch.
 
     There is a graph for whole batches and one for a smaller last one.
     """
 
     @property
     def capturable(self) -> bool:
-        """It is captured."""
+        """Yes: the whole step is captured."""
         return True
 
     def make_step(self, data: torch.Tensor) -> Any:

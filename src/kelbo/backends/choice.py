@@ -1,8 +1,8 @@
-"""Which Keras backend to use when the user named none. Imports no framework.
+"""Chooses the Keras backend if the user named none. Imports no framework.
 
-Keras reads KERAS_BACKEND when it is first imported. The file ~/.keras/keras.json is not asked:
-Keras writes it by itself at its first import, so what it says need not be anyone's wish, and it
-may name a backend that is not installed.
+Keras reads KERAS_BACKEND when it is first imported. The file ~/.keras/keras.json is ignored: Keras
+writes it by itself at its first import, so its content need not be anyone's wish, and it may name
+a backend that is not installed.
 """
 
 import os
@@ -36,7 +36,7 @@ def require(name: str) -> None:
 
 
 def preferred() -> str:
-    """The backend to use here: JAX where it can use a GPU, else TensorFlow, JAX, PyTorch.
+    """The backend to use here: JAX if it can use a GPU, else TensorFlow, JAX, PyTorch.
 
     TensorFlow trains fastest on a CPU (docs/speed.md). JAX on a GPU is a choice that this
     project has not measured yet.

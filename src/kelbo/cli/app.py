@@ -13,19 +13,20 @@ from kelbo.cli.console import say
 from kelbo.cli.doctor import doctor
 from kelbo.cli.evaluate import evaluate
 from kelbo.cli.explain import explain
+from kelbo.cli.image_size import TakesImageSize
 from kelbo.cli.info import info
 from kelbo.cli.port import port
 from kelbo.cli.recipes import recipes
 from kelbo.cli.reconstruct import reconstruct
 from kelbo.cli.report import report
 from kelbo.cli.sample import sample
-from kelbo.cli.train import Train, train
+from kelbo.cli.train import train
 from kelbo.errors import KelboError
 from kelbo.files import full_disk, is_full, place_of
 
 FAILED = KelboError.exit_code
 
-# An environment variable: whether an error that nobody foresaw shows where it came from.
+# An environment variable that shows the traceback of an unforeseen error.
 _SHOW_TRACEBACK = "KELBO_TRACEBACK"
 
 app = typer.Typer(
@@ -60,7 +61,7 @@ def _root(
     pass
 
 
-app.command(cls=Train)(train)
+app.command(cls=TakesImageSize)(train)
 for command in (evaluate, sample, reconstruct, report, explain, doctor, port, info):
     app.command()(command)
 app.add_typer(recipes, name="recipes")
@@ -73,7 +74,7 @@ def main() -> NoReturn:
         try:
             code = _run()
         finally:
-            # A reader that has gone, or a full disk, shows here and not when Python ends.
+            # If the reader has gone, or the disk is full, it shows here and not when Python ends.
             if sys.stdout is not None:
                 sys.stdout.flush()
     except KeyboardInterrupt:
@@ -82,7 +83,7 @@ def main() -> NoReturn:
         _fail(str(error), error.exit_code)
     except BrokenPipeError:
         # As in `kelbo evaluate RUN | head -1`: the reader has what it wanted. Python would write
-        # the rest once more when it ends.
+        # the rest once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         _fail(_explain(error), FAILED)
@@ -94,11 +95,11 @@ def main() -> NoReturn:
 
 
 def _run() -> int:
-    """The exit code with which a command ends by itself."""
+    """The exit code of a command that ends by itself."""
     try:
         app()
     except SystemExit as end:
-        # Typer makes exit codes of its own of these two.
+        # Typer turns these two into exit codes of its own.
         if end.code == 130:
             raise KeyboardInterrupt from None
         if isinstance(end.__context__, BrokenPipeError):
@@ -130,8 +131,8 @@ def _explain_unexpected(error: Exception) -> str:
             "--train-limit."
         )
     return (
-        f"Something that kelbo did not foresee, {kind}: {text[:500]}\n"
-        f"If it looks like a mistake of kelbo's, please report it with all that the same command "
+        f"An error that kelbo did not foresee, {kind}: {text[:500]}\n"
+        f"If it looks like a fault of kelbo, please report it with all that the same command "
         f"prints after {_SHOW_TRACEBACK}=1."
     )
 

@@ -1,4 +1,4 @@
-"""What happens to the cache of a folder of images, on stderr."""
+"""Reports on stderr what happens to the cache of a folder of images."""
 
 from pathlib import Path
 from typing import Self
@@ -8,9 +8,9 @@ from kelbo.data.cache import Watcher
 
 
 class CacheProgress(Watcher):
-    """Says why images are decoded, draws a bar while they are, and says where the cache is.
+    """Says why images are decoded, draws a bar meanwhile, and says where the cache is.
 
-    Use it as a context around the loading, so that the bar goes also when that fails.
+    Use it as a context around the loading, so that the bar goes away even if that fails.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class CacheProgress(Watcher):
         self.progress.stop()
 
     def waiting(self, path: Path) -> None:
-        """Say whom this process waits for."""
+        """Say what this process waits for."""
         say(f"Cache: another process is writing {path}; waiting for it.")
 
     def writing(self, images: int, reason: str) -> None:
@@ -37,9 +37,9 @@ class CacheProgress(Watcher):
         self.progress.update(self.task, completed=images)
 
     def ready(self, path: Path, images: int, size: int) -> None:
-        """Say what there is, and how it goes away."""
+        """Say what was written, and how to remove it."""
         self.progress.stop()
         say(
             f"Cache: {images:,} images, {size / 1e6:,.1f} MB in {path}. "
-            "Delete that folder to have the room back."
+            "Delete that folder to free the space."
         )

@@ -1,4 +1,4 @@
-"""What the commands say, and where: results to stdout, everything else to stderr."""
+"""How the commands speak: results to stdout, everything else to stderr."""
 
 import enum
 import json
@@ -47,12 +47,12 @@ SamplesOption = Annotated[
 
 
 def option_of(names: type[enum.StrEnum], kind: str, help: str) -> Any:
-    """An option that takes one of some names, and answers another with the nearest of them.
+    """An option that takes one of some names, and for another suggests the nearest of them.
 
     Args:
         names: the names.
-        kind: what they name, as "format".
-        help: as Typer's.
+        kind: what they name, such as "format".
+        help: the help text, as Typer takes it.
     """
 
     def parse(text: str) -> enum.StrEnum:
@@ -65,7 +65,7 @@ def option_of(names: type[enum.StrEnum], kind: str, help: str) -> Any:
 
 
 def say(message: str, style: str = "") -> None:
-    """One message on stderr, to the letter; a terminal shows it broken between words."""
+    """Print one message on stderr, verbatim; a terminal shows it broken between words."""
     if stderr.is_terminal:
         # Not by Rich, which would break a long path too.
         message = "\n".join(
@@ -76,7 +76,7 @@ def say(message: str, style: str = "") -> None:
 
 
 def counting_bar(title: str) -> Progress:
-    """A bar on stderr that counts what is done and goes when all is; only on a terminal."""
+    """A bar on stderr that counts what is done, and goes away at the end; only on a terminal."""
     return Progress(
         TextColumn(title),
         BarColumn(bar_width=None),
@@ -100,19 +100,19 @@ def check_picture(path: Path) -> None:
 
 
 def print_json(content: dict[str, Any]) -> None:
-    """One JSON object on stdout."""
+    """Print one JSON object on stdout."""
     print(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def print_figures(rows: list[tuple[str, str, str]]) -> None:
-    """A small table of name, figure and remark on stdout."""
+    """Print a small table of name, figure and remark on stdout."""
     names, figures = (max(len(row[column]) for row in rows) for column in (0, 1))
     for name, figure, remark in rows:
         print(f"{name:<{names}}  {figure:>{figures}}  {remark}".rstrip())
 
 
 def print_facts(rows: list[tuple[str, str]]) -> None:
-    """A small table of name and value on stdout."""
+    """Print a small table of name and value on stdout."""
     names = max(len(name) for name, _ in rows)
     for name, value in rows:
         print(f"{name:<{names}}  {value}")
@@ -158,7 +158,7 @@ def start_backend(name: str | None) -> str:
 def quiet_stderr() -> Iterator[None]:
     """Hold back what libraries write to the stderr of the process; show it if they fail.
 
-    TensorFlow's C++ part greets with several lines that no setting turns off.
+    TensorFlow's C++ part starts with several lines that no setting turns off.
     """
     try:
         descriptor = sys.stderr.fileno()
@@ -188,7 +188,7 @@ class _Handler(logging.Handler):
 
 
 def listen_to_warnings() -> None:
-    """Show what the library logs as a warning, as a damaged image that is skipped."""
+    """Show what the library logs as a warning, such as a damaged image that is skipped."""
     logger = logging.getLogger("kelbo")
     if not any(isinstance(handler, _Handler) for handler in logger.handlers):
         logger.addHandler(_Handler())

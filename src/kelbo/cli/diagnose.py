@@ -14,7 +14,7 @@ from kelbo.runs import METRICS, MODEL, RunDirectory
 if TYPE_CHECKING:
     from kelbo.clinic.diagnosis import Diagnosis
 
-# `kelbo.diagnose` looks at no more.
+# `kelbo.diagnose` looks at no more images.
 _IMAGES = 1000
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold"}
 
@@ -28,13 +28,14 @@ def diagnose_model(
 ) -> None:
     """Print the diagnosis of a model file, or of a run's model, on the test images of a data set.
 
-    Of a VAE that is not kelbo's the networks are read, without its code. A metrics.csv beside the
-    file, as in a run directory, tells since when. A conditional VAE gets the labels of the data.
+    The networks of a VAE that is not kelbo's are read without its code. A metrics.csv beside the
+    file, as in a run directory, shows since which epoch. A conditional VAE gets the labels of the
+    data.
 
     Raises:
-        RunError: the file is damaged, or has not all that is needed of a VAE.
+        RunError: the file is damaged, or lacks something that a VAE needs.
         UsageError: there is no such data set, or no such role.
-        DataError: the data have not the shape of the model's.
+        DataError: the data do not have the shape that the model takes.
         typer.Exit: with 1, when the diagnosis has an error.
     """
     listen_to_warnings()
@@ -49,7 +50,7 @@ def diagnose_model(
     images, labels = load(data).head("test", _IMAGES)
     x: Any = subject.shaped(images)
     run = RunDirectory(model.parent)
-    # Beside a file of another's it would be anybody's.
+    # Beside a file that is not kelbo's it could be anybody's.
     is_run = subject.model is not None and run.file(METRICS).is_file()
     metrics = run.read_metrics() if is_run else None
     if subject.conditions:
@@ -64,6 +65,6 @@ def diagnose_model(
 
 
 def _show(diagnosis: "Diagnosis", console: Console) -> None:
-    """Print it, the head of each finding in the colour of its severity."""
+    """Print the diagnosis, the head of each finding in the colour of its severity."""
     for line, severity in diagnosis.lines(console.width):
         console.print(Text(line, _STYLES.get(severity, "")), soft_wrap=True)

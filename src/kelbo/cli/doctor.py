@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 _WIDTH = 88
 _STDIN = "-"
 _NO_BREAK = "\N{NO-BREAK SPACE}"
-_A_MODEL = "A model in place of scripts"
+_A_MODEL = "A model instead of scripts"
 
 
 class Format(enum.StrEnum):
-    """How findings are written."""
+    """The format of the findings."""
 
     TEXT = "text"
     JSON = "json"
@@ -47,13 +47,11 @@ PathsArgument = Annotated[
 ]
 ExplainOption = Annotated[
     str | None,
-    typer.Option(metavar="CODE", help="Explain a rule, as KLB101, or every rule: all."),
+    typer.Option(metavar="CODE", help="Explain a rule, such as KLB101, or every rule: all."),
 ]
 SelectOption = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="CODES", help="Only these rules: codes or their beginnings, as KLB1,KLB204."
-    ),
+    typer.Option(metavar="CODES", help="Only these rules: codes or prefixes, such as KLB1,KLB204."),
 ]
 IgnoreOption = Annotated[
     list[str] | None, typer.Option(metavar="CODES", help="All rules but these.")
@@ -64,7 +62,7 @@ ModelOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE.keras",
-        help="Look at a trained VAE, kelbo's or another, in place of scripts; with --data.",
+        help="Examine a trained VAE, kelbo's or another, instead of scripts; with --data.",
         show_default=False,
         rich_help_panel=_A_MODEL,
     ),
@@ -73,7 +71,7 @@ DataOption = Annotated[
     str | None,
     typer.Option(
         metavar="NAME|PATH",
-        help="What the model is looked at with: as in kelbo train.",
+        help="The data to examine the model with: as in kelbo train.",
         show_default=False,
         rich_help_panel=_A_MODEL,
     ),
@@ -82,8 +80,8 @@ RoleOption = Annotated[
     list[str] | None,
     typer.Option(
         metavar="ROLE=LAYER",
-        help="Which layer is mu, log_var (or log_sigma, sigma, var), encoder, decoder or z, where "
-        "the file does not show it; one option for each.",
+        help="Which layer is mu, log_var (or log_sigma, sigma, var), encoder, decoder or z, if the "
+        "file does not show it; one option for each.",
         show_default=False,
         rich_help_panel=_A_MODEL,
     ),
@@ -102,12 +100,12 @@ def doctor(
     role: RoleOption = None,
     backend: BackendOption = None,
 ) -> None:
-    """Read VAE scripts and say what is wrong with them; nothing of them is run.
+    """Read VAE scripts and say what is wrong with them, without running them.
 
     A traceback, from stdin or in a text file, is explained as by [bold]kelbo explain[/bold].
-    With --model and --data it is a trained model that is looked at.
+    With --model and --data it examines a trained model instead.
 
-    Exits with 1 on an error, on a traceback and when nothing could be read, else with 0.
+    Exits with 1 on an error, on a traceback and if nothing could be read, else with 0.
 
     A comment [bold]# noqa: KLB101[/bold] turns a rule off on its line.
 
@@ -118,8 +116,8 @@ def doctor(
     if model is not None or data is not None or role:
         if model is None or data is None or paths or explain or select or ignore:
             raise UsageError(
-                "A model is looked at with --model and --data together, and without scripts and "
-                "rules: kelbo doctor --model runs/first/model.keras --data mnist"
+                "To examine a model, give --model and --data together, and no scripts or rules: "
+                "kelbo doctor --model runs/first/model.keras --data mnist"
             )
         from kelbo.cli.diagnose import diagnose_model
 
@@ -147,7 +145,7 @@ def doctor(
             report.tell(source)
         report.end()
     except (BrokenPipeError, SystemExit):
-        # Nobody reads any more what is printed; the exit code still says what was found.
+        # Nobody reads the output any more; the exit code still says what was found.
         if not report.has_errors:
             raise
     if report.has_errors:
@@ -155,11 +153,11 @@ def doctor(
 
 
 class _Report:
-    """What is said of the sources, in one format.
+    """What is printed for the sources, in one format.
 
     Args:
-        format: which.
-        rules: what the sources are examined by.
+        format: the format.
+        rules: the rules that examine the sources.
     """
 
     def __init__(self, format: Format, rules: "Sequence[Rule]"):
@@ -180,7 +178,7 @@ class _Report:
         return severe or bool(self._messages) or not self._files
 
     def tell(self, source: "Source | Skipped") -> None:
-        """Say what is wrong with a source, where the format does not want all at once."""
+        """Report on a source at once, unless the format needs all sources together."""
         from kelbo.clinic.doctor import Message, Skipped, examine
 
         self._messages += isinstance(source, Message)
@@ -209,7 +207,7 @@ class _Report:
                     print(as_github(source.path, finding))
 
     def end(self) -> None:
-        """Say what is to be said when all sources are told of."""
+        """Report what can only be said after all sources."""
         from kelbo.clinic.doctor.formats import unexamined
 
         note = unexamined(self._without_keras, self._files)
@@ -257,10 +255,10 @@ class _Report:
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """Follow a script without a search for garbage: there is none before the end.
+    """Follow a script without garbage collection: there is no garbage before the end.
 
-    A search goes through all that is known so far, and there would be hundreds: a quarter of the
-    time.
+    A collection goes through all that is known so far, and there would be hundreds of them: a
+    quarter of the time.
     """
     enabled = gc.isenabled()
     gc.disable()
@@ -272,12 +270,14 @@ def _without_collector() -> Iterator[None]:
 
 
 def _roles(given: list[str] | None) -> dict[str, str]:
-    """Roles and the layers that have them."""
+    """The layer that is given for each role."""
     roles: dict[str, str] = {}
     for text in given or ():
         role, is_named, layer = text.partition("=")
         if not is_named:
-            raise UsageError(f"Expected a role and a layer, as --role mu=dense_3, received {text}.")
+            raise UsageError(
+                f"Expected a role and a layer, such as --role mu=dense_3, received {text}."
+            )
         if role in roles:
             raise UsageError(
                 f"Expected one layer for each role, received {roles[role]!r} and {layer!r} for "
@@ -288,15 +288,15 @@ def _roles(given: list[str] | None) -> dict[str, str]:
 
 
 def _codes(given: list[str] | None) -> list[str]:
-    """Codes that are given one by one, or with commas between them."""
+    """Codes that are given one by one, or separated by commas."""
     codes = [code for text in given or () for code in text.replace(",", " ").split()]
     if given and not codes:
-        raise UsageError("Expected codes of rules, as KLB1,KLB204, received none.")
+        raise UsageError("Expected codes of rules, such as KLB1,KLB204, received none.")
     return codes
 
 
 def _sources(paths: list[str]) -> Iterator["Source | Skipped"]:
-    """What can be read of the paths, and what not, one after the other."""
+    """What can be read at the paths, and what cannot, one after the other."""
     from kelbo.clinic import doctor as reader
 
     for path in paths:
@@ -311,9 +311,9 @@ def _sources(paths: list[str]) -> Iterator["Source | Skipped"]:
 
 
 def _show(source: "Source", finding: "Finding", console: Console, in_full: bool) -> None:
-    """Print one finding: where, what, the line itself, the paragraph, and where there is more.
+    """Print one finding: its place and title, the line itself, the paragraph, where to read more.
 
-    What Keras does, why, and where there is more is only told in full.
+    What Keras does, why, and where to read more are printed only if `in_full`.
     """
     from kelbo.clinic.doctor.formats import location
 
@@ -337,7 +337,7 @@ def _show(source: "Source", finding: "Finding", console: Console, in_full: bool)
     width = min(console.width, _WIDTH)
     if in_full:
         _print_filled(finding.text, width, console)
-        # A line ends between commands, and not within one.
+        # Lines break between commands, not within one.
         see = (place.replace(" ", _NO_BREAK) for place in rule.see)
         _print_filled("See: " + "; ".join(see), width, console, "dim")
     else:

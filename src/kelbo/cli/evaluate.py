@@ -82,6 +82,7 @@ def evaluate_and_report(
     directory: RunDirectory, model: "LatentVariableModel", data: "Dataset", samples: int
 ) -> dict[str, Any]:
     """Evaluate, and write evaluation.json, arrays.npz, the pictures and the report."""
+    from kelbo.evaluation.figures import most_informative_first
     from kelbo.evaluation.pictures import picture_arrays
     from kelbo.report import write_report
 
@@ -89,11 +90,7 @@ def evaluate_and_report(
     try:
         figures = _evaluate(model, data, samples)
         figures["seconds"] = round(time.perf_counter() - start, 2)
-        rank = figures.get("kl_per_dimension") or figures.get("activity", [])
-        most_informative_first = sorted(
-            figures.get("active_dimensions", []), key=lambda j: -rank[j]
-        )
-        arrays = picture_arrays(model, data, most_informative_first)
+        arrays = picture_arrays(model, data, most_informative_first(figures))
         directory.write_json(EVALUATION, figures)
         directory.write_arrays(arrays)
         write_report(directory)
@@ -124,39 +121,23 @@ def print_result(directory: RunDirectory, figures: dict[str, Any], as_json: bool
     if as_json:
         print_json({"run": str(directory.path), "report": str(report), "evaluation": figures})
         return
-    print_figures(_rows(figures))
+    print_figures(figure_rows(figures))
     print(f"\nReport: {report}", flush=True)
-    if figures.get("effective_beta_note"):
-        say(f"Effective beta: {figures['effective_beta_note']}.")
-    for note in figures.get("notes", []):
+    for note in figures["notes"]:
         say(note)
 
 
-def _rows(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Name, value and remark of every figure that there is."""
-    from kelbo.beta import format_beta
+def figure_rows(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Name, value and remark of every figure that is one number; a floor is shown as a log p(x)."""
+    from kelbo.evaluation.figure import Role
+    from kelbo.evaluation.figures import shown
 
     rows = [("Test images", f"{figures['images']:,}", "")]
-    floors = figures.get("floors", {})
-    if "elbo" in figures:
-        rows.append(("ELBO", f"{figures['elbo']:.2f}", "nats, higher is better"))
+    for figure in shown(figures, Role.BOUND, Role.FIGURE, Role.FLOOR):
+        value = figure.value(figures)
+        value = -value if figure.role is Role.FLOOR else value
+        remark = (figure.unit, f"{figure.better} is better" if figure.better else "")
         rows.append(
-            (
-                "Importance-weighted bound",
-                f"{figures['importance_weighted_bound']:.2f}",
-                f"nats, K = {figures['num_samples']}",
-            )
+            (figure.name(figures), figure.show(value, figures), ", ".join(filter(None, remark)))
         )
-    rows.append(("Reconstruction", f"{figures['reconstruction']:.2f}", "nats, E log p(x|z)"))
-    if "kl" in figures:
-        rows.append(("KL", f"{figures['kl']:.2f}", "nats"))
-        units, size = figures["active_units"], len(figures["activity"])
-        rows.append(("Active latent dimensions", f"{units} of {size}", ""))
-        rows.append(("Effective beta", format_beta(figures["effective_beta"]), ""))
-    if "independent_pixels" in floors:
-        remark = "nats, a model without latents"
-        rows.append(("Independent pixels", f"{-floors['independent_pixels']:.2f}", remark))
-    if "pixel_entropy" in floors:
-        remark = "nats, the best that grey pixels allow"
-        rows.append(("Entropy of the pixels", f"{-floors['pixel_entropy']:.2f}", remark))
     return rows

@@ -32,9 +32,9 @@ MessageArgument = Annotated[
 
 
 def explain(message: MessageArgument = None, json: JsonOption = False) -> None:
-    """Say what an error of a VAE script means, why it happens, and how to mend it.
+    """Say what an error of a VAE script means, why it happens, and how to repair it.
 
-    The errors of Keras 2 and 3 are known, from symbolic tensors in a loss to NaN.
+    It knows the errors of Keras 2 and 3, from symbolic tensors in a loss to NaN.
 
     Example: [bold]kelbo explain "No loss to compute. Provide a loss argument"[/bold], or
     [bold]python train.py 2>&1 | kelbo explain -[/bold]
@@ -52,7 +52,7 @@ def explain(message: MessageArgument = None, json: JsonOption = False) -> None:
 
 
 def _read_stdin() -> str:
-    """The end of what comes by stdin, however long it is."""
+    """The end of stdin, however long it is."""
     if sys.stdin is None or sys.stdin.isatty():
         raise UsageError(
             "Expected an error message, received none. Paste it in quotes, as in "
@@ -62,7 +62,7 @@ def _read_stdin() -> str:
     from kelbo.clinic.explain.evidence import LIMIT
 
     stream = getattr(sys.stdin, "buffer", sys.stdin)
-    # Four bytes at most make a character.
+    # A character has at most four bytes.
     last: deque[Any] = deque(maxlen=4 * LIMIT // _CHUNK + 1)
     while chunk := stream.read(_CHUNK):
         last.append(chunk)
@@ -72,7 +72,7 @@ def _read_stdin() -> str:
 
 
 def unexplained(text: str) -> str:
-    """What to say of a text that no explanation fits."""
+    """What to say about a text that no explanation fits."""
     from kelbo.clinic.explain import FAMILIES
 
     families = "; ".join(title for title in FAMILIES.values())
@@ -92,7 +92,7 @@ def _is_file(text: str) -> bool:
 
 
 def explanation_as_json(explanation: "Explanation") -> dict[str, Any]:
-    """All of an explanation, for other programs."""
+    """All of an explanation as JSON, for other programs."""
     from kelbo.clinic.explain import FAMILIES
 
     return {
@@ -117,7 +117,7 @@ def explanation_as_json(explanation: "Explanation") -> dict[str, Any]:
 
 
 def _rules(explanation: "Explanation") -> list[str]:
-    """The codes of the doctor's rules that find the same in a script."""
+    """The codes of the doctor's rules that find the same fault in a script."""
     from kelbo.clinic.doctor import all_rules
 
     return [rule.code for rule in all_rules() if rule.explanation == explanation.name]

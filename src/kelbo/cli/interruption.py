@@ -1,4 +1,4 @@
-"""Ctrl-C during a training, also where a library swallows it."""
+"""Ctrl-C during a training, even where a library swallows it."""
 
 import signal
 from types import FrameType
@@ -12,8 +12,8 @@ class HeedCtrlC(keras.callbacks.Callback):
 
     Keras and JAX have bare `except:` clauses (in saving and in tracing, for instance). A
     KeyboardInterrupt that happens to be raised inside one of them vanishes, and the training runs
-    on. So the press itself is remembered here. Use it as a context around `fit`, and as one of
-    its callbacks.
+    on. So this callback remembers that Ctrl-C was pressed. Use it as a context around `fit`, and as
+    one of its callbacks.
 
     Raises:
         KeyboardInterrupt: from the end of the first batch after the press.
@@ -35,12 +35,12 @@ class HeedCtrlC(keras.callbacks.Callback):
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Raise what got lost."""
+        """Raise the exception that got lost."""
         if self.pressed:
             raise KeyboardInterrupt
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Raise what got lost."""
+        """Raise the exception that got lost."""
         if self.pressed:
             raise KeyboardInterrupt
 

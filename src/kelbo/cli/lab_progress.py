@@ -16,11 +16,11 @@ _STYLES = {WORKS: "green", WRONGLY: "yellow", FAILS: "red", NOT_AVAILABLE: "dim"
 
 
 class LabProgress(Watcher):
-    """Draws what the lab does; a context, so that the bar goes away whatever happens.
+    """Draws what the lab does; use it as a context, so that the bar always goes away.
 
     Args:
-        cache: tells how much space an environment takes.
-        cells: how many there are to do; None where nobody knows.
+        cache: says how much space an environment takes.
+        cells: how many cells there are; None if that is not known.
     """
 
     def __init__(self, cache: Cache, cells: int | None):
@@ -44,7 +44,7 @@ class LabProgress(Watcher):
         return self
 
     def __exit__(self, *error: object) -> None:
-        # Where it was not started, Rich would leave an empty line.
+        # Rich would leave an empty line if it was not started.
         if stderr.is_terminal:
             self.progress.stop()
 
@@ -55,7 +55,7 @@ class LabProgress(Watcher):
             say(f"Building {environment.name}: {environment.title}, Python {environment.python}")
 
     def built(self, environment: Environment) -> None:
-        """Say how much space it takes, and all together."""
+        """Say how much space the environment takes, and all of them together."""
         sizes = self.cache.sizes()
         mine = sizes[self.cache.directory(environment).name]
         say(
@@ -65,15 +65,15 @@ class LabProgress(Watcher):
         )
 
     def waiting(self, environment: Environment) -> None:
-        """Say what the wait is for."""
+        """Say what this run waits for."""
         say(f"Another run of kelbo uses {environment.name}; waiting for it.", style="yellow")
 
     def tried(self, trial: Trial) -> None:
-        """Leave a line behind, and move the bar."""
+        """Leave a line for the trial, and move the bar."""
         script = trial.recipe + (", repaired" if trial.script == "repair" else "")
         line = f"{MARKS[trial.verdict]} {trial.environment:<22} {trial.mode:<3} {script:<26} "
         line += trial.reason or trial.verdict
-        # Trials end in threads of their own.
+        # Trials end in different threads.
         with self.lock:
             text = Text(line, _STYLES[trial.verdict])
             if stderr.is_terminal:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kelbo.clinic.doctor import Source
     from kelbo.clinic.port import Ported
 
-_STREAM = "-"  # stdin in the place of the script, stdout in that of the file
+_STREAM = "-"  # stdin in place of the script, stdout in place of the file
 
 ScriptArgument = Annotated[
     Path, typer.Argument(metavar="SCRIPT", help="- to read it from stdin.", show_default=False)
@@ -24,8 +24,8 @@ OutOption = Annotated[
         "--out",
         "-o",
         metavar="FILE",
-        help="Where to write it; - for stdout. SCRIPT's name with -keras3 if not given, and stdout "
-        "for a script from stdin.",
+        help="Where to write it; - for stdout. Default: SCRIPT's name with -keras3, or stdout for "
+        "a script from stdin.",
     ),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")]
@@ -33,8 +33,8 @@ CheckOption = Annotated[
     bool,
     typer.Option(
         "--check",
-        help="Run the ported script, its training replaced by a few steps on random numbers, and "
-        "compare its loss with the original's formula. Only this option runs the script's code.",
+        help="Run the ported script, with a few steps on random numbers in place of its training, "
+        "and compare its loss with the original's formula. Nothing else runs the script's code.",
     ),
 ]
 
@@ -48,12 +48,12 @@ def port(
 ) -> None:
     """Rewrite a VAE script of the books for Keras 3, so that it runs on all three backends.
 
-    The loss closure, the loss layer and model.add_loss become a model with a compute_loss, Lambda
-    sampling becomes a layer; the network, the weight of the KL term, the data, comments and
-    formatting stay. SCRIPT itself is never written. What cannot be ported is left, marked by a
-    comment and listed; then the exit code is 1.
+    The loss closure, the loss layer and model.add_loss become a model with a compute_loss, and
+    Lambda sampling becomes a layer; the network, the weight of the KL term, the data, comments and
+    formatting stay. SCRIPT itself is never changed. What cannot be ported is left, marked by a
+    comment and listed; the exit code is then 1.
 
-    Nothing of the script is run, except by [bold]--check[/bold], which runs all of it up to its
+    The script is not run, except by [bold]--check[/bold], which runs all of it up to its
     training: use it for scripts that you trust. It downloads nothing.
 
     Example: [bold]kelbo port vae.py --check[/bold] writes vae-keras3.py
@@ -99,9 +99,9 @@ def port(
             style="yellow",
         )
     if check and ported.left:
-        say("There is no check where something is left.")
+        say("Nothing is checked, because something was left as it was.")
     elif check and not ported.vae:
-        say("There is no check without a VAE.")
+        say("Nothing is checked, because there is no VAE.")
     checked = not check or ported.vae and not ported.left and _check(ported, script, chosen)
     if ported.left or ported.errors or not checked:
         raise typer.Exit(1)
@@ -111,7 +111,7 @@ def _read(script: Path) -> "Source":
     """The script, from its file or from stdin.
 
     Raises:
-        UsageError: it is a notebook, or nothing comes by stdin.
+        UsageError: it is a notebook, or nothing comes from stdin.
         DataError: it cannot be read.
     """
     from kelbo.clinic import doctor
@@ -134,7 +134,7 @@ def _read(script: Path) -> "Source":
 
 
 def _place(script: Path, out: str | None, force: bool) -> Path | None:
-    """Where the ported script is written; None for stdout.
+    """The file to write the ported script to; None for stdout.
 
     Raises:
         UsageError: there is a file already, or it is the script itself.
@@ -154,7 +154,7 @@ def _place(script: Path, out: str | None, force: bool) -> Path | None:
 
 
 def _check(ported: "Ported", script: Path, backend: str) -> bool:
-    """Run the ported script, say what came out, and whether all is well."""
+    """Run the ported script and report the result; return whether all is well."""
     from kelbo.clinic.port import check
 
     found = check(ported.text, script.resolve().parent, ported.formula, backend)
@@ -163,7 +163,7 @@ def _check(ported: "Ported", script: Path, backend: str) -> bool:
         return False
     say(f"Loss of a batch on {backend}: {found.loss:.6g} nats, as the script weighs them.")
     if found.expected is None:
-        say("The original's formula cannot be read off its code, so there is nothing to compare.")
+        say("The original's formula cannot be read from its code, so there is nothing to compare.")
     elif found.equal:
         say(f"By the original's formula: {found.expected:.6g} nats. They agree.", style="green")
     else:

@@ -16,12 +16,12 @@ from rich.progress import (
 )
 from rich.text import Text
 
-# From this width in columns on there is room for the units.
+# There is room for the units from this width on, in columns.
 _WIDE = 100
 
 
 class _Speed(ProgressColumn):
-    """Training images a second."""
+    """Training images per second."""
 
     def __init__(self, batch_size: int, unit: str):
         super().__init__()
@@ -35,9 +35,9 @@ class _Speed(ProgressColumn):
 
 
 class ProgressBar(keras.callbacks.Callback):
-    """Batch, loss, ELBO and KL in nats, samples a second and time left of every epoch.
+    """Batch, loss, ELBO and KL in nats, samples per second and time left in every epoch.
 
-    A line stays behind for each finished epoch; where stderr is no terminal these are all.
+    A line stays for each finished epoch; if stderr is not a terminal, there is nothing else.
 
     Args:
         console: where to draw.
@@ -75,7 +75,7 @@ class ProgressBar(keras.callbacks.Callback):
         """Start a bar for the epoch."""
         self.start = time.perf_counter()
         self.name = f"Epoch {epoch + 1}/{self.params['epochs']}"
-        # Room for the terms from the start, or the bar would jump when they come.
+        # Reserve room for the terms from the start, or the bar would jump when they come.
         self.room = len(self._terms(dict.fromkeys(("loss", *self.model.objective.logged), 0.0)))
         terms = " " * self.room
         self.task = self.progress.add_task(self.name, total=self.batches, terms=terms)
@@ -90,7 +90,7 @@ class ProgressBar(keras.callbacks.Callback):
         self.progress.update(self.task, terms=f"{'testing':<{self.room}}")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Leave one line behind, with the figures of the test images in brackets."""
+        """Leave one line, with the figures of the test images in brackets."""
         seconds = time.perf_counter() - self.start
         self.progress.remove_task(self.task)
         self.console.print(
@@ -98,7 +98,7 @@ class ProgressBar(keras.callbacks.Callback):
         )
 
     def close(self) -> None:
-        """Take the bar away, also after an interruption."""
+        """Remove the bar, even after an interruption."""
         # Where it was not started, Rich would leave an empty line.
         if self.console.is_terminal:
             self.progress.stop()

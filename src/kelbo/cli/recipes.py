@@ -33,7 +33,7 @@ recipes = typer.Typer(
 
 
 class Eager(enum.StrEnum):
-    """Which of TensorFlow's modes are tried."""
+    """The modes of TensorFlow to try."""
 
     ON = "on"
     OFF = "off"
@@ -41,7 +41,7 @@ class Eager(enum.StrEnum):
 
 
 class Mode(enum.StrEnum):
-    """Which line of history is bisected."""
+    """The lines of history to bisect."""
 
     DEFAULT = "default"
     OFF = "off"
@@ -49,7 +49,7 @@ class Mode(enum.StrEnum):
 
 
 class Which(enum.StrEnum):
-    """Which scripts of a recipe."""
+    """The scripts of a recipe to use."""
 
     RECIPE = "recipe"
     REPAIR = "repair"
@@ -57,7 +57,7 @@ class Which(enum.StrEnum):
 
 
 class Format(enum.StrEnum):
-    """Of the table."""
+    """The format of the table."""
 
     MD = "md"
     HTML = "html"
@@ -74,25 +74,25 @@ CacheOption = Annotated[
     Path | None,
     typer.Option(
         metavar="DIR",
-        help="Where environments and results are. Default: the user's cache directory.",
+        help="Where environments and results are kept. Default: the user's cache directory.",
         show_default=False,
     ),
 ]
 TimeLimitOption = Annotated[
-    float, typer.Option(metavar="SECONDS", min=1.0, help="For one trial; then it is killed.")
+    float, typer.Option(metavar="SECONDS", min=1.0, help="Kill a trial that takes longer.")
 ]
 JobsOption = Annotated[
     int, typer.Option(metavar="N", min=1, help="Trials that run at the same time.")
 ]
 FreshOption = Annotated[
-    bool, typer.Option("--fresh", help="Measure anew what was measured before.")
+    bool, typer.Option("--fresh", help="Repeat measurements that were made before.")
 ]
 BackendChoice = Annotated[
     str | None,
     typer.Option(
         "--backend",
         metavar="NAME",
-        help="Where kelbo's own model computes what the recipes have to reach.",
+        help="The backend of kelbo's own model, which computes what the recipes have to reach.",
         show_default=False,
     ),
 ]
@@ -100,7 +100,7 @@ BackendChoice = Annotated[
 
 @recipes.callback()
 def _catalogue(context: typer.Context) -> None:
-    """The ways of attaching the KL loss: list them, read them, run them in their own time.
+    """The ways of attaching the KL loss: list, read and run them with the software of their time.
 
     Example: [bold]kelbo recipes show 1-loss-closure --repair[/bold]
     """
@@ -132,7 +132,7 @@ def _catalogue(context: typer.Context) -> None:
         table.add_row(recipe.name, about, *marks)
     Console().print(table)
     say(
-        "✓ works, ≠ works wrongly, ✗ fails, · not available; behind the arrow the repaired script. "
+        "✓ works, ≠ works wrongly, ✗ fails, · not available; after the arrow the repaired script. "
         "Eager execution is on. All environments: kelbo recipes table",
         style="dim",
     )
@@ -140,7 +140,7 @@ def _catalogue(context: typer.Context) -> None:
 
 @recipes.command()
 def show(name: NameArgument, repair: RepairOption = False) -> None:
-    """Print the script of a recipe; in a terminal what it teaches, too.
+    """Print the script of a recipe; on a terminal also what it teaches.
 
     Example: [bold]kelbo recipes show 1-loss-closure --repair > vae.py[/bold]
     """
@@ -163,7 +163,7 @@ def show(name: NameArgument, repair: RepairOption = False) -> None:
 
 @recipes.command()
 def environments(cache: CacheOption = None, json: JsonOption = False) -> None:
-    """List the environments that recipes can be run in, and the space that they take.
+    """List the environments in which recipes can be run, and the space that they take.
 
     Example: [bold]kelbo recipes environments[/bold]
     """
@@ -218,17 +218,17 @@ def run(
     backend: BackendChoice = None,
     check: Annotated[
         bool,
-        typer.Option("--check", help="Exit 1 where a verdict is not the one kelbo comes with."),
+        typer.Option("--check", help="Exit with 1 if a verdict is not the one kelbo comes with."),
     ] = False,
     save: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE.json", help="Put the results into this file.", show_default=False
+            metavar="FILE.json", help="Write the results into this file.", show_default=False
         ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Run recipes in their environments and judge what they do; what is known is not run again.
+    """Run recipes in their environments and judge the results; known ones are not run again.
 
     Example: [bold]kelbo recipes run 1 3 --env tf-2.8 --env here[/bold]
     """
@@ -267,18 +267,18 @@ def run(
 
 @recipes.command()
 def table(
-    format: Annotated[Format, option_of(Format, "format", help="Of the table.")] = Format.MD,
+    format: Annotated[Format, option_of(Format, "format", help="Its format.")] = Format.MD,
     results: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE.json",
-            help="What `kelbo recipes run --save` wrote. Default: what kelbo comes with.",
+            help="A file of `kelbo recipes run --save`. Default: the results kelbo comes with.",
             show_default=False,
         ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write it there.", show_default=False),
+        typer.Option(metavar="FILE", help="The file to write.", show_default=False),
     ] = None,
 ) -> None:
     """Print the table of verdicts: recipe x environment x mode.
@@ -317,12 +317,12 @@ def bisect(
     save: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE.json", help="Put the history into this file.", show_default=False
+            metavar="FILE.json", help="Write the history into this file.", show_default=False
         ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Find the exact release in which a recipe broke, or was mended, by bisection.
+    """Find the exact release in which a recipe broke, or worked again, by bisection.
 
     Example: [bold]kelbo recipes bisect 3-add-loss-kl[/bold]
     """
@@ -349,13 +349,13 @@ def bisect(
         return
     for line in wanted:
         mine = [change for change in changes if change.line == line.key]
-        same = "" if mine else " the same verdict in every release that could be had"
+        same = "" if mine else " the same verdict in every available release"
         print(f"{line.script.name}, {line.mode}:{same}")
         for change in mine:
             for point in (change.before, change.after):
                 print(f"  {point.release:<22} {point.verdict:<15} {point.reason}".rstrip())
             if change.skipped:
-                print(f"  Not to be had between the two: {', '.join(change.skipped)}")
+                print(f"  Not available between the two: {', '.join(change.skipped)}")
 
 
 @recipes.command()

@@ -1,12 +1,13 @@
 """`kelbo train`: train a model, evaluate it, and write its report."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperCommand
 
 from kelbo.cli.console import (
     BackendOption,
@@ -18,9 +19,10 @@ from kelbo.cli.console import (
     start_backend,
     stderr,
 )
-from kelbo.errors import RunError, UsageError
+from kelbo.cli.model_options import flag, read_options
+from kelbo.errors import RunError
 from kelbo.files import full_disk, is_full
-from kelbo.presets import PRESETS, option
+from kelbo.presets import PRESETS
 from kelbo.runs import METRICS, MODEL, RunDirectory, default_name
 
 _DATA = "Data"
@@ -29,46 +31,6 @@ _TRAINING = "Training"
 
 # Training images that are looked at after every epoch.
 _WATCHED = 256
-
-
-class Train(TyperCommand):
-    """The command, whose `--image-size` takes one number for a square, or two."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """As Click's, which wants a fixed number of values."""
-        return super().parse_args(ctx, _with_two_sides(args))
-
-
-def _with_two_sides(arguments: list[str]) -> list[str]:
-    """Command-line arguments in which a lone number after `--image-size` stands twice."""
-    flag = "--image-size"
-    written = []
-    for argument in arguments:
-        name, equals, value = argument.partition("=")
-        written += [name, value] if equals and name == flag else [argument]
-    for place in reversed([i for i, argument in enumerate(written) if argument == flag]):
-        height, *width = written[place + 1 : place + 3] or [""]
-        if height.isdigit() and not (width and width[0].isdigit()):
-            written.insert(place + 1, height)
-    return written
-
-
-def _flag(name: str) -> Any:
-    """The option `--NAME VALUE`: a spelling of `--set NAME=VALUE`, as the models declare it."""
-    declared = {
-        preset.name: one
-        for preset in PRESETS.values()
-        for one in preset.options
-        if one.name == name
-    }
-    models, defaults = ", ".join(declared), {one.default for one in declared.values()}
-    by_model = ", ".join(f"{model} {one.default:g}" for model, one in declared.items())
-    return typer.Option(
-        metavar="VALUE",
-        help=f"{next(iter(declared.values())).meaning} Of {models}; as --set {name}=VALUE.",
-        show_default=by_model if len(defaults) > 1 else f"{defaults.pop():g}",
-        rich_help_panel=_MODEL,
-    )
 
 
 def train(
@@ -192,9 +154,9 @@ def train(
             rich_help_panel=_MODEL,
         ),
     ] = None,
-    beta: Annotated[str | None, _flag("beta")] = None,
-    warmup_epochs: Annotated[str | None, _flag("warmup_epochs")] = None,
-    importance_samples: Annotated[str | None, _flag("importance_samples")] = None,
+    beta: Annotated[str | None, flag("beta", _MODEL)] = None,
+    warmup_epochs: Annotated[str | None, flag("warmup_epochs", _MODEL)] = None,
+    importance_samples: Annotated[str | None, flag("importance_samples", _MODEL)] = None,
     epochs: Annotated[
         int | None,
         typer.Option(
@@ -267,13 +229,17 @@ def train(
         latent_dim=latent_dim,
         likelihood=likelihood,
         precision=precision,
-        options=_options(model or configuration.preset, settings or [], context.params),
+        options=read_options(model or configuration.preset, settings or [], context.params),
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
         seed=seed,
         backend=backend,
     )
+    name = default_name(configuration.source, configuration.preset, datetime.now())
+    run_path = out or Path("runs") / name
+    # What can be refused is refused before the data are read.
+    RunDirectory.check_place(run_path, force)
     chosen = start_backend(configuration.backend)
     configuration = configuration.with_changes(backend=chosen)
 
@@ -283,13 +249,9 @@ def train(
     from kelbo.cli.interruption import HeedCtrlC
     from kelbo.cli.progress import ProgressBar
     from kelbo.presets.parts import check_names
-    from kelbo.training.train import describe, load_data, make_model
+    from kelbo.training.train import load_data, make_model
     from kelbo.training.train import train as train_model
 
-    name = default_name(configuration.source, configuration.preset, datetime.now())
-    run_path = out or Path("runs") / name
-    # What can be refused is refused before the data are read.
-    RunDirectory.check_place(run_path, force)
     check_names(configuration.network, configuration.likelihood)
     with CacheProgress() as watcher:
         data_set = load_data(configuration, watcher)
@@ -303,55 +265,39 @@ def train(
     )
     say(autoencoder.describe_training().removeprefix("kelbo: "), style="bold")
     for caution in (
-        autoencoder.likelihood.caution(describe(data_set).support),
+        autoencoder.likelihood.caution(data_set.description.support),
         _caution_of_colours(configuration.binarization, data_set.data_shape),
     ):
         if caution:
             say(f"Note: {caution}", style="yellow")
     bar = ProgressBar(stderr, configuration.batch_size, math.ceil(count / configuration.batch_size))
-    try:
-        with HeedCtrlC() as heed:
-            callbacks = [bar, heed]
-            if watch and count > 1:
-                callbacks.append(Watch(data_set.head("train", _WATCHED)[0]))
-            run = train_model(
-                configuration, data_set, autoencoder, run_path, force=force, callbacks=callbacks
-            )
-    except KeyboardInterrupt:
-        bar.close()
-        raise RunError(f"Interrupted. {_what_there_is(RunDirectory(run_path))}") from None
-    except OSError as error:
-        if not is_full(error):
-            raise
-        raise RunError(
-            f"{full_disk(error)} {_what_there_is(RunDirectory(run_path))} Make room first."
-        ) from error
-    finally:
-        bar.close()
-    figures = evaluate_and_report(run, autoencoder, data_set, samples)
+    with _explained_full_disk(RunDirectory(run_path)):
+        try:
+            with HeedCtrlC() as heed:
+                callbacks = [bar, heed]
+                if watch and count > 1:
+                    callbacks.append(Watch(data_set.head("train", _WATCHED)[0]))
+                run = train_model(
+                    configuration, data_set, autoencoder, run_path, force=force, callbacks=callbacks
+                )
+        except KeyboardInterrupt:
+            bar.close()
+            raise RunError(f"Interrupted. {_what_there_is(RunDirectory(run_path))}") from None
+        finally:
+            bar.close()
+        figures = evaluate_and_report(run, autoencoder, data_set, samples)
     print_result(run, figures, json)
 
 
-def _options(model: str, settings: list[str], flags: dict[str, Any]) -> dict[str, Any]:
-    """The model's options of the command line, from `--set` and from flags of their own."""
-    texts: dict[str, str] = {}
-    for setting in settings:
-        name, equals, text = setting.partition("=")
-        if not equals:
-            raise UsageError(f"Expected --set NAME=VALUE, as --set beta=4, received {setting!r}.")
-        if name in texts:
-            raise UsageError(f"--set {name}=... is there twice. Leave one of them out.")
-        texts[name] = text
-    declared = {one.name for preset in PRESETS.values() for one in preset.options}
-    for name, text in flags.items():
-        if name in declared and text is not None:
-            if name in texts:
-                raise UsageError(
-                    f"{name} is set twice, with --set and with --{name.replace('_', '-')}. Leave "
-                    "one of them out."
-                )
-            texts[name] = text
-    return {name: option(model, name).parse(text) for name, text in texts.items()}
+@contextmanager
+def _explained_full_disk(run: RunDirectory) -> Iterator[None]:
+    """Say what a full disk leaves of a run, whose command cannot simply be repeated."""
+    try:
+        yield
+    except OSError as error:
+        if not is_full(error):
+            raise
+        raise RunError(f"{full_disk(error)} Make room first. {_what_there_is(run)}") from error
 
 
 def _caution_of_colours(binarization: str, data_shape: tuple[int, ...]) -> str:

@@ -1,19 +1,18 @@
-"""The figures of a test set: the bounds on log p(x), their parts, and what the latents do."""
+"""Computes the figures of a model on a test set."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from kelbo.beta import OR_BETA_OF_1
 from kelbo.bounds import statistics
 from kelbo.data import Dataset
 from kelbo.errors import DivergedError, UsageError
-from kelbo.evaluation.activity import ACTIVE_ABOVE
-from kelbo.evaluation.floors import independent_pixels, pixel_entropy
-from kelbo.likelihoods import BernoulliLikelihood
+from kelbo.evaluation.figure import FLOORS, Evaluated
+from kelbo.evaluation.figures import FIGURES, compute
+from kelbo.evaluation.findings import findings
+from kelbo.evaluation.floors import best_constant, pixel_entropy
 from kelbo.model import LatentVariableModel
-from kelbo.objectives import explain_beta, format_beta
 
 
 def evaluate(
@@ -38,9 +37,8 @@ def evaluate(
             whatever K is; None: as many as suit the device.
 
     Returns:
-        What evaluation.json holds. A VAE has elbo, reconstruction = E_q[log p(x|z)], kl,
-        importance_weighted_bound, kl_per_dimension, activity, active_units, active_dimensions and
-        effective_beta; an AE has the reconstruction alone.
+        What evaluation.json holds: the figures that apply (`kelbo.evaluation.figures`), and notes,
+        sentences on what they say and what they must not be compared with.
 
     Raises:
         UsageError: a size is < 1.
@@ -50,16 +48,12 @@ def evaluate(
     if batch_size < 1:
         raise UsageError(f"Expected batch_size >= 1, received {batch_size}.")
     model.check_data(data.read("test", range(min(batch_size, data.count("test")))))
-    figures: dict[str, Any] = {"images": data.count("test"), "unit": "nats"}
     # An autoencoder draws nothing: one sample says everything.
-    samples = 1 if model.prior is None else num_samples
+    samples = num_samples if model.has_prior else 1
     each = _statistics(model, data, samples, batch_size, seed, rows_per_pass, on_progress)
-    figures["reconstruction"] = float(each["reconstruction"].mean(dtype="float64"))
-    if model.prior is not None:
-        figures |= {"num_samples": num_samples, **_figures_of_bounds(each)}
-    figures |= _effective_beta(model)
+    figures = compute(Evaluated(model, data, batch_size, num_samples, each))
     _check_finite(figures)
-    return figures | _context(model, data, batch_size, figures)
+    return figures | {"notes": [*map(str, findings(figures)), *_remarks(figures, data)]}
 
 
 def _statistics(
@@ -71,55 +65,26 @@ def _statistics(
     rows_per_pass: int | None,
     on_progress: Callable[[int], None],
 ) -> dict[str, np.ndarray]:
-    """The statistics of every test image: see `kelbo.bounds.statistics`."""
+    """The statistics of every test image: see `Evaluated`."""
     parts, done = [], 0
     batches = data.iterate("test", batch_size)
     for part in statistics(model, batches, num_samples, batch_size, seed, rows_per_pass):
         parts.append(part)
-        done += len(part["mean"])
+        done += len(part["reconstruction"])
         on_progress(done)
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _figures_of_bounds(each: dict[str, np.ndarray]) -> dict[str, Any]:
-    """The figures of a VAE's statistics, but for the reconstruction."""
-    figures = {}
-    if "kl_per_dimension" in each:
-        kl_per_dimension = each["kl_per_dimension"].mean(axis=0, dtype="float64")
-        figures["kl_per_dimension"] = kl_per_dimension.tolist()
-        kl = kl_per_dimension.sum()
-    else:
-        kl = each["kl"].mean(dtype="float64")
-    activity = each["mean"].var(axis=0, dtype="float64")
-    active = np.flatnonzero(activity > ACTIVE_ABOVE)
-    return figures | {
-        "elbo": float(each["reconstruction"].mean(dtype="float64") - kl),
-        "kl": float(kl),
-        "importance_weighted_bound": float(each["bound"].mean()),
-        "activity": activity.tolist(),
-        "active_units": len(active),
-        "active_dimensions": active.tolist(),
+    found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    floors = {
+        "best_constant": best_constant(model, data),
+        "pixel_entropy": pixel_entropy(model, data),
     }
-
-
-def _effective_beta(model: LatentVariableModel) -> dict[str, Any]:
-    """The beta that the training ended with, and what it means; nothing where there is no KL."""
-    beta, goal = model.current_beta, model.effective_beta
-    if beta is None or goal is None:
-        return {}
-    note = explain_beta(beta)
-    if beta != goal:
-        planned = f"its warm-up is not finished and will end at {format_beta(goal)}"
-        note = f"{note}; {planned}" if note else planned
-    return {"effective_beta": beta, "effective_beta_note": note}
+    return found | {name: values for name, values in floors.items() if values is not None}
 
 
 def _check_finite(figures: dict[str, Any]) -> None:
     """Refuse figures that mean nothing, and that JSON cannot hold."""
+    values = ((figure, figure.value(figures)) for figure in FIGURES)
     broken = [
-        name
-        for name, value in figures.items()
-        if isinstance(value, float | list) and not np.isfinite(value).all()
+        figure.key for figure, value in values if value is not None and not figure.is_finite(value)
     ]
     if broken:
         raise DivergedError(
@@ -129,26 +94,15 @@ def _check_finite(figures: dict[str, Any]) -> None:
         )
 
 
-def _context(
-    model: LatentVariableModel, data: Dataset, batch_size: int, figures: dict[str, Any]
-) -> dict[str, Any]:
-    """What the figures must be read beside: floors, and warnings about their meaning."""
-    if not isinstance(model.likelihood, BernoulliLikelihood):
-        return {}
-    floors = {"independent_pixels": independent_pixels(data, batch_size)}
-    notes = []
-    if -figures.get("elbo", figures["reconstruction"]) > floors["independent_pixels"]:
-        beta = figures.get("effective_beta")
-        other_beta = OR_BETA_OF_1 if beta is not None and explain_beta(beta) else ""
-        notes.append(
-            "The model is worse than one that knows each pixel's mean and nothing else: train it "
-            f"longer or on more images{other_beta}."
-        )
-    if data.binarization == "none":
-        floors["pixel_entropy"] = pixel_entropy(data, batch_size)
-        notes.append(
-            "The pixels lie between 0 and 1 and are not 0 or 1: their Bernoulli cross-entropy is "
-            "not a log-likelihood and cannot be compared with published ones. Train with "
-            "--binarize dynamic for figures that can."
-        )
-    return {"floors": floors, "notes": notes}
+def _remarks(figures: dict[str, Any], data: Dataset) -> list[str]:
+    """What the figures of these data must not be compared with."""
+    if "pixel_entropy" not in figures.get(FLOORS, {}):
+        return []
+    if data.data_shape[-1] == 1:
+        cure = "Train with --binarize dynamic for figures that can."
+    else:
+        cure = "Train with --likelihood continuous-bernoulli or gaussian-shared for one that can."
+    return [
+        "The pixels lie between 0 and 1 and are not 0 or 1: their Bernoulli cross-entropy is not "
+        f"a log-likelihood and cannot be compared with published ones. {cure}"
+    ]

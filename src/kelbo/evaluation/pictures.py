@@ -6,7 +6,6 @@ import numpy as np
 
 from kelbo.data import Dataset
 from kelbo.model import LatentVariableModel
-from kelbo.vae import VAE
 
 ORIGINALS = 20
 SAMPLES = 64
@@ -33,7 +32,7 @@ def picture_arrays(
         originals and reconstructions (n, height, width, channels); samples likewise; traversals
         (rows, steps, height, width, channels) with traversal_dimensions (rows,) and
         traversal_values (steps,); latent_means (m, latent_dim), latent_labels (m,) and label_names
-        where the data have them.
+        where the data have them. The axes of a z of higher rank are flattened in row-major order.
     """
     originals, _ = data.head("test", ORIGINALS)
     means, labels = _latent_means(model, data)
@@ -46,7 +45,7 @@ def picture_arrays(
         arrays["latent_labels"] = labels
     if data.label_names is not None:
         arrays["label_names"] = np.array(data.label_names)
-    if isinstance(model, VAE):
+    if model.has_prior:
         arrays["samples"] = model.sample(SAMPLES, seed=seed)
         if len(active_dimensions):
             arrays |= _traversals(model, means[0], active_dimensions)
@@ -57,21 +56,24 @@ def _latent_means(
     model: LatentVariableModel, data: Dataset
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """The codes of the first LATENT_MEANS test images, read batch by batch, and their labels."""
-    means = []
+    means: list[np.ndarray] = []
     for x in data.iterate("test", 500):
-        means.append(model.encode(x)["mu" if isinstance(model, VAE) else "z"])
+        mean = model.posterior_mean(x)
+        means.append(mean.reshape(len(mean), -1))
         if sum(map(len, means)) >= LATENT_MEANS:
             break
     labels = data.labels("test")
     return np.concatenate(means)[:LATENT_MEANS], None if labels is None else labels[:LATENT_MEANS]
 
 
-def _traversals(model: VAE, start: np.ndarray, dimensions: Sequence[int]) -> dict[str, np.ndarray]:
+def _traversals(
+    model: LatentVariableModel, start: np.ndarray, dimensions: Sequence[int]
+) -> dict[str, np.ndarray]:
     """Walk along each dimension from the code of one image, all others held."""
     z = np.tile(start, (len(dimensions), len(TRAVERSAL), 1))
     for row, dimension in enumerate(dimensions):
         z[row, :, dimension] = TRAVERSAL
-    images = model.decode(z.reshape(-1, len(start)))
+    images = model.decode(z.reshape(-1, *model.latent_shape))
     return {
         "traversals": images.reshape(len(dimensions), len(TRAVERSAL), *images.shape[1:]),
         "traversal_dimensions": np.asarray(dimensions),

@@ -31,10 +31,13 @@ if TYPE_CHECKING:
 PRESETS: dict[str, Preset] = {
     preset.name: preset for preset in (_VAE, _BETA_VAE, _IWAE, _ARTICLE, _AE)
 }
+# The names of all options of all presets.
+OPTIONS = frozenset(option.name for preset in PRESETS.values() for option in preset.options)
 # What every preset takes, beside its own options.
 _PARTS = ("latent_dim", "network", "likelihood", "seed", "precision")
 
 __all__ = [
+    "OPTIONS",
     "PRESETS",
     "Option",
     "Preset",
@@ -74,8 +77,7 @@ def option(model: str, name: str) -> Option:
         return options[name]
     others = [known for known in PRESETS.values() if name in (one.name for one in known.options)]
     if not others:
-        known = {*options, *(one.name for other in PRESETS.values() for one in other.options)}
-        raise unknown_name(f"option of the model {model!r}", name, options or known)
+        raise unknown_name(f"option of the model {model!r}", name, options or OPTIONS)
     why = preset(model).refuses.get(name)
     raise UsageError(
         f"The model {model!r} takes no {name}{f': {why}' if why else ''}. Leave it out, or use "

@@ -51,6 +51,7 @@ class Option:
             UsageError: it is no such value.
         """
         try:
-            return self.check(self.kind(text))
+            value = self.kind(text)
         except ValueError:
             return self.check(text)  # which says what was expected
+        return self.check(value)

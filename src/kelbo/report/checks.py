@@ -11,18 +11,9 @@ from typing import Any
 
 import numpy as np
 
-_NUMBERS = (
-    "images",
-    "num_samples",
-    "elbo",
-    "reconstruction",
-    "kl",
-    "importance_weighted_bound",
-    "active_units",
-    "effective_beta",
-    "seconds",
-)
-_TEXTS = ("unit", "effective_beta_note")
+from kelbo.evaluation import figures
+from kelbo.evaluation.figure import FLOORS, is_number
+
 # What goes together: without the second, the first cannot be shown.
 _COMPANIONS = (
     ("originals", "reconstructions"),
@@ -43,33 +34,15 @@ def check_metrics(metrics: Mapping[str, Sequence[float]]) -> None:
 
 
 def check_evaluation(evaluation: Mapping[str, Any]) -> None:
-    """Check the figures of evaluation.json."""
-    for name in _NUMBERS:
-        if name in evaluation:
-            _expect(_is_number(evaluation[name]), name, "a number", evaluation[name])
-    for name in _TEXTS:
-        if name in evaluation:
-            _expect(isinstance(evaluation[name], str), name, "text", evaluation[name])
-    floors = evaluation.get("floors", {})
-    numbers = isinstance(floors, dict) and all(_is_number(value) for value in floors.values())
-    _expect(numbers, "floors", "numbers with names", floors)
+    """Check the figures of evaluation.json, those of other versions of kelbo too."""
+    figures.check(evaluation)
+    for name, value in (evaluation.get(FLOORS) or {}).items():
+        _expect(is_number(value), name, "a number", value)
+    unit = evaluation.get("unit", "")
+    _expect(isinstance(unit, str), "unit", "text", unit)
     notes = evaluation.get("notes", [])
     texts = isinstance(notes, list) and all(isinstance(note, str) for note in notes)
     _expect(texts, "notes", "a list of text", notes)
-    _check_dimensions(evaluation)
-
-
-def _check_dimensions(evaluation: Mapping[str, Any]) -> None:
-    kl = evaluation.get("kl_per_dimension", [])
-    _expect(_are_numbers(kl), "kl_per_dimension", "a list of numbers", kl)
-    if "activity" in evaluation:
-        activity = evaluation["activity"]
-        fits = _are_numbers(activity) and len(activity) == len(kl)
-        _expect(fits, "activity", f"{len(kl)} numbers, as many as kl_per_dimension", activity)
-    if "active_dimensions" in evaluation:
-        active = evaluation["active_dimensions"]
-        fits = isinstance(active, list) and all(entry in range(len(kl)) for entry in active)
-        _expect(fits, "active_dimensions", f"numbers below {len(kl)}", active)
 
 
 def check_arrays(arrays: Mapping[str, np.ndarray], latent_dim: int | None) -> None:
@@ -130,14 +103,6 @@ def _check_kind(array: np.ndarray, name: str, kinds: str, shape: tuple[int, ...]
 def _expect_shape(array: np.ndarray, name: str, shape: tuple[int, ...]) -> None:
     if array.shape != shape:
         raise ValueError(f"expected {name} of shape {shape}, found {array.shape}")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _are_numbers(value: Any) -> bool:
-    return isinstance(value, list) and all(_is_number(entry) for entry in value)
 
 
 def _expect(fits: bool, name: str, expected: str, found: Any) -> None:

@@ -96,10 +96,14 @@ def save_image(path: str | Path, image: Image.Image) -> None:
         image.save(temporary, format="PNG", optimize=True)
 
 
-def balanced_columns(count: int, most: int) -> int:
-    """How many columns, up to `most`, fill the fewest rows most evenly with `count` tiles."""
+def full_rows(count: int, most: int) -> tuple[int, int]:
+    """How many of `count` tiles to show, in how many columns, so that every row is full.
+
+    There are as few rows as `most` columns allow, and fewer tiles are left out than there are rows.
+    """
     rows = -(-count // most)
-    return -(-count // rows)
+    columns = count // rows
+    return rows * columns, columns
 
 
 def _tiles(images: np.ndarray) -> np.ndarray:

@@ -11,11 +11,10 @@ from typing import Any, Self, get_args, get_origin
 import kelbo
 from kelbo.errors import UsageError, unknown_name
 from kelbo.precision import dtype_policy
-from kelbo.presets import PRESETS, check_options
+from kelbo.presets import OPTIONS, check_options
 from kelbo.presets.warmup import EPOCHS as WARMUP
 
 _LARGEST_SEED = 2**32 - 1  # NumPy's and Keras's
-_OPTIONS = {option.name for preset in PRESETS.values() for option in preset.options}
 
 
 def _field(section: str, default: Any) -> Any:
@@ -163,13 +162,13 @@ def _with_options(where: str, table: dict[str, Any]) -> dict[str, Any]:
     options = table.get("options", {})
     if not isinstance(options, dict):
         raise UsageError(f"{where}: expected a table [model.options], found {options!r}.")
-    old = {name: value for name, value in table.items() if name in _OPTIONS}
+    old = {name: value for name, value in table.items() if name in OPTIONS}
     twice = old.keys() & options.keys()
     if twice:
         raise UsageError(f"{where}: {min(twice)} is in [model] and in [model.options].")
     if not old.get(WARMUP.name):
         old.pop(WARMUP.name, None)  # kelbo 0.1 wrote that there is none, for any model
-    rest = {name: value for name, value in table.items() if name not in _OPTIONS}
+    rest = {name: value for name, value in table.items() if name not in OPTIONS}
     return {**rest, "options": {**old, **options}}
 
 

@@ -7,12 +7,10 @@ import keras
 
 from kelbo.data import NAMED, Dataset, load
 from kelbo.data.cache import Watcher
-from kelbo.data.description import DataDescription
 from kelbo.errors import DataError
 from kelbo.model import LatentVariableModel
 from kelbo.presets import make
 from kelbo.runs import ENVIRONMENT, RunDirectory
-from kelbo.support import UNIT_INTERVAL
 from kelbo.training.checkpoint import Checkpoint
 from kelbo.training.configuration import Configuration
 from kelbo.training.environment import describe_environment
@@ -48,7 +46,7 @@ def make_model(configuration: Configuration, data: Dataset) -> LatentVariableMod
     keras.utils.set_random_seed(configuration.seed)
     model = make(
         configuration.preset,
-        describe(data),
+        data.description,
         batch_size=configuration.batch_size,
         latent_dim=configuration.latent_dim,
         network=configuration.network,
@@ -59,12 +57,6 @@ def make_model(configuration: Configuration, data: Dataset) -> LatentVariableMod
     )
     model.compile(keras.optimizers.Adam(configuration.learning_rate))
     return model
-
-
-def describe(data: Dataset) -> DataDescription:
-    """What a model may know of images."""
-    classes = None if data.label_names is None else len(data.label_names)
-    return DataDescription(data.data_shape, UNIT_INTERVAL, data.count("train"), classes, "image")
 
 
 def train(

@@ -22,16 +22,19 @@ def read(path, content):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("def f(:\n", "it is no Python 3: line 1"),
+        ("def f(:\n", "it is not Python 3: line 1"),
         ("print 'a'\n", "it is written in Python 2: line 1"),
         ("try:\n    pass\nexcept A, e:\n    pass\n", "it is written in Python 2: line 3"),
-        ("if x:\n\ty\n        z\n", "it is no Python 3: line 3"),
-        (b"\x7fELF\0\0", "it is binary"),
+        ("if x:\n\ty\n        z\n", "it is not Python 3: line 3"),
+        (b"\x7fELF\0\0", "it is a binary file"),
         (codecs.BOM_UTF16_LE + "x = 1".encode("utf-16-le"), "it is in UTF-16"),
-        (b"x = '\xe9'\n", "its encoding is not what it says"),
-        (b"# coding: klingon\nx = 1\n", "its encoding is not what it says: unknown encoding"),
+        (b"x = '\xe9'\n", "it is not in the encoding that it declares"),
+        (
+            b"# coding: klingon\nx = 1\n",
+            "it is not in the encoding that it declares: unknown encoding",
+        ),
         ("x = 1\n" * LIMIT, "it has 12.0 MiB, and the doctor reads up to 2.0 MiB"),
-        ("(" * 9999, "it is no Python 3"),
+        ("(" * 9999, "it is not Python 3"),
     ],
 )
 def test_what_cannot_be_read_is_skipped_with_its_reason(tmp_path, content, reason):
@@ -246,4 +249,4 @@ def test_what_is_no_regular_file_is_not_waited_for(tmp_path):
     for path in (pipe, os.devnull):
         skipped = load(str(path))
         assert isinstance(skipped, Skipped)
-        assert skipped.reason.startswith("it is no regular file")
+        assert skipped.reason.startswith("it is not a regular file")

@@ -1,3 +1,4 @@
+import keras
 import pytest
 
 from kelbo.clinic.doctor import load
@@ -5,12 +6,13 @@ from kelbo.clinic.doctor.source import read_script
 from kelbo.clinic.port import Checked, check, port
 from tests.clinic.port.fixtures import BOOKS
 
+BACKEND = keras.backend.backend()
 FOSTER = port(load(str(next(path for path in BOOKS if path.stem == "foster"))))
 
 
-def test_a_changed_weight_is_seen(tmp_path):
+def test_a_changed_weight_is_seen(tmp_path, trials_here):
     wrong = FOSTER.text.replace("kl_loss = -0.5 *", "kl_loss = -1.0 *")
-    found = check(wrong, tmp_path, FOSTER.formula, "jax")
+    found = check(wrong, tmp_path, FOSTER.formula, BACKEND)
     assert not found.failure
     assert found.loss > found.expected and not found.equal
 
@@ -25,20 +27,20 @@ def regularized():
     return port(read_script("foster.py", script.encode()))
 
 
-def test_regularizers_count_in_both(regularized, tmp_path):
-    found = check(regularized.text, tmp_path, regularized.formula, "jax")
+def test_regularizers_count_in_both(regularized, tmp_path, trials_here):
+    found = check(regularized.text, tmp_path, regularized.formula, BACKEND)
     assert found.equal and found.expected is not None
     without = regularized.text.replace(" + sum(self.losses)", "")
     assert without != regularized.text
-    assert not check(without, tmp_path, regularized.formula, "jax").equal
+    assert not check(without, tmp_path, regularized.formula, BACKEND).equal
 
 
-def test_what_a_layer_adds_otherwise_counts_in_the_loss_alone(regularized, tmp_path):
+def test_what_a_layer_adds_otherwise_counts_in_the_loss_alone(regularized, tmp_path, trials_here):
     drawn = "return mu + ops.exp(log_var / 2) * epsilon"
     assert drawn in regularized.text
     kl = "-0.5 * ops.mean(ops.sum(1 + log_var - mu**2 - ops.exp(log_var), axis=1))"
     twice = regularized.text.replace(drawn, f"self.add_loss({kl})\n                {drawn}")
-    found = check(twice, tmp_path, regularized.formula, "jax")
+    found = check(twice, tmp_path, regularized.formula, BACKEND)
     assert not found.failure
     assert found.loss > found.expected and not found.equal
 
@@ -72,22 +74,22 @@ def test_an_input_of_integers_gets_integers(backend, tmp_path):
     assert not found.failure and found.loss is not None
 
 
-def test_an_image_of_integers_has_the_loss_of_the_formula(tmp_path):
+def test_an_image_of_integers_has_the_loss_of_the_formula(tmp_path, trials_here):
     text = LABELLED.format(image="(6,), dtype='uint8'", label="(), dtype='int32'")
     ported = port(read_script("script.py", text.replace("weight *", "1.0 *").encode()))
-    found = check(ported.text, tmp_path, ported.formula, "jax")
+    found = check(ported.text, tmp_path, ported.formula, BACKEND)
     assert found.expected is not None and found.equal
 
 
-def test_what_fails_is_named(tmp_path):
+def test_what_fails_is_named(tmp_path, trials_here):
     found = check(
-        "import socket\nsocket.create_connection(('localhost', 9))\n", tmp_path, None, "jax"
+        "import socket\nsocket.create_connection(('localhost', 9))\n", tmp_path, None, BACKEND
     )
     assert found.loss is None and not found.equal
     assert "downloads nothing" in found.failure
 
 
-def test_data_sets_have_their_lengths(tmp_path):
+def test_data_sets_have_their_lengths(tmp_path, trials_here):
     script = (
         "import keras\n"
         "(x, _), (t, _) = keras.datasets.mnist.load_data()\n"
@@ -96,12 +98,12 @@ def test_data_sets_have_their_lengths(tmp_path):
         "x, y = x.reshape(50000, 3072), y.reshape(50000, 1)[:, 0]\n"
         "raise SystemExit('so far')\n"
     )
-    assert "so far" in check(script, tmp_path, None, "jax").failure
+    assert "so far" in check(script, tmp_path, None, BACKEND).failure
 
 
-def test_no_picture_is_drawn_of_the_model(tmp_path):
+def test_no_picture_is_drawn_of_the_model(tmp_path, trials_here):
     script = "from keras.utils import plot_model\nplot_model(None)\nraise SystemExit('so far')\n"
-    assert "so far" in check(script, tmp_path, None, "jax").failure
+    assert "so far" in check(script, tmp_path, None, BACKEND).failure
 
 
 @pytest.mark.parametrize(

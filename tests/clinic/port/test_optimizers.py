@@ -90,7 +90,7 @@ def test_a_rate_that_keras_2_had_otherwise_is_left(kind, options, head):
     assert made == f"keras.optimizers.{kind}({options})"
     assert left.reason == (
         f"the learning rate of {kind} was {RATES[kind]} in Keras 2.3 and before, and is 0.001 "
-        f"today: give it yours, as keras.optimizers.{kind}(learning_rate={RATES[kind]})."
+        f"today: give it yours, keras.optimizers.{kind}(learning_rate={RATES[kind]})."
     )
     for other, rate in ((HEAD, ""), (head, "lr=0.002, ")):
         assert not ported(f"keras.optimizers.{kind}({rate}{options})", other)[1]

@@ -1,14 +1,10 @@
 """Scripts in the manner of the books, ported: what they say, and what they compute."""
 
+import functools
 import io
-import json
-import os
 import re
-import subprocess
-import sys
 import tokenize
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import keras
 import pytest
@@ -18,8 +14,9 @@ from kelbo.clinic.doctor.source import read_script
 from kelbo.clinic.port import check, port
 from kelbo.errors import DataError
 from tests.clinic.port.fixtures import BOOKS, PORTED, SPELLINGS, UNPORTABLE
+from tests.processes import ROOT, run_jobs
+from tests.sampling import drawn
 
-ROOT = Path(__file__).parents[3]
 SCRIPTS = [*BOOKS, *SPELLINGS]
 # These stand on lines that the port leaves out.
 LOST = {"# or the loss layer stops", "# This output is not used."}
@@ -30,6 +27,7 @@ def name(path):
     return path.stem if path.stem != "recipe" else path.parent.name
 
 
+@functools.cache
 def ported(path):
     return port(load(str(path)))
 
@@ -130,7 +128,7 @@ def test_a_script_that_looks_at_versions_is_left_whole():
     text = "try:\n    from tensorflow import keras\nexcept ImportError:\n    import keras\n"
     result = port(read_script("script.py", text.encode()))
     assert result.text == text
-    assert "looks at which Keras" in result.left[0].reason
+    assert "checks which Keras" in result.left[0].reason
 
 
 CLOSURE = """\
@@ -208,7 +206,7 @@ vae.fit(np.ones((8, 4)), np.ones((8, 4)))
         ("make(3.0)", "self.loss(y, output, log_var=log_var, means=means)"),
     ],
 )
-def test_a_made_loss_that_reads_tensors_from_outside_gets_them(loss, called, tmp_path):
+def test_a_made_loss_that_reads_tensors_from_outside_gets_them(loss, called, tmp_path, trials_here):
     result = port(read_script("script.py", MADE.format(loss=loss).encode()))
     assert not result.left and not result.errors
     assert f'vae.compile("adam", loss={loss})' in result.text
@@ -230,7 +228,7 @@ def test_a_made_loss_that_reads_tensors_from_outside_gets_them(loss, called, tmp
     ],
 )
 def test_what_a_function_read_outside_leaves_its_other_arguments_where_they_are(
-    before, after, called, tmp_path
+    before, after, called, tmp_path, trials_here
 ):
     text = MADE.format(loss="total").replace("loss(x, y, beta=1.0)", f"loss({before})")
     text = text.replace("beta * kl\ndef make", "kl\ndef make")
@@ -251,7 +249,9 @@ def test_a_loss_of_tensors_that_reads_others_from_outside_is_left(loss):
 
 
 @pytest.mark.parametrize("output", ["output", "[output]"])
-def test_a_loss_of_the_data_and_the_reconstruction_alone_needs_one_output(output, tmp_path):
+def test_a_loss_of_the_data_and_the_reconstruction_alone_needs_one_output(
+    output, tmp_path, trials_here
+):
     text = MADE.partition("def loss")[0].replace("(image, output)", f"(image, {output})")
     text += "vae.add_loss(K.sum(K.square(image - output)))\nvae.compile('adam')\n"
     text += "print(vae.predict(np.ones((8, 4))).shape)\nvae.fit(np.ones((8, 4)))\n"
@@ -292,7 +292,7 @@ def test_a_sum_begins_in_compute_loss_as_in_the_script(start):
     ("start", "later", "reason"),
     [
         ("0.0", "weight = 7.0", "weight is a part of the loss and changes later"),
-        ("keras.layers.Flatten()(mu)", "", "how loss begins"),
+        ("keras.layers.Flatten()(mu)", "", "the first value of loss"),
         ("0.0", "print(loss)", "loss is a part of the loss and used in line 12, too"),
     ],
 )
@@ -365,36 +365,28 @@ def test_a_lambda_with_comments_becomes_a_function():
 
 
 @pytest.fixture(scope="module")
-def losses(tmp_path_factory):
+def losses(request, tmp_path_factory):
     """The losses of each script at given weights and noise: one process for each environment."""
     folder = tmp_path_factory.mktemp("ported")
-    here = {path: folder / path.name for path in SCRIPTS}
+    test = "test_a_ported_script_has_the_loss_of_the_original_on_three_backends"
+    here = {path: folder / path.name for (path,) in drawn(request, test, "path")}
     for path, copy in here.items():
         copy.write_text(ported(path).text)
 
     def run(environment):
         original = environment == "keras 2"
         paths = {str(path if original else copy): path.stem for path, copy in here.items()}
-        jobs, results = (folder / f"{environment}-{kind}.json" for kind in ("jobs", "results"))
-        jobs.write_text(json.dumps(list(paths)))
         keras = {"TF_USE_LEGACY_KERAS": "1"} if original else {"KERAS_BACKEND": environment}
-        inherited = {k: v for k, v in os.environ.items() if k != "TF_USE_LEGACY_KERAS"}
         mode = "graph" if original else "eager"
-        finished = subprocess.run(
-            [sys.executable, "-m", "tests.clinic.port.run_losses", jobs, results, mode],
-            cwd=ROOT,
-            env={**inherited, **keras},
-            capture_output=True,
-            text=True,
-        )
-        assert finished.returncode == 0, finished.stderr
-        return {paths[path]: found for path, found in json.loads(results.read_text()).items()}
+        found = run_jobs("tests.clinic.port.run_losses", list(paths), mode, **keras)
+        return {paths[path]: losses for path, losses in found.items()}
 
     environments = ("keras 2", "tensorflow", "jax", "torch")
     with ThreadPoolExecutor(2) as pool:
         return dict(zip(environments, pool.map(run, environments), strict=True))
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("path", SCRIPTS, ids=name)
 def test_a_ported_script_has_the_loss_of_the_original_on_three_backends(path, losses):
     expected = losses["keras 2"][path.stem][0]

@@ -67,6 +67,6 @@ def test_layers_of_tensorflow_probability_are_marked_once():
     layer = "keras.layers.Dense(4)\nz = tfp.layers.IndependentNormal(2)\n"
     result = ported(f"{head}{layer}{layer}")
     (left,) = result.left
-    assert "TensorFlow Probability are of Keras 2" in left.reason
+    assert "TensorFlow Probability belong to Keras 2" in left.reason
     assert f"{left.reason}\nz = tfp.layers" in result.text
     assert not ported(f"{head}prior = tfp.distributions.Normal(0.0, 1.0)\n").left

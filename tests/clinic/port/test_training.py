@@ -61,9 +61,9 @@ def test_arguments_of_today(before, after):
         ("evaluate_generator(flow, 20000, nb_worker=2)", "nb_worker is of Keras 1"),
         ("compile(o, l, m, [1.0], 'temporal')", "differs between versions"),
         ("compile(o, *others, m)", "cannot be told"),
-        ("predict_generator(bare(x), 3)", "bare yields x, and Keras 3 takes tuples alone"),
-        ("predict_generator(stream, 3)", "bare yields x, and Keras 3 takes tuples alone"),
-        ("predict_generator(x for x in y)", "yields x, and"),
+        ("predict_generator(bare(x), 3)", "bare yields x, but Keras 3 takes only tuples"),
+        ("predict_generator(stream, 3)", "bare yields x, but Keras 3 takes only tuples"),
+        ("predict_generator(x for x in y)", "yields x, but"),
     ],
 )
 def test_what_has_no_equal_is_left(code, reason):

@@ -86,7 +86,7 @@ def test_a_verdict_that_never_changes_has_no_history():
 
 def test_nothing_to_be_had_is_no_history():
     """Or a search without a network would empty a history that it is saved into."""
-    with pytest.raises(LabError, match="of the 11 environments .* 0 could be had"):
+    with pytest.raises(LabError, match="of the 11 environments .* 0 were available"):
         search(World(5, TITLES))
 
 

@@ -381,7 +381,9 @@ def test_two_labs_build_an_environment_once_and_measure_it_once(here, runs, tmp_
 # Ctrl-C
 
 
-def test_ctrl_c_keeps_what_is_finished_and_kills_what_runs(lab, here, runs, tmp_path):
+def test_ctrl_c_keeps_what_is_finished_and_kills_what_runs(
+    lab, here, runs, tmp_path, heeding_ctrl_c
+):
     number = tmp_path / "number"
     body = (
         f"case $recipe in */repair.py) echo $$ > {number}; sleep 60 ;; esac\n{writes(measured())}"
@@ -398,13 +400,9 @@ def test_ctrl_c_keeps_what_is_finished_and_kills_what_runs(lab, here, runs, tmp_
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     start = time.monotonic()
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            lab(watcher=Impatient()).run(wanted)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with pytest.raises(KeyboardInterrupt):
+        lab(watcher=Impatient()).run(wanted)
     assert time.monotonic() - start < 20.0
     assert gone(int(number.read_text()))
     # The next run begins where this one stopped.

@@ -422,7 +422,11 @@ def tried(tmp_path, framework):
         np.savez(tmp_path / "parity.npz", **parity)
         paths = [str(tmp_path / name) for name in ("recipe.py", "parity.npz", "result.json")]
         probe.main(paths[0], paths[1], mode, paths[2])
-        assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".npz", ".py"]
+        assert sorted(path.suffix for path in tmp_path.iterdir() if path.is_file()) == [
+            ".json",
+            ".npz",
+            ".py",
+        ]
         return json.loads((tmp_path / "result.json").read_text())
 
     return run

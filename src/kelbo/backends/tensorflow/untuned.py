@@ -1,19 +1,19 @@
 """Data sets on TensorFlow without tf.data's autotuner, which holds up the end of an epoch.
 
-Keras makes a tf.data.Dataset of arrays and streams, and an iterator of it for every epoch. Beside
-each iterator runs the autotuner, a thread that sleeps 10 ms, 20 ms, 40 ms and so on up to a minute.
-When the iterator goes, this thread must end first, and at times it misses being woken: then nothing
-runs until it wakes by itself, 0.63, 1.27, 2.55, 5.11 s and so on after the epoch began (TensorFlow
-2.21; docs/architecture.md has what was measured). kelbo's data need no tuning.
+Keras makes a tf.data.Dataset from arrays and streams, and an iterator over it for every epoch. Each
+iterator has an autotuner, a thread that sleeps 10 ms, 20 ms, 40 ms and so on up to a minute. The
+iterator can end only after this thread, which at times misses being woken: then nothing runs until
+it wakes by itself, 0.63, 1.27, 2.55, 5.11 s and so on after the epoch began (TensorFlow 2.21;
+docs/measurements.md has the figures). kelbo's data need no tuning.
 """
 
 from typing import Any
 
 
 class Untuned:
-    """TensorFlow's default strategy; data sets that did not ask for the autotuner go without.
+    """TensorFlow's default strategy, without the autotuner for data sets that did not ask for it.
 
-    Keras hands every data set to `experimental_distribute_dataset` before it iterates it.
+    Keras passes every data set to `experimental_distribute_dataset` before it iterates over it.
     """
 
     def __init__(self, strategy: Any):
@@ -23,7 +23,7 @@ class Untuned:
         return getattr(self._strategy, name)
 
     def experimental_distribute_dataset(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
-        """The data set as the strategy iterates it."""
+        """The data set that the strategy iterates over."""
         import tensorflow as tf
 
         if dataset.options().autotune.enabled is None:
@@ -34,16 +34,17 @@ class Untuned:
 
 
 class UntunedData:
-    """For a keras.Model to inherit from first: TensorFlow iterates its data so, and no more."""
+    """A mixin for keras.Model, to inherit from first: TensorFlow iterates over its data untuned."""
 
     @property
     def distribute_strategy(self) -> Any:
-        """TensorFlow's default strategy in that way; one of the user's own as it is.
+        """TensorFlow's default strategy without the autotuner, or the user's own, unchanged.
 
-        No other backend has one.
+        Raises:
+            AttributeError: on other backends, where keras.Model has no strategy.
         """
         strategy = super().distribute_strategy  # type: ignore[misc]
-        # Not before: elsewhere than on TensorFlow this ends above, and it need not be installed.
+        # Imported only here: on other backends TensorFlow need not be installed.
         import tensorflow as tf
 
         is_default = strategy is tf.distribute.get_strategy() and not tf.distribute.has_strategy()

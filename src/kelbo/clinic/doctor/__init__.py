@@ -1,8 +1,8 @@
-"""Reads a VAE script and says what is wrong with it; runs nothing of it and needs no backend.
+"""Reads a VAE script and says what is wrong with it, without running it and without a backend.
 
 `source` reads files, notebooks and folders. `interpreter` follows a script without running it, and
-`program` is what became known of it. Each file of `rules` looks there for one thing that goes
-wrong, and `examine` gathers what they find.
+`program` holds what it learns. Each file of `rules` looks there for one kind of fault, and
+`examine` gathers the findings.
 """
 
 from kelbo.clinic.doctor.examine import examine, select

@@ -27,14 +27,14 @@ _OF_LOGITS = "tensorflow.nn.sigmoid_cross_entropy_with_logits"
 
 @dataclass(frozen=True)
 class CrossEntropy:
-    """One of them.
+    """One binary cross-entropy.
 
     Args:
-        node: where.
+        node: the syntax.
         call: the call that computes it, or compile.
-        target: what is to be reached; None where fit supplies it.
-        output: what the model says.
-        from_logits: whether the output is taken for logits; None if it cannot be told.
+        target: the target; None if fit supplies it.
+        output: the output of the model.
+        from_logits: whether the output is taken as logits; None if not known.
     """
 
     node: ast.AST
@@ -57,7 +57,7 @@ class CrossEntropy:
 
     @property
     def activation(self) -> str | None:
-        """Of the layer that the output comes from, "linear" included; None if unknown."""
+        """The activation of the layer that made the output, "linear" included; None if unknown."""
         names = {
             option.activation or _operation(option) if isinstance(option, Tensor) else None
             for option in options(self.output)
@@ -66,14 +66,14 @@ class CrossEntropy:
 
 
 def _operation(tensor: Tensor) -> str | None:
-    """The operation that ends in a tensor, as the sigmoid of `tf.sigmoid(logits)`."""
+    """The last operation of a tensor, such as the sigmoid of `tf.sigmoid(logits)`."""
     name = getattr(tensor.expression.atom, "name", None)
     return name if name in ("sigmoid", "tanh") else None
 
 
 @once
 def cross_entropies(program: Program) -> list[CrossEntropy]:
-    """All of a script, in any order."""
+    """All binary cross-entropies of a script, in any order."""
     found = [entropy for call in program.calls for entropy in _of_call(program, call)]
     if program.changes_activations:
         return [replace(entropy, output=UNKNOWN) for entropy in found]
@@ -116,7 +116,7 @@ def _outputs(program: Program, model: Value) -> Value | None:
         return model.outputs
     if isinstance(model.of, Known):
         return Tensor(number(0.0), activation=sequential_activation(model))
-    # Of a subclass: what its call returns.
+    # For a subclass, what its call returns.
     returned = [
         result
         for step, result in program.results
@@ -137,7 +137,7 @@ def _pairs(loss: Value | None, outputs: Value | None) -> Iterator[tuple[Value, V
 
 
 def _is_loss(value: Value) -> bool:
-    """Whether a loss is the binary cross-entropy: its name, its function or its object."""
+    """Whether a loss is the binary cross-entropy, given by name, as a function or as an object."""
     if isinstance(value, Instance):
         return isinstance(value.of, Known) and library.mean_loss(value.of.name) == _KIND
     if isinstance(value, Known):

@@ -1,4 +1,4 @@
-"""From a source to its findings."""
+"""Applies the rules to a script."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ def select(chosen: Sequence[str] = (), ignored: Sequence[str] = ()) -> list[Rule
     """The rules whose codes begin with one of `chosen` and with none of `ignored`.
 
     Args:
-        chosen: codes or their beginnings, as "KLB1"; empty for all.
-        ignored: likewise.
+        chosen: codes or prefixes of codes, such as "KLB1"; empty for all.
+        ignored: codes or prefixes of codes.
 
     Raises:
-        UsageError: no code begins so.
+        UsageError: a prefix matches no code.
     """
     rules = all_rules()
     codes = [rule.code for rule in rules]
@@ -34,11 +34,11 @@ def select(chosen: Sequence[str] = (), ignored: Sequence[str] = ()) -> list[Rule
 
 
 def examine(source: Source, rules: Sequence[Rule] | None = None) -> list[Finding]:
-    """What is wrong with a script, from its first line to its last.
+    """The findings in a script, from its first line to its last.
 
     Args:
         source: the script.
-        rules: which to apply; all of them if it is None.
+        rules: the rules to apply; None for all.
     """
     if not source.is_of_keras:
         return []
@@ -56,7 +56,7 @@ def examine(source: Source, rules: Sequence[Rule] | None = None) -> list[Finding
 
 
 def _is_off(finding: Finding, source: Source) -> bool:
-    """Whether a noqa comment on its first or its last line says not to report it."""
+    """Whether a noqa comment on its first or its last line turns it off."""
     lines = (finding.node.lineno, finding.node.end_lineno)  # type: ignore[attr-defined]
     codes = [source.noqa[line] for line in lines if line in source.noqa]
     return any(not off or finding.rule.code in off for off in codes)

@@ -1,6 +1,6 @@
 """The arithmetic of a script's tensors: linear combinations of what the doctor cannot look into.
 
-Two expressions are equal when they are written alike after this: `x ** 2`, `x * x` and
+Expressions are brought to one form, so that equal ones compare equal: `x ** 2`, `x * x` and
 `tf.square(x)` are one, and so are `exp(x) ** 2` and `exp(2 * x)`.
 """
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-# Longer ones are no formulas of a loss.
+# No formula of a loss is longer or nested deeper.
 _MOST_TERMS = 24
 _MOST_DEPTH = 12
 
 
 @dataclass(frozen=True)
 class Opaque:
-    """A tensor of which only the source is known.
+    """A tensor that is known only by its source.
 
     Args:
         key: equal for the same tensor.
@@ -35,7 +35,7 @@ class Opaque:
 
 @dataclass(frozen=True)
 class Operation:
-    """exp, log, square, sqrt, sigmoid ... of an expression, element by element."""
+    """An elementwise operation on an expression: exp, log, square, sqrt, sigmoid ..."""
 
     name: str
     argument: "Expression"
@@ -43,14 +43,14 @@ class Operation:
 
 @dataclass(frozen=True)
 class Reduction:
-    """The sum or the mean over some axes.
+    """A sum or a mean over axes.
 
     Args:
         how: "sum" or "mean".
-        axes: which, as the script says; None for all.
-        keepdims: whether they stay, with a size of 1.
-        argument: of what.
-        shape: of the argument; None if it cannot be told.
+        axes: the axes, as the script gives them; None for all.
+        keepdims: whether reduced axes stay, with a size of 1.
+        argument: what is reduced.
+        shape: the shape of the argument; None if not known.
     """
 
     how: str
@@ -66,9 +66,9 @@ class Divergence:
 
     Args:
         kind: "binary_crossentropy", "squared_error", "absolute_error" ...
-        target: what is to be reached; None where Keras supplies it.
-        output: what the model says.
-        from_logits: as the script says; None if it cannot be told.
+        target: the target; None if Keras supplies it.
+        output: the output of the model.
+        from_logits: as the script says; None if not known.
     """
 
     kind: str
@@ -121,7 +121,7 @@ class Expression:
 
     @property
     def number(self) -> float | None:
-        """Its value where it is a number."""
+        """Its value if it is a number, else None."""
         if not self.terms:
             return 0.0
         ((coefficient, atoms), *others) = self.terms
@@ -129,7 +129,7 @@ class Expression:
 
     @property
     def atom(self) -> Atom | None:
-        """What it is, where it is one thing alone."""
+        """The atom that it consists of, if it is a single one."""
         if len(self.terms) == 1:
             coefficient, atoms = self.terms[0]
             if coefficient == 1.0 and len(atoms) == 1:
@@ -138,7 +138,7 @@ class Expression:
 
     @property
     def opaque(self) -> Opaque | None:
-        """What it is, where nothing is computed."""
+        """The opaque tensor that it is, if nothing is computed."""
         atom = self.atom
         return atom if isinstance(atom, Opaque) else None
 
@@ -153,17 +153,17 @@ def parts(atom: Atom) -> list["Expression"]:
 
 
 def number(value: float) -> Expression:
-    """A number."""
+    """A number as an expression."""
     return Expression(((float(value), ()),) if value else ())
 
 
 def of(atom: Atom) -> Expression:
-    """One thing alone."""
+    """A single atom as an expression."""
     return Expression(((1.0, (atom,)),))
 
 
 def add(first: Expression, second: Expression, sign: float = 1.0) -> Expression | None:
-    """The sum, or the difference where the sign is -1; None where it is too long."""
+    """The sum, or the difference if the sign is -1; None if it has too many terms."""
     sums = {atoms: coefficient for coefficient, atoms in first.terms}
     for coefficient, atoms in second.terms:
         sums[atoms] = sums.get(atoms, 0.0) + sign * coefficient
@@ -171,7 +171,7 @@ def add(first: Expression, second: Expression, sign: float = 1.0) -> Expression 
 
 
 def multiply(first: Expression, second: Expression) -> Expression | None:
-    """The product; None where it is too long."""
+    """The product; None if it has too many terms."""
     if len(first.terms) * len(second.terms) > _MOST_TERMS:
         return None
     sums: dict[tuple[Atom, ...], float] = {}
@@ -183,7 +183,7 @@ def multiply(first: Expression, second: Expression) -> Expression | None:
 
 
 def power(base: Expression, exponent: float) -> Expression | None:
-    """A square or a root; None for other powers."""
+    """A square, a square root or the base itself; None for other powers."""
     if exponent == 2:
         return operate("square", base)
     if exponent == 0.5:
@@ -192,7 +192,7 @@ def power(base: Expression, exponent: float) -> Expression | None:
 
 
 def operate(name: str, argument: Expression) -> Expression | None:
-    """An elementwise operation; None where it is nested too deep."""
+    """An elementwise operation, simplified; None if it is nested too deep."""
     if argument.depth > _MOST_DEPTH:
         return None
     inner = argument.atom
@@ -221,7 +221,7 @@ def _combination(sums: dict[tuple[Atom, ...], float]) -> Expression | None:
 
 
 def _product(atoms: tuple[Atom, ...]) -> tuple[Atom, ...]:
-    """Atoms in one order; two equal ones are a square."""
+    """Sort atoms and replace two equal ones by their square."""
     atoms = tuple(sorted(atoms, key=hash))
     for place, (left, right) in enumerate(zip(atoms, atoms[1:], strict=False)):
         if left == right:

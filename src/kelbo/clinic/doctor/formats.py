@@ -1,4 +1,4 @@
-"""Findings for other programs: JSON, the annotations of GitHub, SARIF 2.1.0."""
+"""Formats findings for other programs: JSON, GitHub annotations, SARIF 2.1.0."""
 
 import os
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _SPECIFICATION = "2.1.0"
 
 
 def location(path: str, finding: Finding) -> str:
-    """`file:line:column`; of a notebook `file:cell 3:line:column`."""
+    """`file:line:column`; in a notebook `file:cell 3:line:column`."""
     place = finding.place
     if place is None:
         return path
@@ -45,12 +45,12 @@ def as_json(
     files: int,
     without_keras: Sequence[str],
 ) -> dict[str, Any]:
-    """Everything, as one object.
+    """All results as one object.
 
     Args:
-        findings: with the names of their files.
+        findings: each with the name of its file.
         skipped: what was not read.
-        files: how many were.
+        files: how many files were read.
         without_keras: those of them that mention neither Keras nor TensorFlow.
     """
     return {
@@ -94,19 +94,19 @@ def as_github(path: str, finding: Finding) -> str:
 
 
 def as_github_notice(note: str) -> str:
-    """An annotation of no line."""
+    """An annotation without a line."""
     return f"::notice::{_escaped(note)}"
 
 
 def _text(path: str, finding: Finding) -> str:
-    """The paragraph; of a notebook, whose lines are not those of its file, with the place."""
+    """The finding's text; in a notebook with the place, as its lines are not those of the file."""
     if finding.place is None or finding.place.cell is None:
         return finding.text
     return f"{location(path, finding)} {finding.text}"
 
 
 def _escaped(text: str, more: str = "") -> str:
-    """As GitHub wants its commands: what would end one is written as in a URL."""
+    """Escape a text for a GitHub workflow command: what would end one is written as in a URL."""
     for letter in "%\r\n" + more:
         text = text.replace(letter, f"%{ord(letter):02X}")
     return text
@@ -118,15 +118,15 @@ def as_sarif(
     rules: Sequence[Rule],
     note: str = "",
 ) -> dict[str, Any]:
-    """Everything, as SARIF 2.1.0.
+    """All results as SARIF 2.1.0.
 
     OASIS, "Static Analysis Results Interchange Format (SARIF) Version 2.1.0", 2020.
 
     Args:
-        findings: with the names of their files.
+        findings: each with the name of its file.
         skipped: what was not read.
         rules: all that were applied.
-        note: what else there is to say.
+        note: a further remark, or empty.
     """
     notices = [("warning", f"{skip.path} is skipped: {skip.reason}") for skip in skipped]
     notices += [("note", note)] if note else []
@@ -186,7 +186,7 @@ def _sarif_place(path: str, finding: Finding) -> dict[str, Any]:
     uri = quote(Path(path).as_posix()) if not os.path.isabs(path) else Path(path).as_uri()
     found: dict[str, Any] = {"artifactLocation": {"uri": uri}}
     place = finding.place
-    # Of a notebook the lines would be those of its JSON, which nobody reads.
+    # In a notebook, lines would refer to its JSON, which nobody reads.
     if place is not None and place.cell is None:
         found["region"] = {
             "startLine": place.line,

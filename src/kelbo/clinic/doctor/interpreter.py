@@ -1,8 +1,8 @@
-"""Follows a script without running it: what is each name, and what runs in the training step.
+"""Follows a script without running it: what each name is, and what runs in the training step.
 
-One pass over the statements in their order. Calls of the script's own functions are followed, with
-what they are given; a function is followed a few times at most, so the work grows with the size of
-the script and not with what it would compute. Nothing here raises, whatever the script says.
+It passes once over the statements, in their order. Calls of the script's own functions are followed
+with their arguments, each function a few times at most, so the work grows with the size of the
+script and not with what it would compute. Nothing here raises, whatever the script says.
 """
 
 import ast
@@ -47,7 +47,7 @@ from kelbo.clinic.doctor.values import (
 )
 from kelbo.clinic.doctor.words import dotted
 
-# How often a function is followed, how deep calls and syntax may be nested.
+# How often a function is followed, and how deep calls and syntax may be nested.
 _MOST_RUNS = 3
 _MOST_CALLS = 12
 _MOST_NESTING = 100
@@ -56,7 +56,7 @@ _MOST_NESTING = 100
 _ENDS = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 _COMPUTES = (ast.BinOp, ast.Call)
 
-# The methods that Keras calls in a training step, and what it passes.
+# The methods that Keras calls in a training step.
 _STEPS = ("call", "train_step", "test_step", "compute_loss", "compute_metrics")
 
 # The first arguments of a functional model.
@@ -107,7 +107,7 @@ class _Interpreter:
 
     def run(self) -> None:
         self.execute_all(self.program.tree.body)
-        # What the script defines and does not use itself; lists may grow while we look.
+        # What the script defines but does not use itself. Both lists may grow meanwhile.
         for made in self.program.classes:
             self.follow_hooks(made)
         for function in self.program.functions:
@@ -118,7 +118,7 @@ class _Interpreter:
     # Statements
 
     def execute_all(self, statements: list[ast.stmt]) -> bool:
-        """Follow statements; False where they end the function or the loop."""
+        """Follow statements; False if they end the function or the turn of a loop."""
         for statement in statements:
             self.execute(statement)
             if isinstance(statement, _ENDS):
@@ -278,7 +278,7 @@ class _Interpreter:
         """Deleting a name reads nothing."""
 
     def branches(self, arms: list[list[list[ast.stmt]]]) -> None:
-        """Follow what is alternative to one another, and join what it binds."""
+        """Follow alternative branches and join what they bind."""
         outcomes = []
         for arm in arms:
             self.frame.layers.append({})
@@ -301,7 +301,7 @@ class _Interpreter:
 
     def bind(self, target: ast.expr, value: Value) -> None:
         if isinstance(value, Unknown):
-            # The same unknown wherever the name is used.
+            # All uses of the name share one unknown tensor.
             value = self.tensors.fresh(None)
         if isinstance(target, ast.Name):
             self.name(value, target.id)
@@ -328,7 +328,7 @@ class _Interpreter:
                 self.bind(target.value, UNKNOWN)
 
     def name(self, value: Value, name: str) -> None:
-        """Note what the script calls a tensor."""
+        """Record what the script calls a tensor."""
         if isinstance(value, Tensor) and value.opaque is not None:
             names = self.program.names.setdefault(value.opaque, [])
             if name not in names and len(names) < 4:
@@ -392,7 +392,7 @@ class _Interpreter:
         return value
 
     def star(self, name: str) -> Value:
-        """A name that the script binds nowhere: of Python, or of a module imported whole."""
+        """A name that the script does not bind: a builtin, or one from a star import."""
         if hasattr(builtins, name):
             return _known(f"builtins.{name}")
         modules = self.module.stars
@@ -559,7 +559,7 @@ class _Interpreter:
         return result
 
     def element(self, node: ast.ListComp, item: Value) -> Value:
-        """What a comprehension makes of one element."""
+        """The element that a comprehension makes of one item."""
         self.bind(node.generators[0].target, item)
         return self.evaluate(node.elt)
 
@@ -630,10 +630,10 @@ class _Interpreter:
         return UNKNOWN
 
     def follow(self, function: Function, arguments: Arguments, step: Step | None) -> Value:
-        """The value that a function of the script returns."""
+        """Follow a function of the script; the value that it returns."""
         node = function.node
         if self.runs[node] >= _MOST_RUNS:
-            # What it returned before, as far as that does not depend on what it is given.
+            # What it returned before, as far as that does not depend on its arguments.
             before = self.returned.get(node, UNKNOWN)
             return self.tensors.outputs_of(before, is_symbolic(arguments.all))
         if len(self.followed) >= _MOST_CALLS or node in self.followed:
@@ -662,7 +662,7 @@ class _Interpreter:
         defaults = dict(zip(reversed(names), reversed(spec.defaults), strict=False))
         only = zip(spec.kwonlyargs, spec.kw_defaults, strict=True)
         defaults |= {argument.arg: value for argument, value in only if value is not None}
-        # What functools.partial gives it are defaults, and others follow on the first of them.
+        # functools.partial supplies defaults; positional arguments skip those it gave by position.
         free = names[function.owner is not None :]
         unnamed = [value for name, value in function.partial if name is None]
         fixed = dict(zip(free, unnamed, strict=False))
@@ -682,7 +682,7 @@ class _Interpreter:
             else:
                 value = UNKNOWN
             if isinstance(value, Unknown):
-                # The same unknown wherever the name is used.
+                # All uses of the name share one unknown tensor.
                 value = self.tensors.fresh(None, name=name)
             self.name(value, name)
             if isinstance(value, Tensor) and value.opaque is not None:
@@ -708,14 +708,14 @@ class _Interpreter:
         return replace(function, owner=owner)
 
     def connect(self, model: Instance, arguments: Arguments) -> None:
-        """Make a model functional where it is given its tensors."""
+        """Make a model functional if its inputs or outputs are symbolic."""
         inputs = arguments.get(0, "inputs", "input")
         outputs = arguments.get(1, "outputs", "output")
         if is_symbolic(inputs) or is_symbolic(outputs):
             model.inputs, model.outputs = inputs, outputs
 
     def follow_hooks(self, made: Class) -> None:
-        """Follow what Keras would call of a class that the script does not use itself."""
+        """Follow the methods that Keras would call on a class the script does not use itself."""
         if not made.is_layer and "keras.losses.Loss" not in made.lineage:
             return
         hooks = [made.body.get(name) for name in _STEPS]
@@ -726,7 +726,7 @@ class _Interpreter:
         self.build(instance)
         for hook in waiting:
             if not self.runs[hook.node]:
-                # Keras hands compute_loss the data, and what the model returned.
+                # Keras passes compute_loss the data and what the model returned.
                 outputs = self.returns_of(instance)
                 if instance.outputs is not None or is_symbolic(outputs):
                     outputs = self.tensors.outputs_of(outputs, symbolic=False)
@@ -737,14 +737,14 @@ class _Interpreter:
                 self.run_step(hook.name, self.bound(hook, instance), arguments, None)
 
     def returns_of(self, model: Instance) -> Value:
-        """What a model returned when it was last called, or will by its outputs."""
+        """What a model returned when it was last called, or its outputs if it is functional."""
         call = model.of.find("call") if isinstance(model.of, Class) else None
         if model.outputs is None and isinstance(call, Function):
             return self.returned.get(call.node, UNKNOWN)
         return model.outputs or UNKNOWN
 
     def build(self, instance: Instance) -> None:
-        """Follow the build of a layer, once, as Keras does before its first call."""
+        """Follow the build of a layer, once, as Keras does before the first call."""
         build = instance.of.find("build") if isinstance(instance.of, Class) else None
         if isinstance(build, Function) and instance.is_layer and instance not in self.built:
             self.built.add(instance)
@@ -753,7 +753,7 @@ class _Interpreter:
     def run_step(
         self, kind: str, function: Function, arguments: Arguments, node: ast.AST | None
     ) -> Value:
-        """Follow a function as a part of the training step."""
+        """Follow a function as a training step."""
         step = Step(kind, function, node)
         result = self.follow(function, arguments, step)
         self.program.results.append((step, result))
@@ -804,7 +804,7 @@ class _Interpreter:
                 layers = owner.arguments.get(0, "layers")
                 before = layers.items if isinstance(layers, Items) else ()
                 if len(self.frame.layers) > 1:
-                    # In a branch: which layers there are is not known any more.
+                    # In a branch: it is no longer known which layers there are.
                     owner.arguments = Arguments((UNKNOWN,))
                 elif len(before) < 64:
                     owner.arguments = Arguments((Items(before + arguments.positional[:1]),))
@@ -820,7 +820,7 @@ class _Interpreter:
         return UNKNOWN
 
     def compile(self, model: Value, arguments: Arguments, node: ast.Call) -> None:
-        """Follow the functions that Keras is told to compute with the outputs of a model."""
+        """Follow the functions that compile makes Keras apply to the outputs of a model."""
         outputs = model.outputs if isinstance(model, Instance) else None
         known = outputs if isinstance(outputs, Tensor) else self.tensors.fresh(None)
         kinds = (
@@ -835,7 +835,7 @@ class _Interpreter:
         self.keep_loss(model, arguments)
 
     def keep_loss(self, model: Value | None, arguments: Arguments) -> None:
-        """Give a model the attribute in which Keras keeps the loss that compile is given."""
+        """Set the attribute in which Keras keeps the loss that compile is given."""
         loss = arguments.get(1, "loss")
         if isinstance(model, Instance) and model.is_model and loss is not None:
             model.attributes["loss"] = loss
@@ -853,7 +853,7 @@ class _Interpreter:
                 self.connect(model, arguments)
             return model
         if is_layer_name(name):
-            # Keras 2 had its layers in inner modules, too: keras.layers.core.Lambda.
+            # Keras 2 also had its layers in inner modules: keras.layers.core.Lambda.
             return Instance(replace(function, name=library.layer(name)), node, arguments)
         if name.startswith("keras.losses.") and name[13:14].isupper():
             return Instance(function, node, arguments)
@@ -877,7 +877,7 @@ def _names(value: Value) -> set[str]:
 
 
 def _fold(sign: type[ast.operator], left: object, right: object) -> Value:
-    """Arithmetic of constants, where its result is small."""
+    """Arithmetic of constants, if the result is small; else UNKNOWN."""
     function = _OPERATORS.get(sign)
     numbers = isinstance(left, int | float) and isinstance(right, int | float)
     if function is None or not numbers or max(abs(left), abs(right)) > 1e9:  # type: ignore
@@ -892,13 +892,13 @@ def _fold(sign: type[ast.operator], left: object, right: object) -> Value:
 
 
 def _is_plain(node: ast.ListComp) -> bool:
-    """Whether a comprehension goes once over a list, and nothing in it does."""
+    """Whether a comprehension has a single loop, no condition and no comprehension inside it."""
     (first, *others), inner = node.generators, (ast.ListComp, ast.DictComp, ast.GeneratorExp)
     return not (others or first.ifs or any(isinstance(n, inner) for n in ast.walk(node.elt)))
 
 
 def _partial(function: Function, node: ast.Call) -> Value:
-    """What functools.partial makes of a function; UNKNOWN where `*` or `**` hand it something."""
+    """What functools.partial makes of a function; UNKNOWN if `*` or `**` give it arguments."""
     unnamed = [(None, value) for value in node.args[1:]]
     named = [(keyword.arg, keyword.value) for keyword in node.keywords]
     if any(isinstance(value, ast.Starred) for value in node.args) or None in dict(named):
@@ -911,7 +911,7 @@ def _is_tf_function(function: Function) -> bool:
 
 
 def _catches_absence(handler: ast.ExceptHandler) -> bool:
-    """Whether a handler is there for what another version does not have."""
+    """Whether a handler catches what happens if another version lacks something."""
     if handler.type is None:
         return True
     names = {node.id for node in ast.walk(handler.type) if isinstance(node, ast.Name)}
@@ -919,7 +919,7 @@ def _catches_absence(handler: ast.ExceptHandler) -> bool:
 
 
 def _numbers(value: Value) -> Value:
-    """What a layer's call gets in place of symbolic tensors: the same, with numbers in them."""
+    """What the call of a layer sees of symbolic arguments: the same tensors, with numbers."""
     if isinstance(value, Tensor):
         return Tensor(value.expression, value.shape, False, value.activation)
     if isinstance(value, Items):
@@ -932,7 +932,7 @@ def _numbers(value: Value) -> Value:
 
 
 def _functions(value: Value | None) -> Iterator[Function]:
-    """The functions, and the call methods of losses, that compile is given."""
+    """The functions, and the call methods of loss objects, that compile is given."""
     for option in options(value):
         if isinstance(option, Function):
             yield option

@@ -1,4 +1,4 @@
-"""What the doctor knows of Keras and of the libraries beneath it: names, operations, shapes."""
+"""What the doctor knows of Keras and the libraries beneath it: names, operations, shapes."""
 
 import functools
 import math
@@ -16,7 +16,7 @@ from kelbo.clinic.doctor.values import (
     options,
 )
 
-# Where Keras may be found; the longest first.
+# The modules in which Keras may be found, the longest names first.
 _KERAS = (
     "tensorflow.compat.v1.keras",
     "tensorflow.compat.v2.keras",
@@ -100,7 +100,7 @@ _NOISE = {
     "numpy.random.rand": "uniform",
     "torch.rand": "uniform",
 }
-# What draws with a state of its own, by the names of the module's functions.
+# Generators of random numbers; their methods have the names of the module's functions.
 _GENERATORS = {"numpy.random.RandomState", "numpy.random.default_rng"}
 
 # The names that Keras gives its losses, as functions, as classes and as strings.
@@ -117,7 +117,7 @@ _LOSSES = {
 }
 
 OPTIMIZERS = ("Adadelta", "Adagrad", "Adam", "Adamax", "Ftrl", "Nadam", "RMSprop", "SGD")
-# Classes that scripts import by `from keras.callbacks import *` and the like.
+# Classes that scripts import with `from keras.callbacks import *` and the like.
 _HOMES = {
     "callbacks": {
         "CSVLogger",
@@ -159,13 +159,13 @@ _SAME_SHAPE = {
 }
 
 
-# With these the shape of an image is another one, which is not worked out.
+# Arguments that change the shape of an image in ways that are not worked out.
 _OF_OTHER_SHAPES = ("data_format", "dilation_rate", "output_padding", "keepdims", "dim_ordering")
 
-# Layers that hand on the numbers that they get.
+# Layers whose outputs are values of their inputs.
 _REARRANGES = {"Cropping2D", "Flatten", "Permute", "RepeatVector", "Reshape", "UpSampling2D"}
 
-# Images with pixels from 0 to 255.
+# Datasets of images with pixels from 0 to 255.
 _DATASETS = {
     f"keras.datasets.{name}.load_data" for name in ("mnist", "fashion_mnist", "cifar10", "cifar100")
 }
@@ -173,7 +173,7 @@ _DATASETS = {
 
 @functools.lru_cache(10_000)
 def canonical(spelled: str) -> str:
-    """One name for the ways to import a thing: `tensorflow.keras.layers` is `keras.layers`."""
+    """One name for all ways to import a thing: `tensorflow.keras.layers` is `keras.layers`."""
     for prefixes, name in ((_KERAS, "keras"), (_TENSORFLOW, "tensorflow")):
         for prefix in prefixes:
             if spelled == prefix or spelled.startswith(f"{prefix}."):
@@ -182,13 +182,13 @@ def canonical(spelled: str) -> str:
 
 
 def layer(name: str) -> str:
-    """A layer by its public name: `keras.layers.core.Dense` is `keras.layers.Dense`."""
+    """A layer's public name: `keras.layers.core.Dense` is `keras.layers.Dense`."""
     inner = name.startswith("keras.layers.")
     return f"keras.layers.{name.rpartition('.')[2]}" if inner else name
 
 
 def home(name: str) -> str:
-    """The module of Keras that has a class: "layers" where it is none that is known better."""
+    """The module of Keras that has a class: "layers" unless another is known."""
     return next((module for module, names in _HOMES.items() if name in names), "layers")
 
 
@@ -198,22 +198,22 @@ def is_maths(name: str) -> bool:
 
 
 def elementwise(name: str) -> str | None:
-    """The operation that a function does element by element: `tensorflow.math.exp` is "exp"."""
+    """The elementwise operation of a function, "exp" for `tensorflow.math.exp`; else None."""
     return _ELEMENTWISE.get(name.rpartition(".")[2]) if is_maths(name) else None
 
 
 def arithmetic(name: str) -> str | None:
-    """The operator that a function stands for."""
+    """The operator that a function stands for, "+" for `tensorflow.add`; else None."""
     return _ARITHMETIC.get(name.rpartition(".")[2]) if is_maths(name) else None
 
 
 def reduction(name: str) -> str | None:
-    """What a function does that reduces axes: "sum" or "mean"."""
+    """How a function reduces axes, "sum" or "mean"; None if it does not."""
     return _REDUCTIONS.get(name.rpartition(".")[2]) if is_maths(name) else None
 
 
 def is_cast(name: str) -> bool:
-    """Whether a function returns its first argument, as far as its value goes."""
+    """Whether a function returns the value of its first argument."""
     return name.rpartition(".")[2] in _CASTS and is_maths(name)
 
 
@@ -223,13 +223,13 @@ def is_dataset(name: str) -> bool:
 
 
 def rearranges(name: str) -> bool:
-    """Whether a function, or a method of an array, changes no number of it."""
+    """Whether a function, or a method of an array, leaves every number as it is."""
     head, _, last = name.rpartition(".")
     return head in ("", "numpy") and last in ("astype", "copy", "expand_dims", "reshape", "squeeze")
 
 
 def joins(name: str) -> bool:
-    """Whether a function puts arrays behind one another."""
+    """Whether a function concatenates arrays."""
     return name in ("numpy.concatenate", "numpy.vstack")
 
 
@@ -239,7 +239,7 @@ def splits(name: str) -> bool:
 
 
 def flattens_the_batch(name: str, arguments: Arguments) -> bool:
-    """Whether a function makes one axis of all axes, the batch included."""
+    """Whether a function flattens all axes into one, the batch included."""
     if name == "keras.backend.flatten":
         return True
     reshapes = name in ("keras.ops.reshape", "tensorflow.reshape")
@@ -247,12 +247,12 @@ def flattens_the_batch(name: str, arguments: Arguments) -> bool:
 
 
 def noise(name: str) -> str | None:
-    """The distribution that a function draws from."""
+    """The distribution that a function draws from; None if it draws nothing."""
     return _NOISE.get(name)
 
 
 def generator(name: str) -> str | None:
-    """The module that has the functions of a generator of random numbers, by who makes this."""
+    """The module that has the functions of a generator, by the name of its constructor."""
     return name.rpartition(".")[0] if name in _GENERATORS else None
 
 
@@ -262,7 +262,7 @@ def loss_kind(name: str) -> str | None:
 
 
 def elementwise_loss(name: str) -> str | None:
-    """What a function measures that gives one value for each element."""
+    """What a function measures if it returns a value for each element; else None."""
     if name in ("keras.backend.binary_crossentropy", "keras.ops.binary_crossentropy"):
         return "binary_crossentropy"
     if name == "tensorflow.nn.sigmoid_cross_entropy_with_logits":
@@ -271,7 +271,7 @@ def elementwise_loss(name: str) -> str | None:
 
 
 def mean_loss(name: str) -> str | None:
-    """What a function measures that takes the mean over the last axis."""
+    """What a function measures if it averages over the last axis; else None."""
     head = name.rpartition(".")[0]
     if head in ("keras.losses", "keras.metrics", "keras.objectives", "tensorflow.losses"):
         return loss_kind(name)
@@ -279,7 +279,7 @@ def mean_loss(name: str) -> str | None:
 
 
 def volume(sizes: Sequence[Size]) -> int | None:
-    """The number of elements behind sizes, not counting the batch; None if it cannot be told."""
+    """The number of elements of these sizes, without the batch; None if it cannot be told."""
     product = 1
     for size in sizes:
         inner = volume(size) if isinstance(size, tuple) else size
@@ -290,7 +290,7 @@ def volume(sizes: Sequence[Size]) -> int | None:
 
 
 def has_batch(size: Size) -> bool:
-    """Whether an axis is that of the batch, or has swallowed it."""
+    """Whether an axis is the batch, or was flattened together with it."""
     return size is None or (isinstance(size, tuple) and any(map(has_batch, size)))
 
 
@@ -322,7 +322,7 @@ def reduced(shape: Shape | None, axes: tuple[int, ...] | None, keepdims: bool) -
 
 
 def whole(value: Value | None) -> int | None:
-    """An integer, or None."""
+    """The integer that a value is, or None."""
     if isinstance(value, Constant) and isinstance(value.value, int | float):
         number = value.value
         if not isinstance(number, bool) and math.isfinite(number) and number == int(number):
@@ -331,7 +331,7 @@ def whole(value: Value | None) -> int | None:
 
 
 def sizes(value: Value | None) -> tuple[int, ...] | None:
-    """A tuple of integers, or one integer as a tuple; None if it cannot be told."""
+    """The integers in a tuple, or a single one as a tuple; None if they cannot be told."""
     if isinstance(value, Items):
         numbers = [whole(item) for item in value.items]
         return None if None in numbers else tuple(n for n in numbers if n is not None)
@@ -340,7 +340,7 @@ def sizes(value: Value | None) -> tuple[int, ...] | None:
 
 
 def text(value: Value | None) -> str | None:
-    """A string, or None."""
+    """The string that a value is, or None."""
     return value.value if isinstance(value, Constant) and isinstance(value.value, str) else None
 
 
@@ -368,12 +368,12 @@ def _activation_name(value: Value) -> str | None:
 
 
 def keeps_values(layer: str) -> bool:
-    """Whether a layer hands on the numbers that it gets, in another arrangement."""
+    """Whether the outputs of a layer are values of its inputs."""
     return layer.rpartition(".")[2] in _REARRANGES
 
 
 def output_shape(layer: str, arguments: Arguments, shape: Shape | None) -> Shape | None:
-    """The shape that a layer makes of one; None if it cannot be told."""
+    """The output shape of a layer for an input shape; None if it cannot be told."""
     last = layer.rpartition(".")[2]
     if last == "Dense":
         units = whole(arguments.get(0, "units", "output_dim"))

@@ -1,4 +1,4 @@
-"""The noise of z: what the script multiplies by a standard deviation where a model is computed."""
+"""Finds the noise of z: the random numbers that a model multiplies by a standard deviation."""
 
 import ast
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from kelbo.clinic.doctor.values import (
     options,
 )
 
-# What is never negative, and ends the computation of a standard deviation.
+# The last operation of a standard deviation: it is never negative.
 _DEVIATIONS = ("exp", "sqrt", "softplus")
 
 
@@ -27,10 +27,10 @@ class Draw:
     """A call that draws the noise of a z.
 
     Args:
-        calls: it, each time that it was followed.
-        passed: whether the script hands what it drew to its own functions or layers.
+        calls: the call, once for each time that it was followed.
+        passed: whether the script passes what it drew to its own functions or layers.
         inside: whether it is written in a function that runs in a training step.
-        latents: how many latent dimensions of a datum it is the noise of; None where that is not
+        latents: the number of latent dimensions of a datum that it is the noise of; None if not
             known.
     """
 
@@ -41,7 +41,7 @@ class Draw:
 
     @property
     def node(self) -> ast.Call:
-        """Where."""
+        """The syntax of the call."""
         return self.calls[0].node
 
     @property
@@ -50,12 +50,12 @@ class Draw:
         return all(call.step is not None for call in self.calls)
 
     def is_of(self, *libraries: str) -> bool:
-        """Whether one of these libraries draws it, as "keras."."""
+        """Whether one of these libraries draws it, by prefixes such as "keras."."""
         return all(name.startswith(libraries) for call in self.calls for name in call.names)
 
     @cached_property
     def shape(self) -> tuple[int | None, ...]:
-        """The sizes of its shape, None for what is not known; empty where that is all of it."""
+        """The sizes of its shape, None where one is not known; empty if none is."""
         shapes = [_sizes(call.arguments.get(0, "shape")) for call in self.calls]
         if len(set(map(len, shapes))) > 1:
             return ()
@@ -64,19 +64,19 @@ class Draw:
 
     @property
     def is_scalar(self) -> bool:
-        """Whether it is one number."""
+        """Whether it is a single number."""
         return all(call.arguments.get(0, "shape") == Items(()) for call in self.calls)
 
     @property
     def written_shape(self) -> str:
-        """The shape as the script has it."""
+        """The shape as the script writes it."""
         named = [keyword.value for keyword in self.node.keywords if keyword.arg == "shape"]
         return ast.unparse(named[0] if named else self.node.args[0])
 
 
 @once
 def draws_of_z(program: Program) -> list[Draw]:
-    """Every draw of the noise of a z, in any order."""
+    """Every draw of noise for a z, in any order."""
     draws: dict[ast.AST, list[Call]] = {}
     for call in program.calls:
         if isinstance(call.result, Tensor):
@@ -103,15 +103,15 @@ def draws_of_z(program: Program) -> list[Draw]:
 
 
 def _is_trained(step: Step | None, taped: set[Step | None]) -> bool:
-    """Whether Keras runs a step, or else it has a tape.
+    """Whether Keras runs a step, or the script takes its gradient with a tape.
 
-    What tf.function compiles may draw many values for one datum, as a policy or a forecast does.
+    Other functions of tf.function may draw many values for a datum, as a policy or a forecast does.
     """
     return step is not None and (step.kind != "tf.function" or step in taped)
 
 
 def _scaled(expression: Expression) -> set[ast.AST]:
-    """The draws of a Gaussian that a standard deviation is multiplied by."""
+    """The draws of Gaussian noise that are multiplied by a standard deviation."""
     return {
         noise.node
         for _, atoms in expression.terms
@@ -122,7 +122,7 @@ def _scaled(expression: Expression) -> set[ast.AST]:
 
 
 def _latents(node: ast.AST, program: Program) -> int | None:
-    """The latent dimensions beside a draw: of mu that is added to it, of what multiplies it."""
+    """The number of latent dimensions, by the shapes of what is added to or multiplies a draw."""
     sides = [node.left, node.right] if isinstance(node, ast.BinOp) else []
     shapes = [getattr(program.value(side), "shape", None) for side in sides]
     sizes = {shape[1] for shape in shapes if shape is not None and len(shape) == 2}
@@ -131,7 +131,7 @@ def _latents(node: ast.AST, program: Program) -> int | None:
 
 
 def _passed(call: Call) -> set[ast.AST]:
-    """The draws that a function or a layer of the script is given from outside of a step."""
+    """The draws that a call outside of a step passes to a function or a layer of the script."""
     if call.step is not None or not any(map(_is_own, options(call.function))):
         return set()
     given = (value for value in call.arguments if isinstance(value, Tensor))

@@ -1,11 +1,11 @@
-"""The two terms of the ELBO in a script's arithmetic, and what each of them weighs.
+"""Finds the two terms of the ELBO in a script's arithmetic, and what each of them weighs.
 
 The KL divergence of N(mu, sigma^2) from N(0, 1), with L = log sigma^2, is in each latent dimension
 
     KL_j = -0.5 (1 + L - mu^2 - e^L)
 
-(Kingma and Welling, 2014, appendix B). It is looked for in this form, whatever its order, its
-reductions and the factors in front of it are.
+(Kingma and Welling, 2014, appendix B). It is recognised in any order, with any reductions and with
+any factors in front of it.
 """
 
 import ast
@@ -29,20 +29,20 @@ from kelbo.clinic.doctor.values import (
     options,
 )
 
-# What one element of a reconstruction loss is in nats. A squared error is taken for a Gaussian of
-# unit variance, which has half of it.
+# One element of a reconstruction loss divided by -log p in nats. A squared error is taken for a
+# Gaussian of unit variance, whose -log p is half of it.
 _NATS = {"binary_crossentropy": 1.0, "squared_error": 2.0}
 
 
 @dataclass(frozen=True)
 class KL:
-    """1 + L - mu^2 - e^L, times a number.
+    """A KL term: 1 + L - mu^2 - e^L, times a number.
 
     Args:
         mean: mu.
         log_var: L.
-        factor: the number; None where the formula is not quite this.
-        mistake: what is wrong with it; empty where nothing is.
+        factor: the number; None if the formula differs from this one.
+        mistake: what is wrong with it; empty if nothing is.
     """
 
     mean: Expression
@@ -56,10 +56,10 @@ class Term:
     """A part of a loss.
 
     Args:
-        content: what it is.
+        content: the KL term or the reconstruction loss.
         factor: the number in front of it.
-        weights: other factors, of which the value is not known.
-        reductions: what it is summed or averaged over, the innermost last.
+        weights: other factors, whose values are not known.
+        reductions: the sums and means around it, the innermost last.
     """
 
     content: KL | Divergence
@@ -69,7 +69,7 @@ class Term:
 
     @property
     def shape(self) -> Shape | None:
-        """Of the tensor that is reduced first; None if it cannot be told."""
+        """The shape of the tensor that is reduced first; None if it cannot be told."""
         return self.reductions[-1].shape if self.reductions else None
 
 
@@ -78,10 +78,10 @@ class Loss:
     """A loss that the script hands to Keras or differentiates.
 
     Args:
-        node: where.
-        value: what it is.
-        step: the training step that it is computed in.
-        by_layer: whether it is given to add_loss.
+        node: the syntax.
+        value: the tensor.
+        step: the training step that computes it.
+        by_layer: whether it is passed to add_loss.
     """
 
     node: ast.AST
@@ -91,7 +91,7 @@ class Loss:
 
     @property
     def terms(self) -> list[Term]:
-        """Its parts that are KL terms and reconstruction losses."""
+        """Its KL terms and reconstruction losses."""
         return list(terms(self.value.expression))
 
 
@@ -120,7 +120,7 @@ def terms(
 
 
 def _divergence(atom: Atom) -> Divergence | None:
-    """A reconstruction loss, also one that is written out: the square of a difference."""
+    """A reconstruction loss, even if it is written out as the square of a difference."""
     if isinstance(atom, Divergence):
         return atom
     if isinstance(atom, Operation) and atom.name == "square" and len(atom.argument.terms) == 2:
@@ -136,7 +136,7 @@ def _divergence(atom: Atom) -> Divergence | None:
 
 
 def match_kl(expression: Expression) -> KL | None:
-    """The KL term that an expression is, or None where it is something else."""
+    """The KL term that an expression is; None if it is something else."""
     if len(expression.terms) < 3:
         return None
     constant = 0.0
@@ -205,7 +205,7 @@ def _judge(
     linear: float,
     scale: float,
 ) -> KL | None:
-    """Whether the parts fit together: factor (1 + L - mu^2 - e^L), L = scale * source."""
+    """Judge whether the parts fit factor (1 + L - mu^2 - e^L), where L = scale * source."""
     squared, mean = square
 
     def kl(mistake: str = "") -> KL:
@@ -220,12 +220,12 @@ def _judge(
         return kl("log_var has the wrong sign")
     if math.isclose(squared, -factor) and math.isclose(constant, factor):
         return kl("the variance in it is not the exponential of the log-variance in it")
-    return None  # of another prior, perhaps
+    return None  # perhaps the KL from another prior
 
 
 @once
 def kl_terms(program: Program) -> list[tuple[ast.AST, KL]]:
-    """The expressions of a script that are KL terms, and these."""
+    """The expressions of a script that are KL terms, each with its term."""
     found = ((node, match_kl(value.expression)) for node, value in program.tensors)
     return [(node, kl) for node, kl in found if kl is not None]
 
@@ -259,10 +259,10 @@ class Scale:
     """How much one element of a term counts in the loss of one datum.
 
     Args:
-        weight: of one pixel or one latent dimension.
-        elements: how many there are.
-        divided: by how much the reductions divide.
-        batches: how often it is summed over the batch, instead of averaged.
+        weight: how much one pixel or one latent dimension counts.
+        elements: the number of pixels or latent dimensions.
+        divided: the number by which the reductions divide.
+        batches: how often it is summed over the batch instead of averaged.
     """
 
     weight: float
@@ -272,11 +272,11 @@ class Scale:
 
 
 def scale(term: Term, shape: Shape | None = None) -> Scale | None:
-    """What an element of a term weighs; None if it cannot be told.
+    """How much an element of a term counts; None if it cannot be told.
 
     Args:
         term: the part of a loss.
-        shape: of what is reduced first, where the script does not say.
+        shape: the shape of what is reduced first, for a term that does not have it.
     """
     shape = term.shape if term.shape is not None else shape
     if shape is None or not shape or term.weights:
@@ -296,24 +296,24 @@ def scale(term: Term, shape: Shape | None = None) -> Scale | None:
         elif any(map(library.has_batch, sizes)):
             batches += 1
         elif not any(map(library.has_batch, left)):
-            return None  # of what else is added to it, perhaps over the batch
+            return None  # perhaps a sum over the batch of another term
         left = library.reduced(left, axes, reduction.keepdims) or ()
-    # What a loss function leaves beside the batch, Keras averages.
+    # Keras averages over the axes that a loss function leaves beside the batch.
     divided *= library.volume(left) or 1
     return Scale(term.factor / divided, elements, divided, batches)
 
 
 @dataclass(frozen=True)
 class Balance:
-    """What reconstruction and KL term weigh against each other.
+    """How the reconstruction and the KL term weigh against each other.
 
     Args:
-        node: where the loss is.
-        reconstruction: the one term.
-        kl: the other.
-        pixel: what a pixel counts.
-        latent: what a latent dimension counts.
-        beta: the effective beta; in batches of one datum, where a term is summed over the batch.
+        node: the loss.
+        reconstruction: the reconstruction term.
+        kl: the KL term.
+        pixel: how much a pixel counts.
+        latent: how much a latent dimension counts.
+        beta: the effective beta; for batches of one datum if a term is summed over the batch.
     """
 
     node: ast.AST
@@ -336,11 +336,11 @@ class Balance:
 
 @dataclass(frozen=True)
 class Unsized:
-    """What a mean over pixels and a KL term weigh, where the number D of pixels is not known.
+    """How a mean over pixels and a KL term weigh, where the number D of pixels is not known.
 
     Args:
-        node: where the loss is.
-        latent: what a latent dimension counts; None where d, their number, is not known either.
+        node: the loss.
+        latent: how much a latent dimension counts; None if d, their number, is not known either.
         factor: the effective beta is this times D, or times D / d.
     """
 
@@ -350,16 +350,16 @@ class Unsized:
 
 
 def balances(program: Program) -> Iterator[Balance]:
-    """Of every loss with both terms, and of every KL term that is added to a compiled loss."""
+    """The balance of every loss with both terms, and of every KL term beside a compiled loss."""
     averaged = (0, 0)
     return (b for b in _balances(program) if (b.pixel.batches, b.latent.batches) == averaged)
 
 
 def summed(program: Program) -> Iterator[Balance]:
-    """Of every loss of which one term is summed over the batch, and the other averaged."""
+    """The balance of every loss that sums one term over the batch and averages the other."""
     for balance in _balances(program):
         reconstruction = balance.reconstruction
-        # Where the shape is only that of the data, a sum may be over any axis.
+        # If only the shape of the data is known, a sum may be over any axis.
         sure = all(one.how == "mean" for one in reconstruction.reductions)
         if {balance.pixel.batches, balance.latent.batches} == {0, 1}:
             if sure or reconstruction.shape is not None:
@@ -374,7 +374,7 @@ def _balances(program: Program) -> list[Balance]:
 
 
 def batch_size(program: Program) -> int | None:
-    """The size of the batches that a script trains with; None where it is not one number."""
+    """The size of the batches that a script trains with; None if there is not exactly one."""
     given = [
         *(call.arguments.get(None, "batch_size") for call in program.method_calls("fit")),
         *(call.arguments.get(0, "batch_size") for call in program.method_calls("batch")),
@@ -384,7 +384,7 @@ def batch_size(program: Program) -> int | None:
 
 
 def unsized(program: Program) -> Iterator[Unsized]:
-    """The same, where the reconstruction is a mean over pixels of which the number is not known."""
+    """How the terms of a loss weigh if its reconstruction is a mean over unknown pixels."""
     if images(program) is not None:
         return
     for node, reconstruction, kl in _pairs(program, None):
@@ -399,14 +399,14 @@ def unsized(program: Program) -> Iterator[Unsized]:
 
 
 def _is_mean_of_all(term: Term) -> bool:
-    """Whether a term is a mean over everything, whatever its shape, which is not known."""
+    """Whether a term of unknown shape is a mean over everything."""
     everything = any(reduction.axes is None for reduction in term.reductions)
     means = all(reduction.how == "mean" for reduction in term.reductions)
     return term.shape is None and everything and means and not term.weights
 
 
 def _pairs(program: Program, shape: Shape | None) -> Iterator[tuple[ast.AST, Term, Term]]:
-    """The reconstruction losses and the KL terms that are added up, and where."""
+    """The pairs of a reconstruction loss and a KL term that are added up, with their loss."""
     for loss in losses(program):
         divergences = [term for term in loss.terms if not isinstance(term.content, KL)]
         for kl in loss.terms:
@@ -426,7 +426,7 @@ def _balance(node: ast.AST, reconstruction: Term, kl: Term, shape: Shape | None)
     weight = -2.0 * latent.weight * getattr(kl.content, "factor", 0.0)
     if weight <= 0.0 or pixel.weight <= 0.0:
         return None
-    # beta_from_mean_weights divides by d and multiplies by D what is a mean over each.
+    # beta_from_mean_weights takes the ratio of the weights as if each term were a mean.
     ratio = weight * latent.elements / (pixel.weight * pixel.elements * nats)
     beta = beta_from_mean_weights(ratio, pixel.elements, latent.elements)
     return Balance(node, reconstruction, kl, pixel, latent, beta)
@@ -444,7 +444,7 @@ def compiled_reconstructions(program: Program, shape: Shape | None) -> Iterator[
 
 
 def _outputs(program: Program, model: Value) -> Value | None:
-    """What a model puts out; of a class of the script, what its call returns."""
+    """The outputs of a model; for a class of the script, what its call returns."""
     if not isinstance(model, Instance) or model.outputs is not None or isinstance(model.of, Known):
         return getattr(model, "outputs", None)
     returned = [
@@ -457,7 +457,7 @@ def _outputs(program: Program, model: Value) -> Value | None:
 
 
 def compiled_reconstruction(value: Value | None, shape: Shape | None) -> Term | None:
-    """The reconstruction loss that compile is given by name, or as one of Keras's losses."""
+    """The reconstruction loss that compile is given by name or as a Keras loss."""
     for option in options(value):
         name = library.text(option) or ""
         if isinstance(option, Instance):
@@ -472,7 +472,7 @@ def compiled_reconstruction(value: Value | None, shape: Shape | None) -> Term | 
 
 
 def images(program: Program) -> Shape | None:
-    """The shape of the data: of the largest Input there is; None where one has no known shape."""
+    """The shape of the data: that of the largest Input; None if any has no known shape."""
     inputs = list(program.calls_of("keras.Input", "keras.layers.Input"))
     results = [call.result for call in inputs if isinstance(call.result, Tensor)]
     shapes = [tensor.shape for tensor in results if tensor.shape]

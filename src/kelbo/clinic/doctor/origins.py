@@ -1,4 +1,4 @@
-"""Where a tensor comes from: the layers that made it, through the models that handed it on."""
+"""Traces a tensor to the layers that made it, through the models that passed it on."""
 
 import ast
 from collections.abc import Iterator
@@ -7,19 +7,19 @@ from kelbo.clinic.doctor.expressions import Atom, Noise, Opaque, of, parts
 from kelbo.clinic.doctor.program import Call, Program, once
 from kelbo.clinic.doctor.values import Attribute, Instance, Items, Known, Tensor, Value, options
 
-# Models are not nested deeper.
+# The most models that a tensor is traced through.
 _MOST_MODELS = 8
 
 
 class Origins:
-    """The calls that made the tensors of a script.
+    """The calls that made a script's tensors.
 
     Args:
         program: the script.
     """
 
     def __init__(self, program: Program):
-        # A call that knows of the training may leave the noise out when it predicts.
+        # A call that takes `training` may leave the noise out when it predicts.
         self._results: dict[ast.AST, Value] = {
             step.node: result
             for step, result in program.results
@@ -32,12 +32,12 @@ class Origins:
                     self._made.setdefault(tensor.opaque, (call, place))
 
     def call(self, tensor: Value | None) -> tuple[Call, tuple[int, ...]] | None:
-        """The call that a tensor is a result of, and which of them it is."""
+        """The call that returned a tensor, and the place of the tensor in its result."""
         opaque = tensor.opaque if isinstance(tensor, Tensor) else None
         return self._made.get(opaque) if opaque is not None else None
 
     def layer(self, tensor: Value | None) -> Call | None:
-        """The call of the library's layer that a tensor is the output of, or a part of it."""
+        """The call of a library layer whose output, or a part of it, a tensor is."""
         whole = tensor
         if isinstance(tensor, Tensor) and tensor.opaque is not None:
             whole = Tensor(of(Opaque(tensor.opaque.key[:1])))
@@ -48,7 +48,7 @@ class Origins:
         return None
 
     def is_noisy(self, tensor: Value | None) -> bool:
-        """Whether random numbers that the script draws are a part of a tensor."""
+        """Whether a tensor contains random numbers that the script draws."""
         ends = [tensor, *(inside for _, inside in self._way(tensor))]
         return any(
             isinstance(atom, Noise)
@@ -58,9 +58,9 @@ class Origins:
         )
 
     def parts_of(self, model: Instance) -> set[Instance]:
-        """The layers and the models of which a saved model has a description, itself included.
+        """The layers and models that a saved model describes, itself included.
 
-        What the __init__ of a class makes is not among them: that is made anew.
+        What a class makes in its __init__ is not among them: loading makes it anew.
         """
         found: set[Instance] = set()
         todo: list[Value | None] = [model]
@@ -81,7 +81,7 @@ class Origins:
         return found
 
     def _way(self, tensor: Value | None) -> Iterator[tuple[Call, Value | None]]:
-        """The calls that handed a tensor on, and what it is inside of the model they are of."""
+        """The calls that passed a tensor on, each with what it is inside the called model."""
         here = tensor
         for _ in range(_MOST_MODELS):
             made = self.call(here)
@@ -109,7 +109,7 @@ def origins_of(program: Program) -> Origins:
 
 
 def atoms_of(tensor: Tensor) -> Iterator[Atom]:
-    """All that a tensor is computed from."""
+    """All atoms that a tensor is computed from."""
     todo = [tensor.expression]
     while todo:
         for _, atoms in todo.pop().terms:

@@ -1,4 +1,4 @@
-"""docs/doctor.md, made of the rules: `python -m kelbo.clinic.doctor.page docs/doctor.md`."""
+"""Writes docs/doctor.md from the rules: `python -m kelbo.clinic.doctor.page docs/doctor.md`."""
 
 import sys
 from pathlib import Path
@@ -11,7 +11,7 @@ _FAMILIES = {
     "1": "How the KL term is attached",
     "2": "The arithmetic of the loss",
     "3": "Sampling and the network",
-    "4": "Names that are gone, saving",
+    "4": "Removed names, saving",
     "5": "Steps, calls and predict",
 }
 _HEAD = """\
@@ -19,14 +19,14 @@ _HEAD = """\
 
     kelbo doctor train.py notebooks/
 
-reads VAE scripts and notebooks and says what is wrong with them, on which Keras, why, and what to
-write instead. It runs nothing of them and loads no backend. It follows a script through its
-functions and classes instead: which names hold symbolic tensors of a functional model, which
-functions run in the training step, how the terms of the loss are reduced.
+`kelbo doctor` reads VAE scripts and notebooks and says what is wrong with them, in which Keras,
+why, and what to write instead. It does not run them and loads no backend. Instead it follows a
+script through its functions and classes: which names hold symbolic tensors of a functional model,
+which functions run in the training step, how the terms of the loss are reduced.
 
-A finding is an **error** when the script surely does not do what it should, on Keras 3 of today or
-on any, and a **warning** when it may be meant as it is. With an error `kelbo doctor` exits with 1,
-as it does where it could read nothing.
+A finding is an **error** when the script is certain to go wrong, with the Keras 3 of today or with
+any Keras, and a **warning** when it may be intended. `kelbo doctor` exits with 1 if it finds an
+error, or if it can read none of the files.
 
     kelbo doctor --explain KLB101           # a rule at the terminal
     kelbo doctor --select KLB1,KLB204 .     # some rules; --ignore for all but some
@@ -34,32 +34,32 @@ as it does where it could read nothing.
     kelbo doctor - < train.py               # from stdin, a notebook too
     python train.py 2>&1 | kelbo doctor -   # a traceback: what kelbo explain says of it
 
-A traceback or a log that ends in one, from stdin or in a text file that is named, is told from a
-script and explained as `kelbo explain` does; it is an error, so the exit code is 1.
+A traceback, or a log that ends in one, is recognised on stdin and in text files, and explained as
+`kelbo explain` does. It counts as an error, so the exit code is 1.
 
-A comment `# noqa: KLB101` turns a rule off on its line, `# noqa` all of them. In folders, hidden
-ones and virtual environments are left out. What cannot be read (Python 2, a binary, a file of more
-than 2 MiB, a wrong encoding) is named and skipped. A script that sets `TF_USE_LEGACY_KERAS`, or
-imports `tf_keras`, asks for Keras 2: what only Keras 3 refuses is then no finding. The variable is
-TensorFlow's, and `import keras` does not look at it. Of files that mention neither Keras nor
-TensorFlow, as scripts of PyTorch alone, it is said that nothing in them was examined; that is no
-error.
+A comment `# noqa: KLB101` turns a rule off on its line, `# noqa` turns off all of them. Hidden
+folders and virtual environments are left out. What cannot be read (Python 2, a binary, a file of
+more than 2 MiB, a wrong encoding) is named and skipped. A script that sets `TF_USE_LEGACY_KERAS`,
+or imports `tf_keras`, asks for Keras 2, so the doctor does not report what only Keras 3 refuses.
+The variable is TensorFlow's; `import keras` does not look at it. If a file mentions neither Keras
+nor TensorFlow, such as a script of PyTorch alone, the doctor says that it examined nothing there;
+that is no error.
 
-At the terminal, what each Keras does and why is told once for each rule and file. The other formats
-have it at every finding.
+At the terminal, what each Keras does and why is printed once for each rule and file. The other
+formats repeat it at every finding.
 
-The doctor says only what it is sure of. What it cannot follow, as a layer that another file
-defines, it leaves alone, so no finding does not mean that all is well.
+The doctor reports only what it is sure of. It leaves alone what it cannot follow, such as a layer
+that another file defines, so a script without findings may still be wrong.
 """
 _FOOT = """\
 
-This page is made of the rules' own docstrings, by `make docs`.
+This page is generated from the rules' docstrings by `make docs`.
 """
 
 
 def page() -> str:
-    """The page, Markdown."""
-    lines = [_HEAD, "| code | | what |", "|---|---|---|"]
+    """The page as Markdown."""
+    lines = [_HEAD, "| code | severity | what is wrong |", "|---|---|---|"]
     for rule in all_rules():
         anchor = f"{rule.code} {rule.title}".lower()
         anchor = "".join(c for c in anchor.replace(" ", "-") if c.isalnum() or c in "-_")

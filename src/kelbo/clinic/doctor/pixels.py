@@ -1,4 +1,4 @@
-"""The range of a script's data, where it is known: of the datasets that Keras loads."""
+"""The range of a script's data, where it is known: for the datasets that Keras loads."""
 
 import ast
 
@@ -8,17 +8,17 @@ from kelbo.clinic.doctor.values import Items, Tensor, Value, options
 
 _PIXELS = "pixels"
 
-# Rounding of a division is no other range.
+# A range that differs by rounding is the same.
 _CLOSE = 1e-6
 
 
 def pixels(dataset: str) -> Tensor:
-    """Images as they are loaded, with pixels from 0 to 255."""
+    """Images as loaded, with pixels from 0 to 255."""
     return Tensor(expressions.of(Opaque((_PIXELS, dataset))))
 
 
 def pixel_range(value: Value | None) -> tuple[float, float] | None:
-    """The smallest and the largest pixel of images; None where that is not certain."""
+    """The smallest and the largest pixel of images; None if that is not certain."""
     ranges = {
         _range(option.expression) if isinstance(option, Tensor) else None
         for option in options(value)
@@ -27,7 +27,7 @@ def pixel_range(value: Value | None) -> tuple[float, float] | None:
 
 
 def joined(arrays: Items) -> Tensor | None:
-    """Images behind one another; None if their ranges differ or are not known."""
+    """Concatenated images; None if their ranges differ or are not known."""
     first = arrays.items[0] if arrays.items else None
     ranges = {pixel_range(array) for array in arrays.items}
     if not isinstance(first, Tensor) or len(ranges) > 1 or None in ranges:
@@ -41,7 +41,7 @@ def is_within_unit(low: float, high: float) -> bool:
 
 
 def scaled(expression: Expression) -> tuple[float, float, Opaque] | None:
-    """The factor, the shift and the source of `factor * source + shift`; None for all else."""
+    """Factor, shift and source of `factor * source + shift`; None for any other expression."""
     factor, shift, source = 0.0, 0.0, None
     for coefficient, atoms in expression.terms:
         if not atoms:
@@ -60,10 +60,10 @@ def interval(factor: float, shift: float, low: float, high: float) -> tuple[floa
 
 
 def changes_in_place(tree: ast.AST) -> bool:
-    """Whether a script may scale arrays under another name than their own.
+    """Whether a script may scale arrays in place under another name than their own.
 
-    A loop over arrays or a function that gets one scales it by `array /= 255` or `array[:] = ...`,
-    and a function of NumPy by `out=array`. Which arrays these are is not followed.
+    A loop over arrays, or a function that takes one, may scale it by `array /= 255` or
+    `array[:] = ...`; a NumPy function may by `out=array`. Which arrays these are is not followed.
     """
     for node in ast.walk(tree):
         if isinstance(node, ast.keyword) and node.arg == "out":
@@ -91,7 +91,7 @@ def _changed(node: ast.AST) -> str | None:
 
 
 def _range(expression: Expression) -> tuple[float, float] | None:
-    """Of images that were loaded, scaled, shifted and cut."""
+    """The range of images that were loaded, scaled, shifted and clipped."""
     parts = scaled(expression)
     if parts is None:
         return None

@@ -1,4 +1,4 @@
-"""What became known of a script: its calls, its classes, what runs in the training step."""
+"""What the interpreter learns of a script: its calls, its classes, its training steps."""
 
 import ast
 from collections.abc import Callable, Iterator
@@ -34,14 +34,14 @@ class Call:
     """A call that the script makes.
 
     Args:
-        node: where.
+        node: the syntax.
         function: what is called.
-        arguments: with what.
-        result: what comes out.
-        frame: the names around it.
+        arguments: what it is given.
+        result: what it returns.
+        frame: the names in scope.
         step: the training step that it is part of, if any.
-        guarded: whether the script looks at versions, or catches ImportError, around it.
-        names: the names of the library functions, or the library classes, that are called.
+        guarded: whether it stands where the script checks versions or catches an ImportError.
+        names: the canonical names of the library functions or classes that are called.
     """
 
     node: ast.Call
@@ -58,7 +58,7 @@ class Call:
 
     @property
     def method(self) -> str | None:
-        """The name behind the last dot, where a method of an object is called."""
+        """The name after the last dot, if there is one: "compile" of `model.compile()`."""
         return self.node.func.attr if isinstance(self.node.func, ast.Attribute) else None
 
     @property
@@ -74,12 +74,12 @@ class Call:
 
 @dataclass(eq=False)
 class Reading:
-    """A name or an attribute that a library supplies, where the script mentions it.
+    """A mention of a name or an attribute that a library supplies.
 
     Args:
-        node: where.
-        value: what it is.
-        guarded: as of a call.
+        node: the mention.
+        value: what it refers to.
+        guarded: as in `Call`.
     """
 
     node: ast.expr | ast.stmt
@@ -89,13 +89,13 @@ class Reading:
 
 @dataclass(eq=False)
 class SymbolicRead:
-    """A symbolic tensor that a training step finds outside.
+    """A symbolic tensor that a training step reads from outside itself.
 
     Args:
         node: the name or the attribute.
-        name: what the script calls it.
-        step: which step.
-        function: the function whose code it stands in, which the step may have called.
+        name: what the script calls the tensor.
+        step: the training step.
+        function: the function that contains the read: the step's own, or one that it calls.
     """
 
     node: ast.expr
@@ -106,25 +106,26 @@ class SymbolicRead:
 
 @dataclass(eq=False)
 class Program:
-    """A script, read.
+    """What is known of a script after it was followed.
 
     Args:
         tree: its syntax.
         calls: every call, in the order in which the script would make them; a call in a function
-            that is used in several places is there several times.
+            that is used in several places appears several times.
         readings: every mention of a library.
-        symbolic_reads: what recipe 1 and 2 fail at.
+        symbolic_reads: the reads of symbolic tensors in training steps, at which recipes 1 and 2
+            fail.
         classes: every class.
         functions: every function.
-        values: what an expression was when it was last looked at.
-        results: what a function returned when it ran as a training step.
-        origins: for the identity of a tensor, the tensor and the expression that made it first.
+        values: the value of each expression when it was last evaluated.
+        results: each training step, and what its function returned.
+        origins: by the id of a tensor, the tensor and the expression that first made it.
         names: what the script calls a tensor; the first name first.
-        arguments: of a function, by its definition: the tensors that its arguments were.
-        changes_activations: whether it sets the activation of some layer after that was made, so
-            that nothing is sure of what a layer without one puts out.
-        visits: how many pieces of syntax were looked at.
-        known: what `once` has computed of it.
+        arguments: by the definition of a function, the tensors that each of its arguments was.
+        changes_activations: whether the script sets the activation of a layer after making it; if
+            so, the output of a layer made without one is uncertain.
+        visits: the number of syntax nodes visited.
+        known: the results that `once` keeps.
     """
 
     tree: ast.Module
@@ -143,7 +144,7 @@ class Program:
     known: dict[Callable[..., Any], Any] = field(default_factory=dict)
 
     def value(self, node: ast.AST) -> Value:
-        """What an expression is."""
+        """The value of an expression."""
         return self.values.get(node, UNKNOWN)
 
     def calls_of(self, *names: str) -> Iterator[Call]:
@@ -152,7 +153,7 @@ class Program:
         return (call for call in self.calls if call.names & wanted)
 
     def method_calls(self, *methods: str) -> Iterator[Call]:
-        """The calls of methods by their bare names, as "compile", whatever object they are of."""
+        """The calls of methods by their bare names, such as "compile", on any object."""
         return (call for call in self._method_calls if call.method in methods)
 
     @cached_property
@@ -161,11 +162,11 @@ class Program:
 
     @cached_property
     def tensors(self) -> list[tuple[ast.AST, Tensor]]:
-        """The expressions that are tensors, and these."""
+        """The expressions that are tensors, each with its tensor."""
         return [(node, value) for node, value in self.values.items() if isinstance(value, Tensor)]
 
     def instances(self, *names: str) -> Iterator[tuple[Call, Instance]]:
-        """The objects that the script makes of library classes, by canonical names."""
+        """The calls that make objects of library classes, by canonical names, with the objects."""
         wanted = set(names)
         for call in self.calls:
             for option in options(call.result):
@@ -185,7 +186,7 @@ class Program:
         return (list(reads.values()) for reads in found.values())
 
     def uses(self, *modules: str) -> bool:
-        """Whether the script mentions a library, by its canonical name: "keras"."""
+        """Whether the script mentions one of these libraries, by a name such as "keras"."""
         return any(
             name == module or name.startswith(f"{module}.")
             for reading in self.readings
@@ -195,7 +196,7 @@ class Program:
 
     @cached_property
     def mentions_tf_keras(self) -> bool:
-        """Whether the script takes something from the package of Keras 2."""
+        """Whether the script mentions tf_keras, the package of Keras 2."""
         return any(
             isinstance(option, Known) and option.spelled.startswith("tf_keras")
             for reading in self.readings
@@ -210,11 +211,11 @@ class Program:
         )
 
     def origin(self, value: Tensor, otherwise: ast.AST) -> ast.AST:
-        """The expression that made a tensor, or else what is given."""
+        """The expression that first made a tensor; `otherwise` if it is not known."""
         return self.origins.get(id(value), (value, otherwise))[1]
 
     def names_of(self, value: Tensor | Expression) -> list[str]:
-        """What the script calls a tensor, the first name first; empty if it has none."""
+        """What the script calls a tensor, the first name first; empty if it has no name."""
         opaque = value.opaque
         if opaque is None:
             return []
@@ -222,7 +223,7 @@ class Program:
 
 
 def once(compute: Callable[[Program], _Result]) -> Callable[[Program], _Result]:
-    """Let a function of a script compute its result for the first rule that asks, and keep it."""
+    """Make a function of a program compute its result once and keep it for every rule."""
 
     @wraps(compute)
     def kept(program: Program) -> _Result:

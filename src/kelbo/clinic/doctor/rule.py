@@ -1,4 +1,4 @@
-"""What a rule is, and what it finds."""
+"""The base class of the rules, and the record of what one finds."""
 
 import ast
 import enum
@@ -28,14 +28,14 @@ class Severity(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Place:
-    """Where something stands.
+    """A place in a file.
 
     Args:
         line: from 1.
         column: from 1, in characters.
-        end_line: where it ends.
-        end_column: the first character behind it.
-        cell: of a notebook, the number of the code cell, from 1; lines are counted in it.
+        end_line: the last line.
+        end_column: the column after the last character.
+        cell: in a notebook, the number of the code cell, from 1; lines are then counted in it.
     """
 
     line: int
@@ -47,11 +47,11 @@ class Place:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that a rule says of one place of a script.
+    """What a rule says of one place in a script.
 
     Args:
         rule: the rule.
-        node: where.
+        node: the syntax at that place.
         happens: what the script does there, with its own names.
         repair: what to write instead, with its own names.
         place: the lines and columns, once they are known.
@@ -76,20 +76,20 @@ class Finding:
 class Rule(ABC):
     """One thing that goes wrong in VAE scripts.
 
-    A subclass has its own file, the docstring with the four headings, and these:
+    A subclass has a file of its own, a docstring with the four headings, and these:
 
     Args:
         code: KLB and three digits.
         title: one line.
-        severity: an error is certain, a warning may be meant as it is.
-        only_keras_3: whether Keras 2 does what the script means; then nothing is said of a script
-            that asks for Keras 2.
-        explanation: the entry of kelbo.clinic.explain that has the same cause, if there is one;
-            what Keras does and why is then told in its words.
-        generations: else (generation of Keras, what it does).
-        why: else the cause.
-        recipe: the recipe that shows it.
-        docs: the page, and the place on it, that shows it.
+        severity: an error is certain, a warning may be intended.
+        only_keras_3: whether Keras 2 does what the script means; if so, a script that asks for
+            Keras 2 gets no finding.
+        explanation: the entry of kelbo.clinic.explain with the same cause, if there is one; it
+            supplies `generations`, `why` and `recipe` where the rule leaves them empty.
+        generations: pairs of a generation of Keras and what it does.
+        why: the cause.
+        recipe: the recipe that shows the fault.
+        docs: the page, and the place on it, that show the fault.
     """
 
     code: ClassVar[str]
@@ -111,20 +111,20 @@ class Rule(ABC):
 
     @abstractmethod
     def check(self, program: Program) -> Iterator[Finding]:
-        """The findings in a script, in any order; one for each place is kept."""
+        """The findings in a script, in any order; `examine` keeps one for each place."""
 
     def finding(self, node: ast.AST, happens: str, repair: str) -> Finding:
-        """Something that this rule says of a place."""
+        """A finding of this rule."""
         return Finding(self, node, happens, repair)
 
     @property
     def explained(self) -> Explanation | None:
-        """The entry of kelbo.clinic.explain."""
+        """The entry of kelbo.clinic.explain with the same cause, if there is one."""
         return _EXPLANATIONS.get(self.explanation)
 
     @property
     def see(self) -> list[str]:
-        """Where there is more: commands, then a page."""
+        """Where to read more: commands, then a page."""
         commands = [f"kelbo doctor --explain {self.code}"]
         if self.recipe:
             repair = " --repair" if CATALOGUE[self.recipe].repair else ""
@@ -134,7 +134,7 @@ class Rule(ABC):
     @classmethod
     @cache
     def sections(cls) -> dict[str, str]:
-        """The docstring: the text below each of the four headings."""
+        """The docstring, split into the text below each of the four headings."""
         text = inspect.cleandoc(cls.__doc__ or "")
         parts = re.split(r"^## (.+)\n", text, flags=re.MULTILINE)
         return dict(zip(parts[1::2], (part.strip() for part in parts[2::2]), strict=True))

@@ -1,4 +1,4 @@
-"""From a path to the Python in it: files in any encoding, notebooks, folders."""
+"""Finds and reads Python: files in any encoding, notebooks, folders."""
 
 import ast
 import codecs
@@ -18,23 +18,23 @@ from typing import BinaryIO, TextIO
 from kelbo.clinic.doctor.rule import Place
 from kelbo.clinic.explain import explain
 
-# No script is longer; of a notebook, which may hold pictures, this goes for the code alone.
+# The limit of a script, and of the code of a notebook, whose file may hold pictures as well.
 LIMIT = 2 * 1024 * 1024
 NOTEBOOK_LIMIT = 64 * 1024 * 1024
 
 _SUFFIXES = (".py", ".pyw", ".ipynb")
-# What mentions none of these can do nothing that a rule is about.
+# A file that mentions neither has nothing that a rule is about.
 _OF_KERAS = re.compile("keras|tensorflow", re.IGNORECASE)
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_NO_PYTHON = "it is no Python 3"
+_NO_PYTHON = "it is not Python 3"
 _NONE_OF_ALL = "expected a Python 3 script, a notebook or a traceback, and it is none of them"
 _TRACEBACK = "Traceback (most recent call last)"
 _PYTHON_2 = re.compile(r"Missing parentheses in call to|multiple exception types|invalid token")
 _NOQA = re.compile(r"#\s*noqa(?::\s?(?P<codes>[A-Z]+\d+(?:[,\s]+[A-Z]+\d+)*))?", re.IGNORECASE)
-# Cell magics behind which there is still Python.
+# Cell magics that are followed by Python.
 _OF_PYTHON = re.compile(r"%%(time|timeit|capture|prun|memit)\b")
 _MAGIC = re.compile(r"^(\s*)(?:(?:%{1,2}[a-zA-Z_]|!(?!=)|\?).*|[\w.]+\?{1,2}\s*)$")
-# Magics that run the Python behind them and its options.
+# Magics that run the Python that follows them and their options.
 _RUNS = re.compile(
     r"^(?P<indent>\s*)(?P<magic>%{1,2}(?:time|timeit|prun|memit)\s+(?:-[a-z]\s*\d*\s+)*)(?P<code>.+)$"
 )
@@ -44,10 +44,10 @@ _ASSIGNED_MAGIC = re.compile(r"^(\s*[\w., ]+=\s*)[%!].*$")
 
 @dataclass(frozen=True)
 class Skipped:
-    """What cannot be read, and why.
+    """A file or a cell that cannot be read, and why.
 
     Args:
-        path: as it was named.
+        path: the name as given.
         reason: one sentence.
     """
 
@@ -57,7 +57,7 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Message(Skipped):
-    """What an error has printed: a traceback, a log that ends in one, a message that is known.
+    """An error message: a traceback, a log that ends in one, or a message that kelbo knows.
 
     Args:
         text: all of it.
@@ -71,10 +71,10 @@ class Source:
     """The Python of one file.
 
     Args:
-        path: as it was named.
-        text: all of it; of a notebook, its cells one after the other.
+        path: the name as given.
+        text: all of it; for a notebook, its cells joined.
         tree: its syntax.
-        cells: of a notebook, the cell and the line in it of each line of the text.
+        cells: for a notebook, the cell of each line of the text, and the line within the cell.
         skipped: the cells that cannot be read.
     """
 
@@ -95,7 +95,7 @@ class Source:
         return [line.encode() for line in re.split(r"\r\n|\r|\n", self.text)]
 
     def place(self, node: ast.AST) -> Place:
-        """Where a piece of the syntax stands."""
+        """The place of a syntax node."""
         line: int = getattr(node, "lineno", 1)
         last: int = getattr(node, "end_lineno", None) or line
         first = self._column(line, getattr(node, "col_offset", 0))
@@ -106,7 +106,7 @@ class Source:
         return Place(line, first, self.cells[last - 1][1], end, cell)
 
     def line(self, node: ast.AST) -> str:
-        """The line on which a piece of the syntax begins."""
+        """The line on which a syntax node begins."""
         return self._lines[getattr(node, "lineno", 1) - 1].decode()
 
     def _column(self, line: int, offset: int) -> int:
@@ -115,7 +115,7 @@ class Source:
 
     @cached_property
     def noqa(self) -> dict[int, frozenset[str]]:
-        """The codes that a comment turns off on a line; none of them means all."""
+        """The codes that comments turn off, by line; an empty set turns off all."""
         found: dict[int, frozenset[str]] = {}
         if "noqa" not in self.text.lower():
             return found
@@ -130,9 +130,9 @@ class Source:
 
 
 def find(paths: Iterable[str]) -> Iterator[str | Skipped]:
-    """The Python files and notebooks of files and folders, each once, in the order of their names.
+    """The Python files and notebooks among these paths and below them, each once, sorted by name.
 
-    Folders that are hidden, virtual environments and links to folders are left out.
+    Hidden folders, virtual environments and links to folders are left out.
     """
     seen: set[str] = set()
     for path in paths:
@@ -171,15 +171,15 @@ def load(path: str) -> Source | Skipped:
     notebook = path.lower().endswith(".ipynb")
     limit = NOTEBOOK_LIMIT if notebook else LIMIT
     try:
-        # Of a pipe or a device nobody knows when, and whether, it ends.
+        # A pipe or a device may never end.
         if not stat.S_ISREG(os.stat(path).st_mode):
-            return Skipped(path, "it is no regular file; kelbo doctor - reads what it is handed.")
+            return Skipped(path, "it is not a regular file; kelbo doctor - reads from stdin.")
         with open(path, "rb") as file:
             content = file.read(limit + 1)
     except OSError as error:
         return Skipped(path, _of(error))
     except ValueError:
-        return Skipped(path, "this is no name of a file.")
+        return Skipped(path, "it is not a valid file name.")
     if len(content) > limit:
         size = Path(path).stat().st_size
         return Skipped(
@@ -189,21 +189,21 @@ def load(path: str) -> Source | Skipped:
 
 
 def read_stream(stream: BinaryIO | TextIO) -> Source | Skipped:
-    """The Python that comes by a stream, as a script or as a notebook.
+    """Read the Python, a script or a notebook, that comes from a stream.
 
     Args:
-        stream: of bytes or of text.
+        stream: a binary stream or a text stream.
     """
     content = stream.read(NOTEBOOK_LIMIT + 1)
     return read_script("<stdin>", content.encode() if isinstance(content, str) else content)
 
 
 def read_script(path: str, content: bytes) -> Source | Skipped:
-    """The Python of a script.
+    """Read the Python of a script.
 
     Args:
-        path: its name; what it does not call Python may be a notebook too, or a Message that tells
-            of an error.
+        path: its name; without a Python suffix the content may also be a notebook, or an error
+            message, which is returned as a Message.
         content: its bytes.
     """
     if path.lower().endswith(_SUFFIXES):
@@ -218,7 +218,7 @@ def read_script(path: str, content: bytes) -> Source | Skipped:
     encoding = "utf-16" if content.startswith(_UTF_16) else "utf-8"
     text = content.decode(encoding, errors="replace")
     if _TRACEBACK in text or explain(text):
-        return Message(path, "it is an error message and no script; see kelbo explain.", text)
+        return Message(path, "it is an error message, not a script; see kelbo explain.", text)
     return found
 
 
@@ -228,19 +228,19 @@ def _read_python(path: str, content: bytes, otherwise: str = _NO_PYTHON) -> Sour
     if content.startswith(_UTF_16):
         return Skipped(path, "it is in UTF-16, which Python does not read; save it as UTF-8.")
     if b"\0" in content:
-        return Skipped(path, "it is binary and no Python.")
+        return Skipped(path, "it is a binary file.")
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
         text = content.decode(encoding)
     except (SyntaxError, UnicodeDecodeError, LookupError) as error:
         reason = str(getattr(error, "msg", "") or error)
-        return Skipped(path, f"its encoding is not what it says: {reason}.")
+        return Skipped(path, f"it is not in the encoding that it declares: {reason}.")
     tree = parse(text, otherwise)
     return Source(path, text, tree) if isinstance(tree, ast.Module) else Skipped(path, tree)
 
 
 def read_notebook(path: str, content: bytes) -> Source | Skipped:
-    """The Python of a notebook: its code cells, magics left out.
+    """Read the Python of a notebook: its code cells without the magics.
 
     Args:
         path: its name.
@@ -251,7 +251,7 @@ def read_notebook(path: str, content: bytes) -> Source | Skipped:
         cells = _cells(notebook)
         language = notebook.get("metadata", {}).get("kernelspec", {}).get("language", "python")
     except (ValueError, AttributeError, TypeError, LookupError, RecursionError):
-        return Skipped(path, "it is no notebook: expected JSON with cells.")
+        return Skipped(path, "it is not a notebook: expected JSON with cells.")
     if str(language).lower() not in ("python", ""):
         return Skipped(path, f"it is a notebook in {language}.")
     lines: list[str] = []
@@ -273,7 +273,7 @@ def read_notebook(path: str, content: bytes) -> Source | Skipped:
 
 
 def _cells(notebook: dict) -> list[str]:
-    # Notebooks of format 3 have worksheets.
+    # Notebooks of format 3 keep their cells in worksheets.
     sheets = notebook["cells"] if "cells" in notebook else notebook["worksheets"][0]["cells"]
     found = []
     for cell in sheets:
@@ -294,28 +294,28 @@ def _without_magics(cell: str) -> list[str]:
         python = _ENVIRONMENT.sub(r'\1__import__("os").environ["\2"] = ...', python)
         python = _ASSIGNED_MAGIC.sub(r"\1None", _MAGIC.sub(r"\1pass", python))
         lines[number] = "" if goes_on else python
-        # A command of the shell may have several lines.
+        # A shell command may span several lines.
         goes_on = line.endswith("\\") and (goes_on or python != line)
     return lines
 
 
 def _of_magic(line: re.Match[str]) -> str:
-    """The code that a magic runs, in the column where it stands; of compound statements nothing."""
+    """The code that a magic runs, in the column where it stands; `pass` for compound statements."""
     whole = f"{'pass'.ljust(len(line['magic']) - 1)};{line['code']}"
     return line["indent"] + (whole if isinstance(parse(whole), ast.Module) else "pass")
 
 
 def parse(text: str, otherwise: str = _NO_PYTHON) -> ast.Module | str:
-    """The syntax of Python code, or why it has none.
+    """The syntax of Python code, or a sentence that says why it has none.
 
     Args:
         text: the code.
-        otherwise: what to say of a text that is not written in Python.
+        otherwise: how the sentence begins unless the code is written in Python 2.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            # A notebook may wait outside of functions.
+            # A notebook may use await outside of functions.
             flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
             tree = compile(text, "<script>", "exec", flags, dont_inherit=True)
     except SyntaxError as error:

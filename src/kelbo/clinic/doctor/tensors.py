@@ -1,4 +1,4 @@
-"""Makes tensors: by arithmetic, by functions of libraries, by layers and models."""
+"""Makes tensors by arithmetic, library functions, layers and models."""
 
 import itertools
 from dataclasses import replace
@@ -28,7 +28,7 @@ from kelbo.clinic.doctor.values import (
 
 
 class Tensors:
-    """What a script computes of tensors; every tensor of an unknown source is one of its own."""
+    """The tensors that a script computes; each one of unknown source is distinct."""
 
     def __init__(self) -> None:
         self._keys = itertools.count()
@@ -42,7 +42,7 @@ class Tensors:
         return expressions.of(Opaque((next(self._keys),), name))
 
     def tensor(self, value: Value) -> Tensor:
-        """Anything as a tensor: what is not known is one of its own."""
+        """Any value as a tensor; an unknown value becomes a new one."""
         if isinstance(value, Tensor):
             return value
         if isinstance(value, Constant) and isinstance(value.value, int | float):
@@ -54,7 +54,7 @@ class Tensors:
         return self.fresh(None)
 
     def part(self, tensor: Tensor, key: object, shape: Shape | None = None) -> Tensor:
-        """A part of a tensor, the same whenever it is taken."""
+        """A part of a tensor; the same key always gives the same part."""
         source = tensor.opaque.key if tensor.opaque else (tensor.expression,)
         if len(source) > 6:
             return self.fresh(shape, tensor.symbolic)
@@ -73,7 +73,7 @@ class Tensors:
         return self.fresh(None, symbolic) if symbolic else UNKNOWN
 
     def input(self, arguments: Arguments) -> Tensor:
-        """What keras.Input makes."""
+        """The tensor that keras.Input makes."""
         sizes = library.sizes(arguments.get(0, "shape"))
         whole = library.sizes(arguments.get(None, "batch_shape"))
         shape: Shape | None = None
@@ -84,7 +84,7 @@ class Tensors:
         return self.fresh(shape, symbolic=True)
 
     def combine(self, sign: str, left: Value, right: Value) -> Value:
-        """A tensor computed from two others."""
+        """The tensor that an operator makes of two values."""
         if isinstance(left, Choice) or isinstance(right, Choice):
             pairs = [(one, other) for one in options(left) for other in options(right)]
             return join([self.combine(sign, one, other) for one, other in pairs[:4]])
@@ -115,7 +115,7 @@ class Tensors:
         return Tensor(made, shape, first.symbolic or second.symbolic)
 
     def compute(self, name: str, arguments: Arguments, given: Value) -> Value:
-        """What a mathematical function of a library makes of its arguments."""
+        """The result of a mathematical library function."""
         if library.is_cast(name):
             return given
         if isinstance(given, Tensor) and pixel_range(given) and library.rearranges(name):
@@ -143,7 +143,7 @@ class Tensors:
         return self.fresh(None, symbolic=True) if is_symbolic(arguments.all) else UNKNOWN
 
     def reduce(self, how: str, arguments: Arguments, tensor: Tensor) -> Value:
-        """The sum or the mean of a tensor over the axes that the arguments say."""
+        """The sum or the mean of a tensor over the axes in the arguments."""
         axis = arguments.get(1, "axis", "dim", "reduction_indices")
         axes: tuple[int, ...] | None = None
         if axis is not None and axis != Constant(None):
@@ -158,7 +158,7 @@ class Tensors:
         return Tensor(expressions.of(atom), shape, tensor.symbolic)
 
     def divergence(self, kind: str, arguments: Arguments, averaged: bool) -> Value:
-        """A reconstruction loss of two tensors."""
+        """A reconstruction loss between two tensors."""
         target = arguments.get(0, "target", "y_true", "labels", "true")
         output = arguments.get(1, "output", "y_pred", "logits", "pred")
         first, second = self.tensor(target or UNKNOWN), self.tensor(output or UNKNOWN)
@@ -175,7 +175,7 @@ class Tensors:
         return self.reduce("mean", Arguments((tensor, Constant(-1))), tensor)
 
     def loss_object(self, kind: str, loss: Instance, arguments: Arguments) -> Value:
-        """What a loss of Keras, made as an object, says of two tensors."""
+        """The result of a Keras loss object for two tensors."""
         how = library.text(loss.arguments.get(None, "reduction"))
         logits = loss.arguments.get(0, "from_logits")
         extra = (("from_logits", logits),) if logits is not None and "crossentropy" in kind else ()
@@ -186,7 +186,7 @@ class Tensors:
         return self.reduce("sum" if how == "sum" else "mean", Arguments((value,)), value)
 
     def layer_output(self, layer: Instance, given: Value, symbolic: bool) -> Value:
-        """What a layer of Keras, or a sequential model, makes of its inputs."""
+        """The output of a Keras layer or a sequential model."""
         if not isinstance(layer.of, Known) or not layer.is_layer:
             return UNKNOWN
         shapes = [t.shape for t in _tensors(given)]
@@ -202,7 +202,7 @@ class Tensors:
 
 
 def sequential_activation(model: Instance) -> str | None:
-    """The activation that the last layer ends in, as far as it is one of Keras's."""
+    """The activation that a sequential model ends in; None if its last layer is not known."""
     layers = model.arguments.get(0, "layers")
     for layer in reversed(layers.items if isinstance(layers, Items) else ()):
         if not isinstance(layer, Instance) or not isinstance(layer.of, Known):
@@ -213,7 +213,7 @@ def sequential_activation(model: Instance) -> str | None:
 
 
 def _sequential_shape(model: Instance, shape: Shape | None) -> Shape | None:
-    """The shape that the layers make of one, one after the other."""
+    """The shape after all layers of a sequential model."""
     layers = model.arguments.get(0, "layers")
     if not isinstance(layers, Items):
         return None

@@ -1,4 +1,4 @@
-"""What can be known of a script's values without running it."""
+"""What is known of a script's values without running it."""
 
 import ast
 from collections.abc import Iterator
@@ -8,14 +8,14 @@ from typing import Any
 
 from kelbo.clinic.doctor.expressions import Expression, Opaque
 
-# A size; of a batch it is None, and of axes that were flattened into one it is all of theirs.
+# A size: None for the batch, a tuple of sizes for axes that were flattened into one.
 Size = int | None | tuple[Any, ...]
 Shape = tuple[Size, ...]
 
 
 @dataclass(frozen=True)
 class Unknown:
-    """Anything."""
+    """A value of which nothing is known."""
 
 
 UNKNOWN = Unknown()
@@ -23,11 +23,11 @@ UNKNOWN = Unknown()
 
 @dataclass(frozen=True)
 class Known:
-    """Something of a library: a module, a function or a class.
+    """Something from a library: a module, a function or a class.
 
     Args:
-        name: one name for all spellings, as `keras.backend.mean`.
-        spelled: what the script imports, as `tensorflow.keras.backend.mean`.
+        name: one name for all spellings, such as `keras.backend.mean`.
+        spelled: the name that the script imports, such as `tensorflow.keras.backend.mean`.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Constant:
     value: Any
 
 
-# What is longer or nested deeper than this is no structure of tensors.
+# No structure of tensors is longer or nested deeper.
 _MOST_ITEMS = 32
 _MOST_LEVELS = 4
 
@@ -54,19 +54,19 @@ class Items:
 
     @cached_property
     def levels(self) -> int:
-        """How deep lists are nested in it."""
+        """How deep lists are nested in it, itself included."""
         return 1 + max((i.levels for i in self.items if isinstance(i, Items | Table)), default=0)
 
 
 @dataclass(frozen=True)
 class Table:
-    """A dict; a key is None where it is not known."""
+    """A dict; a key that is not known is None."""
 
     entries: tuple[tuple[Any, "Value"], ...]
 
     @cached_property
     def levels(self) -> int:
-        """How deep lists are nested in it."""
+        """How deep lists are nested in it, itself included."""
         below = (item for _, item in self.entries)
         return 1 + max((i.levels for i in below if isinstance(i, Items | Table)), default=0)
 
@@ -77,9 +77,9 @@ class Tensor:
 
     Args:
         expression: how it is computed from others.
-        shape: with the batch first; None if it cannot be told.
+        shape: its shape, with the batch first; None if it cannot be told.
         symbolic: whether it is a placeholder of a functional model, which holds no numbers.
-        activation: of the layer that made it, by name, "linear" included; None where it is unknown.
+        activation: the activation of the layer that made it, "linear" included; None if unknown.
     """
 
     expression: Expression
@@ -95,14 +95,14 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Attribute:
-    """What `owner.name` is, where nothing more is known; most often a method."""
+    """`owner.name` where nothing more is known of it; most often a method."""
 
     owner: "Value"
     name: str
 
 
 class Version(Attribute):
-    """What depends on which Keras is there."""
+    """A value that depends on the version of a library."""
 
 
 VERSION = Version(UNKNOWN, "__version__")
@@ -110,19 +110,19 @@ VERSION = Version(UNKNOWN, "__version__")
 
 @dataclass(frozen=True)
 class Choice:
-    """One of several: what differs between the branches of a script."""
+    """One of several values, from different branches of the script."""
 
     options: tuple["Value", ...]
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """What a call is given.
+    """The arguments of a call.
 
     Args:
-        positional: without names.
-        keywords: with names.
-        more: whether a `*` or a `**` may hand over others.
+        positional: those without names.
+        keywords: those with names.
+        more: whether a `*` or a `**` may supply others.
     """
 
     positional: tuple["Value", ...] = ()
@@ -130,7 +130,7 @@ class Arguments:
     more: bool = False
 
     def get(self, position: int | None, *names: str) -> "Value | None":
-        """The argument at a position or of a name; None where it is surely not given."""
+        """The argument at a position or of a name; None if it is certainly not given."""
         for name, value in self.keywords:
             if name in names:
                 return value
@@ -153,11 +153,11 @@ class Frame:
     """The names of a module, a function or a class while it runs.
 
     Args:
-        parent: where a name is looked up that is not here.
+        parent: where names that are not here are looked up.
         step: the training step it runs in, if any.
-        layers: bindings, one dictionary for each branch that is open.
-        elsewhere: the names that `global` and `nonlocal` say are bound in another frame.
-        stars: the modules of which all names were imported.
+        layers: bindings, one dictionary for each open branch.
+        elsewhere: the names that `global` and `nonlocal` bind in another frame.
+        stars: the modules imported with `from ... import *`.
         returns: what the function has returned so far.
     """
 
@@ -169,14 +169,14 @@ class Frame:
     returns: list["Value"] = field(default_factory=list)
 
     def find(self, name: str) -> "Value | None":
-        """The value of a name that is bound here."""
+        """The value of a name that is bound here, or None."""
         for layer in reversed(self.layers):
             if name in layer:
                 return layer[name]
         return None
 
     def bind(self, name: str, value: "Value") -> None:
-        """Give a name a value, where `global` or `nonlocal` says."""
+        """Bind a name; in another frame if `global` or `nonlocal` says so."""
         if name in self.elsewhere:
             self.elsewhere[name].bind(name, value)
         else:
@@ -191,8 +191,8 @@ class Function:
         node: its definition.
         frame: where it was defined.
         owner: the object whose method it is.
-        decorators: what stands above it.
-        partial: what functools.partial gives it, each with the name if it has one.
+        decorators: its decorators.
+        partial: the arguments that functools.partial gives it, each with its name or None.
     """
 
     node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
@@ -220,9 +220,9 @@ class Class:
     Args:
         node: its definition.
         frame: where it was defined.
-        bases: what it inherits from.
-        body: what its body binds.
-        decorators: what stands above it.
+        bases: its base classes.
+        body: the names that its body binds.
+        decorators: its decorators.
     """
 
     node: ast.ClassDef
@@ -237,7 +237,7 @@ class Class:
         return self.node.name
 
     def find(self, name: str) -> "Value | None":
-        """What the class, or a class of the script that it inherits from, binds to a name."""
+        """What the class, or a base of it in the script, binds to a name; None if none does."""
         seen = set()
         todo: list[Value] = [self]
         while todo:
@@ -280,10 +280,10 @@ class Instance:
     Args:
         of: the class.
         node: the call that made it.
-        arguments: what it was made of.
-        attributes: what the script set.
-        inputs: of a functional model, its inputs.
-        outputs: of a functional model, its outputs.
+        arguments: the arguments of that call.
+        attributes: those that the script set.
+        inputs: the inputs of a functional model.
+        outputs: the outputs of a functional model.
     """
 
     of: Class | Known
@@ -310,8 +310,8 @@ class Step:
 
     Args:
         kind: "loss", "metric", "call", "train_step", "test_step", "compute_loss", "tf.function".
-        function: which.
-        node: where the script hands it to Keras, as the call of compile.
+        function: the function.
+        node: where the script passes it to Keras, such as the call of compile.
     """
 
     kind: str
@@ -335,7 +335,7 @@ Value = (
 
 
 def bounded(value: Items | Table) -> Value:
-    """A list or a dict, or UNKNOWN where it is too large to be a structure of tensors."""
+    """A list or a dict; UNKNOWN if it is too large to be a structure of tensors."""
     count = len(value.items) if isinstance(value, Items) else len(value.entries)
     return value if count <= _MOST_ITEMS and value.levels <= _MOST_LEVELS else UNKNOWN
 
@@ -348,10 +348,10 @@ def options(value: Value | None) -> tuple[Value, ...]:
 
 
 def join(values: list[Value]) -> Value:
-    """What a value is that comes from several branches."""
+    """The value of something that several branches make."""
     if len(values) == 1:
         return values[0]
-    # The spellings of one library thing are no alternatives.
+    # Two spellings of one library name are not alternatives.
     flat = list(
         {
             option.name if isinstance(option, Known) else option: option
@@ -365,12 +365,12 @@ def join(values: list[Value]) -> Value:
 
 
 def known_names(value: Value | None) -> set[str]:
-    """The names of the library things that a value may be."""
+    """The canonical names of the library things that a value may be."""
     return {option.name for option in options(value) if isinstance(option, Known)}
 
 
 def is_symbolic(value: Value | None) -> bool:
-    """Whether a value is a symbolic tensor, or holds one, in every branch."""
+    """Whether a value is or contains a symbolic tensor in every branch."""
     if isinstance(value, Tensor):
         return value.symbolic
     if isinstance(value, Items):
@@ -385,7 +385,7 @@ def is_model_name(name: str) -> bool:
     return name.startswith("keras.") and name.endswith((".Model", ".Sequential", ".Functional"))
 
 
-# What keras.layers has beside layers.
+# Classes of keras.layers that are not layers.
 _NO_LAYERS = {"Input", "InputSpec", "InputLayer"}
 
 

@@ -1,15 +1,15 @@
-"""How findings speak of a script: with its own names."""
+"""The words in which findings speak of a script: its own names."""
 
 import ast
 from collections.abc import Sequence
 
 
 def dotted(node: ast.AST | None, otherwise: str = "") -> str:
-    """A name as it is written, `self.mu`; of what begins with a call or an index only the end.
+    """The dotted name of an expression as written, `self.mu`; of `f().mu`, only `mu`.
 
     Args:
         node: an expression.
-        otherwise: what to say where it has no name.
+        otherwise: what to return for an expression without a name.
     """
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
@@ -21,6 +21,6 @@ def dotted(node: ast.AST | None, otherwise: str = "") -> str:
 
 
 def in_words(names: Sequence[str]) -> str:
-    """`a`, `a and b`, `a, b and c`, in the order of their first mention."""
+    """`a`, `a and b` or `a, b and c`: each name once, in the order of first mention."""
     *head, last = dict.fromkeys(names)
     return f"{', '.join(head)} and {last}" if head else last

@@ -1,6 +1,6 @@
 """What the errors of variational autoencoders in Keras mean, and the way out; needs no backend.
 
-One module for each family of errors; `explain` finds those that a text shows.
+Each module holds one family of errors; `explain` finds the entries that fit a text.
 """
 
 from kelbo.clinic.explain.explanation import FAMILIES, Explanation, Sign, Symptom

@@ -30,7 +30,7 @@ CALL = (
             ("Keras 3, JAX and PyTorch", "fit fails: Unable to automatically build the model."),
         ),
         why="keras.Model leaves call to its subclass, and everything but train_step needs it.",
-        rule="A keras.Model has a call that maps an input to what predict shall return.",
+        rule="A keras.Model has a call that maps an input to what predict should return.",
         repair="Write call. For validation write test_step too, or put the loss in compute_loss.",
         broken="""\
 class VAE(keras.Model):
@@ -82,7 +82,7 @@ class VAE(keras.Model):
             ("elsewhere", "ValueError."),
         ),
         why="A list of three outputs is three inputs for the next model.",
-        rule="Say which of the encoder's outputs goes on.",
+        rule="Say which of the encoder's outputs you pass on.",
         repair="Unpack: z for a draw, mu for the reconstruction without noise.",
         broken="""\
 decoder.predict(encoder.predict(x))""",

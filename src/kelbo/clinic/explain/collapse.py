@@ -1,8 +1,8 @@
 """Family E: posterior collapse, as far as a log shows it.
 
-Only one symptom can be told from a text with certainty: a KL term of practically nothing. A KL
-term weighted by the books' smallest constants is about 1e-4 for a healthy model, so the bound is
-far below. That every image comes out the same, or that means and sums are mixed, no message says.
+Only one symptom can be recognised in a text with certainty: a KL term of practically nothing. A KL
+term weighted by the smallest constants of the books is about 1e-4 for a healthy model, so the bound
+is far below. No message says that every image comes out the same, or that means and sums are mixed.
 """
 
 import math
@@ -16,7 +16,7 @@ _NOTHING = 1e-6
 
 
 def _collapsed(figures: Mapping[str, float]) -> bool:
-    # A loss that is 0 itself, or NaN, is another trouble.
+    # A loss that is 0 itself, or NaN, has another cause.
     loss = figures.get("loss", 1.0)
     return (loss != 0.0 and math.isfinite(loss)) and any(
         _KL.fullmatch(name.lower()) and abs(value) < _NOTHING for name, value in figures.items()
@@ -35,11 +35,11 @@ COLLAPSE = (
         figures=_collapsed,
         happens=(
             "The encoder gives N(0, 1) for every image, z carries nothing, and the decoder makes "
-            "the same mean image of all. (If the KL term has a weight that grows and is still 0, "
-            "or if the figure is multiplied by such a weight, wait.)"
+            "the same mean image for all of them. (If the KL term has a weight that grows and is "
+            "still 0, or if the figure is multiplied by such a weight, wait.)"
         ),
         why=(
-            "Against the reconstruction the KL term weighs too much. The usual cause is a "
+            "The KL term weighs too much against the reconstruction. The usual cause is a "
             "reconstruction averaged over pixels beside a KL summed over latent dimensions: the "
             "effective beta is then the number of pixels."
         ),

@@ -1,16 +1,16 @@
-"""What a pasted text says once its wrapping is off: colours, quotes, margins, line breaks."""
+"""Takes the wrapping off a pasted text: colours, quotes, margins, line breaks."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-# Characters that are read, from the end: the exception stands last.
+# How many characters are read, from the end: the exception stands last.
 LIMIT = 256 * 1024
 
 # A colour as the terminal gets it, as a log shows it, or as a browser leaves it when copied.
 _COLOUR = re.compile(r"(?:\x1b|\\x1b|\\u001b|\\033)?\[\d{1,3}(?:;\d{1,3}){0,4}m")
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)")
-# Of an e-mail, a comment, a pytest report, a box drawn around a traceback.
+# The margin of an e-mail, a comment, a pytest report or a box drawn around a traceback.
 _MARGIN = re.compile(r"^[ \t>|#\u2500-\u257f]+(?:E(?=[ \t]))?|^E(?=[ \t])", re.MULTILINE)
 # Line breaks of a text that was printed as the representation of a string.
 _ESCAPED_BREAK = re.compile(r"\\[nrt]")
@@ -32,9 +32,9 @@ class Evidence:
     """A text, ready to be searched.
 
     Args:
-        passages: its tracebacks, in order, each up to and including its message; without white
-            space and quotation marks. What stands before the first traceback is the first passage.
-        figures: the last value of every figure that a training log shows, by name.
+        passages: its tracebacks, in order, each up to and including its message, without white
+            space and quotation marks. The first passage is what stands before the first traceback.
+        figures: the last value of every figure in a training log, by name.
     """
 
     passages: tuple[str, ...]
@@ -45,7 +45,7 @@ class Evidence:
         """Take the wrapping off a text of any length and content.
 
         Args:
-            text: a message, a traceback, a log of a training, or all at once.
+            text: a message, a traceback, a training log, or all at once.
         """
         text = _COLOUR.sub("", text[-LIMIT:])
         text = _ESCAPE.sub("", text)

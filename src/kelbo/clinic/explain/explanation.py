@@ -12,7 +12,7 @@ FAMILIES = {
     "A": "The KL term meets a symbolic tensor",
     "B": "No loss, a zero loss, no gradient",
     "C": "call, validation and predict",
-    "D": "Names that are gone",
+    "D": "Removed names",
     "E": "Posterior collapse",
     "F": "Saving and loading",
     "G": "NaN",
@@ -21,24 +21,24 @@ FAMILIES = {
 
 @dataclass(frozen=True)
 class Sign:
-    """What gives an error away.
+    """A pattern that identifies an error.
 
-    Both patterns are regular expressions in verbose mode: they are written like the message, with
-    its spaces and quotation marks, and are matched on a text that has neither
+    Both patterns are regular expressions in verbose mode. They are written like the message, with
+    its spaces and quotation marks, but are matched against a text that has neither
     (`kelbo.clinic.explain.evidence`), so that a message may be wrapped, quoted and indented.
     Gaps are bounded, which keeps the search linear.
 
     Args:
-        message: occurs in the message.
-        inside: occurs besides in the traceback that ends in the message, for a message that means
-            something only there.
+        message: a pattern that occurs in the message.
+        inside: a pattern that must also occur in the traceback that ends in the message, for a
+            message that means something only there.
     """
 
     message: str
     inside: str = ""
 
     def find(self, passage: str) -> re.Match[str] | None:
-        """The last place in a passage where the message stands, or None."""
+        """The last match of the message in a passage, or None."""
         if self.inside and not _compiled(self.inside).search(passage):
             return None
         found = None
@@ -52,7 +52,7 @@ class Symptom:
     """A message as it was really printed.
 
     Args:
-        message: to the letter, perhaps cut at its end.
+        message: to the letter, perhaps without its end.
         printed_by: the versions that printed it.
     """
 
@@ -69,17 +69,17 @@ class Explanation:
         family: a key of `FAMILIES`.
         title: one line.
         symptom: one message that this explains.
-        signs: any one of them gives it away.
-        figures: whether the last values that a training log shows, by name, give it away.
-        happens: what the user did and what became of it.
-        generations: where they differ, what each generation of Keras does: (generation, what).
+        signs: the patterns, any one of which identifies it.
+        figures: whether the last values in a training log, by name, identify it.
+        happens: what the user did, and the result.
+        generations: what each generation of Keras does, if they differ: (generation, what).
         why: the cause.
-        rule: what to keep to from now on.
+        rule: what to observe from now on.
         repair: what to do, in words.
         broken: a few lines of code that fail this way; empty where the code is not to blame.
-        repaired: the same lines, mended.
-        recipe: the recipe of the catalogue that shows it, by its name, if one does.
-        sources: where people have reported it, as "keras 19560".
+        repaired: the same lines, repaired.
+        recipe: the name of the recipe that shows it, if one does.
+        sources: where people reported it, such as "keras 19560".
     """
 
     name: str
@@ -100,7 +100,7 @@ class Explanation:
 
     @property
     def commands(self) -> list[str]:
-        """What shows the recipe at the command line, and its repaired version."""
+        """The commands that show the recipe and its repaired version."""
         if self.recipe is None:
             return []
         show = f"kelbo recipes show {self.recipe}"

@@ -1,4 +1,4 @@
-"""From a text to the explanations that fit it."""
+"""Finds the explanations that fit a text."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from kelbo.clinic.explain.table import EXPLANATIONS
 
 
 class _Find(NamedTuple):
-    """An explanation that fits, and where; the later fields decide between equals."""
+    """An explanation that fits, and its place; the later fields break ties."""
 
     passage: int
     specific: bool
@@ -25,9 +25,9 @@ class _Find(NamedTuple):
 
 
 def explain(text: str) -> list[Explanation]:
-    """Find what an error message, a traceback or a training's log means.
+    """Find what an error message, a traceback or a training log means.
 
-    Only the end of a long text is read. Each family of errors is reported once and each stretch of
+    Only the end of a long text is read. Each family of errors is reported once, and each stretch of
     the text is explained once.
 
     Args:
@@ -35,8 +35,8 @@ def explain(text: str) -> list[Explanation]:
 
     Returns:
         The explanations that fit, best first: the last exception counts before what led to it, and
-        an explanation that knows the traceback before one that knows the message alone. Empty when
-        nothing fits.
+        an explanation that matches the traceback before one that matches the message alone. Empty
+        if nothing fits.
     """
     evidence = Evidence.read(text)
     best: list[_Find] = []

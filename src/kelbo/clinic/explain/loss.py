@@ -28,9 +28,9 @@ LOSS = (
             Sign("The model cannot be compiled because it has no loss to optimize"),
         ),
         happens=(
-            "compile got no loss, and no layer has added one by the time that a loss is computed. "
-            "If your model has its own train_step, it is not fit that fails but the validation or "
-            "evaluate: they go through test_step, which you have not written."
+            "compile got no loss, and no layer had added one when the loss was computed. If your "
+            "model has its own train_step, fit works, and the validation or evaluate fails: they "
+            "use test_step, which you have not written."
         ),
         generations=(
             ("Keras 2, graph mode; TensorFlow to 2.1", "refused by compile."),
@@ -40,7 +40,8 @@ LOSS = (
         ),
         why=(
             "The two terms of the ELBO can come from compile(loss=...), from a layer's add_loss or "
-            "from compute_loss. Here neither does, or add_loss was refused or forgotten."
+            "from compute_loss. Here they come from none of them, or add_loss was refused or "
+            "forgotten."
         ),
         rule="A model has one place where its whole loss is made, and fit and evaluate share it.",
         repair="Write the loss in compute_loss: fit, validation and evaluate all use it.",
@@ -92,7 +93,7 @@ vae.fit(x_train, x_train)""",
         generations=(
             (
                 "Keras 2, graph mode",
-                "... has `None` for gradient, already when one weight is left out: a loss that is "
+                "... has `None` for gradient, as soon as one weight is left out: a loss that is "
                 "the KL term alone leaves the decoder out.",
             ),
             ("TensorFlow 2.2 to 2.4", "also the message of a model that was given no loss at all."),
@@ -166,7 +167,7 @@ vae.fit(x_train, x_train)""",
                 r"Shapes must be equal rank, but are 0 and 1 .{0,40}? merging shape \d with other "
                 r"shapes\. for '\{\{node (loss\w{0,4}/)? (AddN|packed)\}\} .{0,200}? loss"
             ),
-            # Where only the beginning was pasted.
+            # If only the beginning was pasted.
             Sign(r"Shapes must be equal rank, but are 0 and 1 (?= \W{0,9} \Z)"),
         ),
         happens="add_loss, or the step, is given the KL term of each sample instead of one number.",
@@ -205,7 +206,7 @@ self.add_loss(ops.mean(kl))""",
             "TensorFlow 2.8.4",
         ),
         signs=(Sign(r"Target data is missing\. Your model (was compiled with|has) loss"),),
-        happens="compile got a loss, and fit got the images but not what to compare with.",
+        happens="compile got a loss, and fit got the images but not what to compare them with.",
         generations=(
             ("TensorFlow 2.2 to 2.4", "No gradients provided for any variable."),
             ("Keras 2 later", "Target data is missing."),

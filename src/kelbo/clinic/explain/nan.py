@@ -14,7 +14,7 @@ _CAUSES = (
     "log(0), where the cross-entropy is computed from probabilities by hand."
 )
 _RULE = (
-    "Check the data once, hand logits to the cross-entropy (from_logits=True) instead of a "
+    "Check the data once, pass logits to the cross-entropy (from_logits=True) instead of a "
     "sigmoid's output, bound log_var, clip the gradients."
 )
 _REPAIR = (
@@ -54,7 +54,7 @@ NAN = (
             ),
         ),
         figures=_not_finite,
-        happens="From some batch on every loss is NaN, and with the next step every weight.",
+        happens="From some batch on every loss is NaN, and from the next step on every weight.",
         why=_CAUSES,
         rule=_RULE,
         repair=_REPAIR,
@@ -65,7 +65,7 @@ NAN = (
     Explanation(
         name="nan-in-the-input",
         family="G",
-        title="What the method gets contains NaN",
+        title="The input of a method contains NaN",
         symptom=Symptom(
             "ValueError: Input X contains NaN.\nKMeans does not accept missing values encoded as "
             "NaN natively.",

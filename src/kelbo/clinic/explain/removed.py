@@ -1,4 +1,4 @@
-"""Family D: names that are gone."""
+"""Family D: removed names."""
 
 from kelbo.clinic.explain.explanation import Explanation, Sign, Symptom
 
@@ -19,7 +19,7 @@ REMOVED = (
             Sign(r"object has no attribute 'add_metric'"),
             Sign(r"object has no attribute 'metrics_tensors'"),
         ),
-        happens="A layer or a model reports its KL term by add_metric, as books of 2020 do.",
+        happens="A layer or a model reports its KL term with add_metric, as books of 2020 do.",
         generations=(
             ("Keras 2.0 to 2.2", "model.metrics_tensors.append(kl), gone since."),
             ("Keras 2", "add_metric works."),
@@ -72,8 +72,8 @@ def compute_loss(self, x, y, y_pred, sample_weight=None, **kwargs):
         rule="Compute with keras.ops, draw with keras.random.",
         repair=(
             "K.mean, K.sum, K.exp, K.square, K.shape become those of keras.ops; K.random_normal "
-            "becomes keras.random.normal; K.int_shape(x) becomes x.shape. Inside a layer's call or "
-            "compute_loss: a loss that reads mu from outside fails after this step too."
+            "becomes keras.random.normal; K.int_shape(x) becomes x.shape. Do it inside a layer's "
+            "call or compute_loss: a loss that reads mu from outside fails after this step too."
         ),
         broken="""\
 from keras import backend as K
@@ -87,7 +87,7 @@ kl = -0.5 * ops.mean(1 + log_var - ops.square(mu) - ops.exp(log_var))""",
     Explanation(
         name="loss-function-renamed",
         family="D",
-        title="keras.losses.mse and its like have other names",
+        title="keras.losses.mse and the like have other names",
         symptom=Symptom(
             "AttributeError: module 'keras.losses' has no attribute 'mse'",
             "Keras 3.15.1",

@@ -4,7 +4,7 @@ from kelbo.clinic.explain.explanation import Explanation, Sign, Symptom
 
 _LOADING = r"load_model|model_from_json|model_from_config|clone_model|from_config"
 
-# The layers that Keras 2 makes of calls on symbolic tensors.
+# The layers that Keras 2 makes from calls on symbolic tensors.
 _OPERATIONS = (
     r"(TFOpLambda|SlicingOpLambda|TensorFlowOpLayer|ClassMethod|InstanceMethod|InstanceProperty"
     r"|AddLoss|AddMetric) (?= \W|$|Please|Make)"
@@ -29,7 +29,7 @@ z = Sampling()([mu, log_var])"""
 _LAMBDA = """\
 z = keras.layers.Lambda(sampling)([mu, log_var])"""
 
-_REGISTERED = "What a model is made of is a registered class, and its get_config has its arguments."
+_REGISTERED = "Make a model of registered classes whose get_config returns their arguments."
 
 SAVING = (
     Explanation(
@@ -46,7 +46,8 @@ SAVING = (
                 r"Exception encountered when calling (layer .{1,80}? \(type Lambda\)"
                 r"|Lambda\.call\(\)) .{0,40}? name '\w{1,60}' is not defined"
             ),
-            # Before TensorFlow 2.8 only the frame of the Lambda layer tells it from a mere slip.
+            # Before TensorFlow 2.8 only the frame of the Lambda layer sets it apart from a mere
+            # slip.
             Sign(
                 r"(self\.function\(inputs .{0,900}? | File '<string>', line \d{1,4}, in "
                 r"[\w<>]{1,60}) NameError: (global)? name '\w{1,60}' is not defined",
@@ -57,8 +58,8 @@ SAVING = (
             "The model was saved with Lambda(sampling). Loading it restored the function's "
             "bytecode, and the function uses K, tf, latent_dim or other names of the script."
         ),
-        why="Of a Lambda only the bytecode is stored, not the modules and variables around it.",
-        rule=f"No Lambda layers in a model that shall be saved. {_REGISTERED}",
+        why="Only the bytecode of a Lambda is stored, not the modules and variables around it.",
+        rule=f"Put no Lambda layer into a model that you save. {_REGISTERED}",
         repair=(
             "Write the sampling as a layer and save the model again. To rescue the old file, build "
             "the model from its code and call load_weights."
@@ -91,7 +92,7 @@ SAVING = (
             ("later, and Keras 3", "refuses unless safe_mode=False."),
         ),
         why="A lambda is stored as bytecode. Whoever wrote the file decides what it does.",
-        rule=f"No Lambda layers in a model that shall be saved. {_REGISTERED}",
+        rule=f"Put no Lambda layer into a model that you save. {_REGISTERED}",
         repair=(
             "Write the sampling as a layer. For a file that you made yourself, "
             "load_model(path, safe_mode=False) once, or build the model from code and load_weights."
@@ -153,7 +154,7 @@ z = keras.layers.Lambda(lambda m: m + tf.exp(log_var / 2) * noise)(mu)""",
             "2 made layers of these, and Keras 3 has no such layers."
         ),
         why="Files that name layers of Keras 2 need Keras 2.",
-        rule=f"Only layers between the tensors of a model that shall be saved. {_REGISTERED}",
+        rule=f"Put only layers between the tensors of a model that you save. {_REGISTERED}",
         repair=(
             "Write the formula as a layer, build the model anew and load the weights from the old "
             "file; or load it under Keras 2: pip install tf-keras, TF_USE_LEGACY_KERAS=1."
@@ -184,7 +185,7 @@ vae.add_loss(kl)""",
         happens="The file says which classes the model is made of, and one of them is yours.",
         why=(
             "Files store names, not code. The program that loads must define and register the "
-            "class, or hand it over, before it loads."
+            "class, or pass it, before it loads."
         ),
         rule=_REGISTERED,
         repair=(
@@ -223,9 +224,9 @@ encoder = keras.models.load_model("encoder.keras", custom_objects=objects)""",
             Sign(r"Unable to revive model from config\. When overriding"),
         ),
         happens="A layer or a model whose __init__ takes arguments is saved or loaded.",
-        why="The file needs the arguments, and Keras cannot know them from the object.",
+        why="The file needs the arguments, and Keras cannot read them from the object.",
         rule=_REGISTERED,
-        repair="Return the arguments from get_config; those that are models, serialised.",
+        repair="Return the arguments from get_config, and serialise those that are models.",
         broken="""\
 class VAE(keras.Model):
     def __init__(self, encoder, decoder, **kwargs): ...""",
@@ -280,7 +281,7 @@ class VAE(keras.Model):
             "HDF5 stores a graph of layers, and a subclass has none. Its weights exist only after "
             "the first call, and a train_step that calls encoder and decoder is not one."
         ),
-        rule="Save what is a functional model: encoder and decoder. Call a subclass before saving.",
+        rule="Save the functional models, encoder and decoder. Call a subclass before saving it.",
         repair=(
             "Save encoder and decoder, each on its own; or give the model a call, call it once and "
             "save it as .keras with a get_config."

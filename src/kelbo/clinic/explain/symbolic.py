@@ -7,7 +7,7 @@ ARGUMENTS = (
     "value computed inside the step."
 )
 
-# A placeholder where a number is needed, as every version and backend says it.
+# A placeholder where a number is needed, in the words of every version and backend.
 _CANNOT_BE_USED = r"A KerasTensor cannot be used as input to a \w{2,12} function"
 _NO_NUMBER = r"A KerasTensor is symbolic: it's a placeholder for a shape an"
 _NOT_A_TORCH_TENSOR = r"argument '\w{1,20}' \(position \d\) must be Tensor, not KerasTensor"
@@ -17,7 +17,7 @@ _ADD_LOSS_REFUSED = (
     r"`add_loss\(\)` can only be called from inside `build\(\)` or `call\(\)`, on a tensor input\. "
     "Received invalid value: <KerasTensor"
 )
-# The same where only the beginning was pasted.
+# The same, if only the beginning was pasted.
 _ADD_LOSS_CUT = (
     r"`add_loss\(\)` can only be called from inside `build\(\)` or `call\(\)`, on a tensor input "
     r"(?= \W{0,9} \Z)"
@@ -68,12 +68,13 @@ SYMBOLIC = (
         ),
         why=(
             "mu and log_var are placeholders. They describe the functional model and hold no "
-            "numbers. The step works on a batch, and of this batch the placeholder knows nothing."
+            "numbers. The step works on a batch, and the placeholder knows nothing of it."
         ),
         rule=ARGUMENTS,
         repair=(
             "Give mu and log_var to a layer, and let the layer add the KL term. This runs on "
-            "Keras 2 and Keras 3. Do not turn eager execution off instead: it ends with Keras 3."
+            "Keras 2 and Keras 3. Do not turn eager execution off instead: that way ends with "
+            "Keras 3."
         ),
         broken="""\
 def vae_loss(x, x_decoded):
@@ -125,10 +126,10 @@ vae.compile("adam", loss="mse")  # tf.* in place of ops.* on Keras 2""",
         ),
         why=(
             "call runs anew for every batch, with that batch's tensors in its inputs. What it "
-            "finds outside is the placeholder from the time when the model was described."
+            "finds outside is the placeholder from the time when the model was built."
         ),
         rule=ARGUMENTS,
-        repair="Hand every tensor that call uses to the layer when you call it.",
+        repair="Pass every tensor that call uses to the layer when you call it.",
         broken="""\
 class VAELoss(keras.layers.Layer):
     def call(self, inputs):
@@ -165,15 +166,15 @@ y = VAELoss()([x, x_decoded, mu, log_var])""",
         ),
         happens=(
             "model.add_loss(...), or add_loss of a layer that is called from outside the layer, "
-            "gets a loss that is written on the tensors of the functional model."
+            "gets a loss that is computed from the tensors of the functional model."
         ),
         generations=(
             ("Keras 2", "works: the expression becomes part of the model."),
-            ("Keras 3", "a bare NotImplementedError; or a ValueError where tf.* or K.* wrote it."),
+            ("Keras 3", "a bare NotImplementedError; or a ValueError if tf.* or K.* computes it."),
         ),
         why=(
-            "Keras 3 keeps a functional model as layers from inputs to outputs. A loss that hangs "
-            "beside them has no place there. Inside a layer's call, add_loss still exists."
+            "Keras 3 stores a functional model as layers from inputs to outputs. A loss beside "
+            "them has no place there. Inside a layer's call, add_loss still exists."
         ),
         rule=ARGUMENTS,
         repair="Move the expression into the call of a layer that gets the tensors as inputs.",
@@ -270,7 +271,7 @@ z = Sampling()([mu, log_var])""",
             Sign(r"Keras symbolic inputs/outputs do not implement `__len__`"),
             Sign("'KerasTensor' object has no attribute 'numpy'"),
             Sign(r"float\(\) argument must be a string or a .{0,10} number, not 'KerasTensor'"),
-            # Of an LSTM it is the meeting of NumPy 1.20 and an old TensorFlow: strided_slice.
+            # For an LSTM it is a clash of NumPy 1.20 with an old TensorFlow: strided_slice.
             Sign(r"Cannot convert a symbolic Tensor \( (?! .{0,80}? strided_slice)"),
         ),
         happens=(
@@ -283,7 +284,7 @@ z = Sampling()([mu, log_var])""",
             "model is called on data."
         ),
         rule=(
-            "On the tensors of a functional model use layers and keras.ops; ask for numbers by "
+            "On the tensors of a functional model use layers and keras.ops; get numbers from "
             f"predict. {ARGUMENTS}"
         ),
         repair=(
@@ -327,12 +328,12 @@ print(np.exp(log_var))""",
             ("Keras 3, PyTorch", "works, because nothing is compiled."),
         ),
         why=(
-            "The step is compiled. call runs once, to record it, and the attribute holds a name "
-            "from that recording, not a batch's value."
+            "The step is compiled. call runs once, to trace it, and the attribute holds a tensor "
+            "of that trace, not a batch's value."
         ),
         rule=f"A tensor leaves call by its return value or by add_loss. {ARGUMENTS}",
         repair=(
-            "Return it from call and take it up in compute_loss; to watch it, update a metric in "
+            "Return it from call and use it in compute_loss; to watch it, update a metric in "
             "the step."
         ),
         broken="""\
@@ -409,8 +410,8 @@ def call(self, x):
             ("JAX", "refused: there is no hidden random state."),
         ),
         why=(
-            "Without one, the noise would be drawn once, when the step is compiled, and be the "
-            "same for ever after."
+            "Without one, the noise would be drawn once, when the step is compiled, and stay the "
+            "same ever after."
         ),
         rule="Randomness is an attribute: a SeedGenerator that the layer owns.",
         repair="Give the layer a SeedGenerator in __init__ and pass it as seed.",

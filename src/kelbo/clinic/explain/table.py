@@ -1,4 +1,4 @@
-"""Every explanation there is, family by family."""
+"""Every explanation, family by family."""
 
 from kelbo.clinic.explain.call import CALL
 from kelbo.clinic.explain.collapse import COLLAPSE

@@ -1,14 +1,14 @@
-"""From a VAE script of the books to one for Keras 3 that runs on all three backends.
+"""Ports a VAE script of the books to Keras 3 on all three backends.
 
-`script` holds what the doctor read of it and the planned `edits`, which keep comments and
-formatting. `spelling` gives names and imports as they are today, `options`, `optimizers`,
-`training` and `weights` what layers, optimizers, compile and fit, and files of weights take,
-`tapes` marks what trains on TensorFlow alone, and `sampling` makes the layers that draw noise. In
-the recipes of `added_loss`, `loss_layer` and `loss_closure` the loss reads tensors of the
-functional graph. In the port a `model` hands them over: its outputs are the reconstruction and
-whatever else the loss needs, and its compute_loss gets their values for this batch and computes the
-loss by the script's own lines. `check` runs the result for a few steps and compares its loss with
-the original's `formula`.
+`script` holds what the doctor read in it and the planned `edits`, which keep comments and
+formatting. `spelling` gives names and imports their present form; `options`, `optimizers`,
+`training` and `weights` do so for the options of layers, for optimizers, for compile and fit, and
+for files of weights. `tapes` marks what trains on TensorFlow alone, and `sampling` makes the layers
+that draw noise. In the recipes of `added_loss`, `loss_layer` and `loss_closure` the loss reads
+tensors of the functional graph. In the port a `model` hands them over: its outputs are the
+reconstruction and whatever else the loss needs, and its compute_loss gets their values for this
+batch and computes the loss with the script's own lines. `check` runs the result for a few steps and
+compares its loss with the original's `formula`.
 """
 
 from kelbo.clinic.port.check import Checked, check

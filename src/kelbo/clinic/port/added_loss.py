@@ -1,4 +1,4 @@
-"""Recipes 3 and 4: model.add_loss of what is computed from tensors of the functional graph."""
+"""Recipes 3 and 4: model.add_loss of a loss computed from tensors of the functional graph."""
 
 import ast
 
@@ -41,7 +41,7 @@ def _port_added(script: Script, model: Model, calls: list[Call]) -> None:
     used = Slice(script, model, script.block(calls[0].node))
     losses = [call.node.args[0] for call in calls if call.node.args]
     if len(losses) < len(calls):
-        raise Unportable(calls[0].node, "add_loss gets its loss by a name.")
+        raise Unportable(calls[0].node, "add_loss gets its loss as a keyword argument.")
     for expression in losses:
         used.need(expression)
     lines = []
@@ -71,7 +71,7 @@ def _port_added(script: Script, model: Model, calls: list[Call]) -> None:
 
 
 def _compiled_loss(script: Script, model: Model) -> Code | None:
-    """The loss that compile is given, as an expression of compute_loss; None if it has none."""
+    """The loss that compile is given, as an expression of compute_loss; None if there is none."""
     found: dict[str, Code] = {}
     for call in model.compilations:
         node = argument(call.node, 1, "loss")
@@ -93,7 +93,7 @@ def _compiled_loss(script: Script, model: Model) -> Code | None:
                 rest = script.code(node).partition("(")[2]
                 found[made] = _loss_code(script, model, f"{made}({rest}")
             else:
-                raise Unportable(call.node, "what compile is given as its loss is not known.")
+                raise Unportable(call.node, "the loss that compile is given is not known.")
     if len(found) > 1:
         raise Unportable(model.made, "the model is compiled with several losses.")
     if not model.keeps_loss:

@@ -1,4 +1,4 @@
-"""Runs a ported script for a few steps on numbers made up, in a process of its own."""
+"""Runs a ported script for a few steps on made-up numbers, in a process of its own."""
 
 import json
 import os
@@ -14,19 +14,19 @@ from kelbo.clinic.recipes import processes
 
 SECONDS = 300.0
 
-# Losses are computed in 32 bits, the formula in 64.
+# The losses are computed in 32 bits, the formula in 64.
 _TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What became of a ported script.
+    """The outcome of running a ported script.
 
     Args:
-        loss: of one batch, as the script computes it, in nats as the script weighs them.
-        expected: the same by the original's formula; None where it cannot be read.
-        trained: the losses of the steps after it.
-        failure: why it came to no loss; empty where it did.
+        loss: the loss of one batch as the script computes it, in nats as the script weighs them.
+        expected: the same loss by the original's formula; None if that cannot be read.
+        trained: the losses of the steps that follow.
+        failure: why there is no loss; empty if there is one.
     """
 
     loss: float | None = None
@@ -36,7 +36,7 @@ class Checked:
 
     @property
     def equal(self) -> bool:
-        """Whether the two losses are one; True where there is only one."""
+        """Whether the two losses agree; True if the formula's is not known."""
         if self.loss is None or self.expected is None:
             return self.loss is not None
         return abs(self.loss - self.expected) <= _TOLERANCE * max(1.0, abs(self.expected))
@@ -49,10 +49,10 @@ def check(
 
     Args:
         text: the script.
-        beside: the folder that it is run in, as it may read files there.
+        beside: the folder in which it runs, since it may read files there.
         formula: the original's loss, if it is known.
-        backend: of Keras.
-        seconds: how long it may take.
+        backend: the backend of Keras.
+        seconds: the time limit.
     """
     with tempfile.TemporaryDirectory() as folder:
         script, job, results = (Path(folder) / name for name in ("ported.py", "job", "results"))
@@ -63,7 +63,7 @@ def check(
         try:
             ended = processes.run(command, seconds, _variables(backend), beside)
         except TimeoutExpired:
-            return Checked(failure=f"it did not come to an end within {seconds:g} seconds.")
+            return Checked(failure=f"it did not end within {seconds:g} seconds.")
         if not results.exists():
             lines = ended.err.strip().splitlines() or [f"exit code {ended.code}"]
             return Checked(failure=lines[-1])

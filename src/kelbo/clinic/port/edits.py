@@ -1,8 +1,8 @@
-"""Changes of a script's syntax that keep its comments and its formatting.
+"""Changes to a script's syntax that keep its comments and formatting.
 
-The doctor knows a script by Python's syntax tree, which forgets comments; libcst's tree keeps them
-all. The two meet in positions: an expression is known by where it begins and ends, a statement by
-where it begins.
+The doctor knows a script by Python's syntax tree, which drops comments; libcst's tree keeps them
+all. Positions connect the two: an expression is identified by where it begins and ends, a statement
+by where it begins.
 """
 
 import ast
@@ -17,7 +17,7 @@ from libcst.metadata import MetadataWrapper, PositionProvider
 
 Place = tuple[int, int]
 Statement = cst.SimpleStatementLine | cst.BaseCompoundStatement
-Code = Callable[[], str]  # made when all changes are
+Code = Callable[[], str]  # called after all changes are made
 _Change = Callable[[cst.BaseExpression], cst.BaseExpression]
 
 _MARK = "kelbo port: "
@@ -28,7 +28,7 @@ class Unportable(Exception):
     """Something that the port leaves as it is.
 
     Args:
-        node: where.
+        node: the syntax.
         reason: why, in one sentence.
     """
 
@@ -38,7 +38,7 @@ class Unportable(Exception):
 
 
 class Edits:
-    """The changes of one script; they are made all at once.
+    """The changes to one script, made all at once.
 
     Args:
         text: the script.
@@ -68,12 +68,12 @@ class Edits:
         self.marked: dict[Place, list[str]] = {}
 
     def saved(self) -> dict[str, Any]:
-        """The changes so far."""
+        """A copy of the changes so far."""
         plans = {k: v for k, v in vars(self).items() if isinstance(v, dict)}
         return copy.deepcopy(plans)
 
     def restore(self, plans: dict[str, Any]) -> None:
-        """Forget the changes since."""
+        """Return to the changes that were saved."""
         vars(self).update(plans)
 
     def _place(self, line: int, offset: int) -> Place:
@@ -84,7 +84,7 @@ class Edits:
         return self._place(node.lineno, node.col_offset)  # type: ignore[attr-defined]
 
     def _whole(self, node: ast.stmt, alone: bool = True) -> Place:
-        """Where a statement begins that has its lines for itself, or begins its line."""
+        """Where a statement begins that has its lines to itself, or is the first on its line."""
         place = self._start(node)
         if place not in (self._alone if alone else self._first):
             raise Unportable(node, "it shares its line with another statement.")
@@ -95,35 +95,35 @@ class Edits:
         return self._start(node), end
 
     def change(self, node: ast.expr, change: _Change) -> None:
-        """Change an expression, after what is inside of it."""
+        """Change an expression, after the expressions inside it."""
         self.expressions.setdefault(self._span(node), []).append(change)
 
     def respell(self, node: ast.expr, code: str) -> None:
-        """Put other code in the place of an expression."""
+        """Replace an expression by other code."""
         self.change(node, lambda _: cst.parse_expression(code))
 
     def remove(self, node: ast.stmt) -> Code:
-        """Remove a statement; the comments above it and beside it are there afterwards."""
+        """Remove a statement; returns what gives the comments above and beside it."""
         place = self._whole(node)
         self.removed[place] = ""
         return lambda: self.removed[place]
 
     def move(self, node: ast.stmt) -> Code:
-        """Remove a statement; its code, comments and changes included, is there afterwards."""
+        """Remove a statement; returns what gives its code, with its comments and changes."""
         place = self._whole(node)
         self.moved[place] = ""
         return lambda: self.moved[place]
 
     def replace(self, node: ast.stmt, code: Callable[[str], str]) -> None:
-        """Put other code in the place of a statement, made of what it became."""
+        """Replace a statement by other code, made from what it became."""
         self.replaced[self._whole(node)] = code
 
     def adapt(self, node: ast.stmt, change: Callable[[Statement], Statement]) -> None:
-        """Change a statement, after what is inside of it."""
+        """Change a statement, after what is inside it."""
         self.adapted.setdefault(self._whole(node), []).append(change)
 
     def insert(self, node: ast.stmt, code: Code) -> None:
-        """Put code before a statement; it is made when all else is done."""
+        """Put code before a statement; the code is made after all other changes."""
         self.placed.setdefault(self._whole(node, alone=False), []).append(code)
 
     def mark(self, node: ast.stmt, remark: str) -> None:
@@ -178,12 +178,12 @@ class _Changing(cst.CSTTransformer):
 
 
 def _keeping(name: str, leading: Sequence[cst.EmptyLine] = ()) -> Statement:
-    """What keeps a place until the lines that belong there are known."""
+    """A placeholder statement for lines that are not known yet."""
     return cst.SimpleStatementLine([cst.Expr(cst.Name(name))], leading_lines=leading)
 
 
 def _without_heading(statement: Statement) -> tuple[list[cst.EmptyLine], Statement]:
-    """The comments that an empty line parts from the statement below; and that without them."""
+    """The comments that an empty line parts from a statement, and the statement without them."""
     lines = list(statement.leading_lines)
     empty = [place for place, line in enumerate(lines, 1) if line.comment is None]
     heading = lines[: max(empty, default=0)]
@@ -201,7 +201,7 @@ def _comments_of(statement: Statement) -> str:
 
 
 def _remarked(statement: Statement, remarks: Sequence[str]) -> Statement:
-    """A statement with comments above it, those left out that are there."""
+    """A statement with comments above it; those already there are not repeated."""
     lines = list(statement.leading_lines)
     there = {line.comment.value for line in lines if line.comment is not None}
     comments = [f"# {_MARK}{remark}" for remark in remarks]
@@ -210,7 +210,7 @@ def _remarked(statement: Statement, remarks: Sequence[str]) -> Statement:
 
 
 class _Inserting(cst.CSTTransformer):
-    """Puts classes where their places were kept, with the usual blank lines around them."""
+    """Replaces placeholders by their code, with the usual blank lines around it."""
 
     def __init__(self, edits: Edits):
         super().__init__()
@@ -248,7 +248,7 @@ class _Inserting(cst.CSTTransformer):
 
 
 def apart(statement: Statement, blank: int) -> Statement:
-    """A statement with at least so many blank lines above it."""
+    """A statement with at least this many blank lines above it."""
     lines = list(statement.leading_lines)
     there = next((n for n, line in enumerate(lines) if line.comment is not None), len(lines))
     return statement.with_changes(
@@ -257,17 +257,17 @@ def apart(statement: Statement, blank: int) -> Statement:
 
 
 def _name_of(place: Place) -> str:
-    """What keeps a place until its code is made."""
+    """The name of the placeholder for a place."""
     return f"_kelbo_{place[0]}_{place[1]}"
 
 
 def code_of(node: cst.CSTNode) -> str:
-    """The code of a piece of syntax, from the left margin on."""
+    """The code of a syntax node, starting at the left margin."""
     return cst.Module([]).code_for_node(node)
 
 
 def statements(code: str, leading: Sequence[cst.EmptyLine] = ()) -> list[Statement]:
-    """Code as statements; what stood above the old ones stands above them."""
+    """Code as statements, with the lines that stood above the old ones above them."""
     module = cst.parse_module(code)
     found = list(module.body)
     if found:
@@ -277,7 +277,7 @@ def statements(code: str, leading: Sequence[cst.EmptyLine] = ()) -> list[Stateme
 
 
 def indented(code: str) -> str:
-    """Code, one level further in."""
+    """Code indented by one level."""
     return textwrap.indent(code, "    ")
 
 
@@ -290,7 +290,7 @@ def argument_node(call: cst.Call, position: int | None, *names: str) -> cst.Arg:
 
 
 def renamed(call: cst.Call, names: Mapping[str, str]) -> cst.Call:
-    """A call whose arguments have other names."""
+    """A call with some of its keyword arguments renamed."""
     return call.with_changes(
         args=[
             given.with_changes(keyword=cst.Name(names[given.keyword.value]))
@@ -314,13 +314,13 @@ def without(call: cst.Call, position: int | None, *names: str) -> cst.Call:
 
 
 def with_argument(call: cst.Call, code: str) -> cst.Call:
-    """A call with one more argument, as `seed=generator`."""
+    """A call with one more argument, such as `seed=generator`."""
     added = cst.ensure_type(cst.parse_expression(f"f({code})"), cst.Call).args
     return with_arguments(call, [*call.args, *added])
 
 
 def with_arguments(call: cst.Call, arguments: Sequence[cst.Arg]) -> cst.Call:
-    """A call with other arguments; each on a line of its own where they were so."""
+    """A call with other arguments; each is on a line of its own if the old ones were."""
     if not arguments:
         return call.with_changes(args=[], whitespace_before_args=cst.SimpleWhitespace(""))
     before = call.whitespace_before_args
@@ -347,13 +347,13 @@ def with_arguments(call: cst.Call, arguments: Sequence[cst.Arg]) -> cst.Call:
 
 
 def _gap_behind(given: cst.Arg) -> cst.ParenthesizedWhitespace | None:
-    """The end of the line behind an argument; None where the line does not end there."""
+    """The end of the line after an argument; None if the line does not end there."""
     gaps = [getattr(given.comma, "whitespace_after", None), given.whitespace_after_arg]
     return next((gap for gap in gaps if isinstance(gap, cst.ParenthesizedWhitespace)), None)
 
 
 def _with_comment_of(given: cst.Arg, gap: Any) -> Any:
-    """What stands behind an argument, with the argument's own comment."""
+    """The space after an argument, with the argument's own comment."""
     if not isinstance(gap, cst.ParenthesizedWhitespace):
         return gap
     own = _gap_behind(given)

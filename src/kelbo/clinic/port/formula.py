@@ -1,10 +1,10 @@
-"""The loss of a script as one formula, read from the original: it needs no code of the script.
+"""The loss of a script as one formula, read from the original without running it.
 
 With D pixels, d latent dimensions and n data, the loss of a batch is
 
     (1 / n) [p sum_n,D divergence(x, y) + c sum_n,d (1 + L - mu^2 - e^L)],
 
-p and c being what one element weighs after all reductions and factors (`objective.scale`).
+where p and c are what one element weighs after all reductions and factors (`objective.scale`).
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from kelbo.clinic.doctor.expressions import Expression
 from kelbo.clinic.doctor.objective import KL, Balance
 from kelbo.clinic.doctor.values import Items, Tensor, Value
 
-# Keras keeps probabilities this far from 0 and 1, which is another distance from 1 in 32 bits.
+# Keras keeps probabilities this far from 0 and 1; in 32 bits the distance from 1 is another.
 _LEAST = float(np.float32(1e-7))
 _MOST = float(np.float32(1 - 1e-7))
 
@@ -28,14 +28,14 @@ class Linear:
 
     Args:
         factor: the number.
-        path: where the tensor is: its place in the outputs, and then in a list there.
+        path: the place of the tensor in the outputs, and then in a list there.
     """
 
     factor: float
     path: tuple[int, ...]
 
     def of(self, outputs: Any) -> np.ndarray:
-        """Its values in the model's outputs."""
+        """Its values in the outputs of the model."""
         for place in self.path:
             outputs = outputs[place]
         return self.factor * np.asarray(outputs, "float64")
@@ -43,13 +43,13 @@ class Linear:
 
 @dataclass(frozen=True)
 class Formula:
-    """What the loss is of data and of the model's outputs.
+    """The loss as a function of the data and the model's outputs.
 
     Args:
         divergence: "binary_crossentropy" or "squared_error".
         from_logits: whether the cross-entropy takes logits.
-        pixel: what an element of the divergence weighs, p.
-        latent: what an element of 1 + L - mu^2 - e^L weighs, c.
+        pixel: the weight of an element of the divergence, p.
+        latent: the weight of an element of 1 + L - mu^2 - e^L, c.
         mean: mu.
         log_var: L.
     """
@@ -66,7 +66,7 @@ class Formula:
 
         Args:
             data: the batch.
-            outputs: of the model, the reconstruction first.
+            outputs: the model's outputs, the reconstruction first.
         """
         mean, log_var = self.mean.of(outputs), self.log_var.of(outputs)
         kl = 1 + log_var - mean**2 - np.exp(log_var)
@@ -83,12 +83,12 @@ class Formula:
         return -(x * np.log(y) + (1 - x) * np.log(1 - y))
 
     def as_json(self) -> dict[str, Any]:
-        """For another process."""
+        """The formula as JSON, for another process."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Formula":
-        """What another process sent."""
+        """The formula that another process sent as JSON."""
         mean, log_var = (
             Linear(content[name]["factor"], tuple(content[name]["path"]))
             for name in ("mean", "log_var")
@@ -97,11 +97,11 @@ class Formula:
 
 
 def formula(balance: Balance, handed: Sequence[Value]) -> Formula | None:
-    """The formula of a loss; None where it has parts that cannot be read.
+    """The formula of a loss; None if it has parts that cannot be read.
 
     Args:
-        balance: its two terms.
-        handed: the tensors that the ported model hands over behind the reconstruction.
+        balance: the two terms of the loss.
+        handed: the tensors that the ported model hands over after the reconstruction.
     """
     kl, divergence = balance.kl.content, balance.reconstruction.content
     if not isinstance(kl, KL) or isinstance(divergence, KL) or kl.factor is None:

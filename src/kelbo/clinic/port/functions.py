@@ -1,4 +1,4 @@
-"""What functions of `keras.backend` and of TensorFlow are given, as `keras.ops` takes it."""
+"""Adapts arguments of `keras.backend` and TensorFlow functions to `keras.ops`."""
 
 import ast
 
@@ -23,7 +23,7 @@ _RENAMED = {
     "std": "stddev",
     "tensor": "x",
 }
-# Of one function of today alone.
+# New names of arguments for one function of today each.
 _RENAMED_OF = {
     "clip": {
         "clip_value_max": "x_max",
@@ -38,7 +38,7 @@ _RENAMED_OF = {
     "take": {"params": "x", "reference": "x"},
     "transpose": {"a": "x", "pattern": "axes", "perm": "axes"},
 }
-# What the functions of today take, as far as those of before had the like.
+# The arguments of today's functions, as far as the old functions had the like.
 TAKEN = {
     name: arguments.split()
     for arguments, names in {
@@ -73,15 +73,15 @@ TAKEN = {
     }.items()
     for name in names.split()
 }
-# What Keras 1 called the places of the channels.
+# What Keras 1 called the positions of the channels.
 ORDERINGS = {"tf": "channels_last", "th": "channels_first"}
 _OF_TENSORFLOW = ("tensorflow.", "tensorflow.math.", "tensorflow.nn.")
-# What Keras calls as TensorFlow does.
+# Activations that Keras calls as TensorFlow does.
 _ACTIVATIONS = frozenset(
     "elu gelu leaky_relu relu relu6 selu sigmoid silu softmax softplus softsign swish tanh".split()
 )
 _REDUCTIONS = {"all", "any", "logsumexp", "max", "mean", "min", "prod", "std", "sum", "var"}
-# The axis where none is given, which is another one today; its position is 1 but for a gather.
+# Default axes that are others today; the position of axis is 1, except for a gather.
 _AXES = {
     "keras.backend.argmax": -1,
     "keras.backend.argmin": -1,
@@ -101,7 +101,7 @@ _AXES = {
 
 
 def activation_of(script: Script, node: ast.AST, name: str) -> str | None:
-    """The activation that a layer is given as a function of TensorFlow, as `activation=tf.nn.relu`.
+    """The activation that a layer is given as a TensorFlow function, as in `activation=tf.nn.relu`.
 
     Args:
         script: the script.
@@ -109,7 +109,7 @@ def activation_of(script: Script, node: ast.AST, name: str) -> str | None:
         name: its canonical name.
 
     Returns:
-        What Keras calls it; None where it is none, or no option of a layer.
+        Its name in Keras; None if it is no activation, or not an option of a layer.
     """
     last = name.rpartition(".")[2]
     if last not in _ACTIVATIONS or name not in [f"{module}{last}" for module in _OF_TENSORFLOW]:
@@ -122,7 +122,7 @@ def activation_of(script: Script, node: ast.AST, name: str) -> str | None:
 
 
 def unknown_arguments(call: Call, name: str | None) -> list[str]:
-    """The arguments of a call that the function of today, where there is one, does not take."""
+    """The arguments of a call that today's function, if there is one, does not take."""
     if name is None:
         return []
     last = name.rpartition(".")[2]
@@ -133,13 +133,13 @@ def unknown_arguments(call: Call, name: str | None) -> list[str]:
 
 
 def adapt_arguments(script: Script, call: Call, before: str, name: str) -> None:
-    """Make what a function is given fit its name of today.
+    """Adapt the arguments of a call to the function of today.
 
     Args:
         script: the script.
-        call: of the function.
-        before: its canonical name.
-        name: its name of today.
+        call: the call.
+        before: the function's canonical name.
+        name: its name today.
     """
     last = name.rpartition(".")[2]
     if before == "keras.backend.int_shape":
@@ -152,7 +152,7 @@ def adapt_arguments(script: Script, call: Call, before: str, name: str) -> None:
 
     def change(node: cst.BaseExpression) -> cst.BaseExpression:
         made = renamed(cst.ensure_type(node, cst.Call), _RENAMED | _RENAMED_OF.get(last, {}))
-        made = without(made, None, "name")  # of an operation in TensorFlow's graph
+        made = without(made, None, "name")  # the name of an operation in TensorFlow's graph
         arguments = [_with_axes(one, place, last) for place, one in enumerate(made.args)]
         made = with_arguments(made, arguments) if arguments else made
         return made if axis is None else with_argument(made, f"axis={axis}")
@@ -170,7 +170,7 @@ def _shape(node: cst.BaseExpression) -> cst.Attribute:
 
 
 def _with_axes(given: cst.Arg, position: int, function: str) -> cst.Arg:
-    """A list of axes, which not every backend takes, as a tuple."""
+    """A list of axes as a tuple, since not every backend takes a list."""
     is_axis = given.keyword.value == "axis" if given.keyword else position == 1
     if is_axis and isinstance(given.value, cst.List) and function in _REDUCTIONS:
         code = code_of(cst.Tuple(given.value.elements))
@@ -179,7 +179,7 @@ def _with_axes(given: cst.Arg, position: int, function: str) -> cst.Arg:
 
 
 def flatten(script: Script, call: Call) -> None:
-    """All axes become one."""
+    """Make one axis of all axes."""
     script.edits.respell(call.node.func, f"{script.ops}.reshape")
     shape = "newshape=(-1,)" if call.node.keywords else "(-1,)"
     script.edits.change(
@@ -188,7 +188,7 @@ def flatten(script: Script, call: Call) -> None:
 
 
 def batch_flatten(script: Script, call: Call) -> None:
-    """All axes but the first become one."""
+    """Make one axis of all axes but the first."""
     given = argument(call.node, 0, "x")
     if not isinstance(given, ast.Name | ast.Attribute):
         raise Unportable(call.node, f"Keras 3 has no {script.code(call.node.func)}.")
@@ -201,7 +201,7 @@ def batch_flatten(script: Script, call: Call) -> None:
 
 
 def image_ordering(script: Script, call: Call) -> None:
-    """`K.image_dim_ordering() == "th"` of Keras 1 asks for the format of the data."""
+    """Translate `K.image_dim_ordering() == "th"` of Keras 1, which asks for the data format."""
     comparison = script.parents[call.node]
     others = comparison.comparators if isinstance(comparison, ast.Compare) else []
     (other,) = others if len(others) == 1 else (None,)
@@ -213,7 +213,7 @@ def image_ordering(script: Script, call: Call) -> None:
 
 
 def cross_entropy(script: Script, call: Call) -> None:
-    """TensorFlow's cross-entropy with logits is one of Keras's options."""
+    """Replace TensorFlow's cross-entropy with logits by Keras's with from_logits=True."""
     script.edits.respell(call.node.func, f"{script.ops}.binary_crossentropy")
 
     def change(node: cst.BaseExpression) -> cst.BaseExpression:

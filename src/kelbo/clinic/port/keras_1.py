@@ -1,6 +1,6 @@
-"""Layers in the words of Keras 1: `Convolution2D(32, 3, 3, border_mode="same")`.
+"""Layers as Keras 1 writes them: `Convolution2D(32, 3, 3, border_mode="same")`.
 
-Keras 2.0 to 2.3 still took them and translated them (keras/legacy/interfaces.py in its releases);
+Keras 2.0 to 2.3 still accepted and translated them (keras/legacy/interfaces.py in its releases);
 this is the same translation.
 """
 
@@ -33,7 +33,7 @@ _RECURRENT = {
     "inner_init": "recurrent_initializer",
     "output_dim": "units",
 }
-# By the names of today.
+# By today's names of the layers.
 _WORDS = {
     "AveragePooling1D": _POOLING,
     "AveragePooling2D": _IMAGES,
@@ -60,21 +60,21 @@ _WORDS = {
     "UpSampling2D": {"dim_ordering": "data_format"},
     "ZeroPadding2D": {"dim_ordering": "data_format"},
 }
-# How long a kernel is in each direction, where each is an argument of its own.
+# The names of a kernel's lengths, where each direction has an argument of its own.
 _KERNELS = {
     "Conv2D": ("nb_row", "nb_col"),
     "Conv2DTranspose": ("nb_row", "nb_col"),
     "Conv3D": ("kernel_dim1", "kernel_dim2", "kernel_dim3"),
 }
 _EQUAL = cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))
-# What changes no number: how a recurrent layer computes, and what is the default of today.
+# Options that change no number: how a recurrent layer computes, and today's defaults.
 _IDLE = {
     "consume_less": ("cpu", "gpu", "mem"),
     "dim_ordering": ("default",),
     "forget_bias_init": ("one",),
     "mode": (0,),
 }
-# What no layer of today takes; of other layers these are words of today.
+# Options that these layers no longer take, although other layers do.
 _GONE = {
     "BatchNormalization": ("mode", "weights"),
     "Embedding": ("dropout",),
@@ -85,15 +85,15 @@ _GONE = {
 
 
 def respell_keras_1(script: Script, call: Call, name: str) -> None:
-    """Give a layer of Keras 1 the options and the values of today.
+    """Give a layer of Keras 1 today's options and values.
 
     Args:
         script: the script.
-        call: of the layer's class.
+        call: the call of the layer's class.
         name: its canonical name in Keras 1 or 2.
 
     Raises:
-        Unportable: Keras 3 has no such option, or what stands at a place cannot be told.
+        Unportable: Keras 3 has no such option, or a positional argument cannot be told.
     """
     layer = (place(name) or "").removeprefix("keras.layers.")
     if layer not in _WORDS:
@@ -109,7 +109,7 @@ def respell_keras_1(script: Script, call: Call, name: str) -> None:
         raise Unportable(node, f"{layer} takes no {in_words(gone)} in Keras 3.")
     ordering = library.text(call.arguments.get(None, "dim_ordering"))
     if "dim_ordering" in words and ordering not in ORDERINGS:
-        raise Unportable(node, "what its dim_ordering is cannot be told.")
+        raise Unportable(node, "its dim_ordering cannot be told.")
     lengths = _lengths(script, call, layer)
     if not lengths and not idle and not words & {*_WORDS[layer]}:
         return
@@ -124,7 +124,7 @@ def respell_keras_1(script: Script, call: Call, name: str) -> None:
 
 
 def _lengths(script: Script, call: Call, layer: str) -> tuple[str, ...]:
-    """The names of a kernel's lengths where each is an argument of its own; or else nothing."""
+    """The names of a kernel's lengths if each is an argument of its own; else nothing."""
     node, names = call.node, _KERNELS.get(layer, ())
     words = {keyword.arg for keyword in node.keywords}
     given = node.args[1 : 1 + len(names)]
@@ -140,9 +140,9 @@ def _lengths(script: Script, call: Call, layer: str) -> tuple[str, ...]:
         return ()  # a kernel and strides
     if any(isinstance(script.program.value(length), Items) for length in given):
         return ()
-    most = 1 + len(names) + (layer == "Conv2DTranspose")  # there is the shape of the output, too
+    most = 1 + len(names) + (layer == "Conv2DTranspose")  # it takes the shape of the output, too
     if len(node.args) > most or any(isinstance(one, ast.Starred) for one in node.args):
-        raise Unportable(node, f"what {layer} is given by place cannot be told.")
+        raise Unportable(node, f"the positional arguments of {layer} cannot be told.")
     return names
 
 
@@ -160,7 +160,7 @@ def _with_kernel(call: cst.Call, names: Sequence[str]) -> cst.Call:
 
 
 def _with_value(call: cst.Call, word: str, value: str) -> cst.Call:
-    """A call whose argument of a name has another value, if it has it."""
+    """A call with another value for an argument of this name, if it has one."""
     return call.with_changes(
         args=[
             given.with_changes(value=cst.parse_expression(value))

@@ -1,4 +1,4 @@
-"""Lines of compute_loss that stand for calls of add_loss and add_metric."""
+"""Lines of compute_loss that replace calls of add_loss and add_metric."""
 
 import ast
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from kelbo.clinic.port.slice import kept
 
 
 def metric_of(call: Call) -> ast.expr:
-    """What add_metric is given."""
+    """The value that add_metric is given."""
     value = argument(call.node, 0, "value")
     name = library.text(call.arguments.get(1, "name")) or ""
     if value is None or not name.isidentifier():
@@ -22,7 +22,7 @@ def metric_of(call: Call) -> ast.expr:
 
 
 def track(script: Script, model: Model, call: Call) -> Code:
-    """The line of compute_loss for a call of add_metric, which goes."""
+    """The line of compute_loss that replaces a call of add_metric."""
     value, name = metric_of(call), library.text(call.arguments.get(1, "name")) or ""
     model.trackers.append((f"{name}_tracker", name))
     code, comments = kept(script, value), script.edits.remove(script.statement(call.node))
@@ -30,7 +30,7 @@ def track(script: Script, model: Model, call: Call) -> Code:
 
 
 def last_line(model: Model, parts: Sequence[Code], comments: Sequence[Code]) -> Code:
-    """The last line, with the comments of the lines that gave the loss to add_loss."""
+    """The last line, with the comments of the lines that called add_loss."""
     return lambda: (
         "".join(comment() for comment in comments) + f"return {_sum(parts)}{model.regularized}"
     )
@@ -43,7 +43,7 @@ def _sum(parts: Sequence[Code]) -> str:
 
 
 def one_number(script: Script, node: ast.expr, code: Code) -> Code:
-    """One number for the batch."""
+    """The code of one number for the batch."""
     value = script.program.value(node)
     if isinstance(value, Tensor) and value.shape == ():
         return code

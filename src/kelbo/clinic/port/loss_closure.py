@@ -18,7 +18,7 @@ from kelbo.clinic.port.slice import Slice
 
 
 def port_closures(script: Script) -> None:
-    """Hand over what the losses of compile read outside."""
+    """Port the models whose losses in compile read tensors from outside."""
     compilations = {
         read.step.node for read in script.program.symbolic_reads if read.step.kind == "loss"
     }
@@ -51,14 +51,14 @@ def _port_closure(script: Script, call: Call) -> None:
         (loss,) = loss.elts
     function = function_of(script.program.value(loss))
     if function is None:
-        raise Unportable(call.node, "the loss that compile is given is no single function.")
+        raise Unportable(call.node, "the loss that compile is given is not a single function.")
     used = Slice(script, model, script.block(call.node))
     reads = [read for read in script.program.symbolic_reads if read.step.node is call.node]
     here = isinstance(loss, ast.Call) and any(
         is_symbolic(script.program.value(node)) for node in ast.walk(loss)
     )
     if here or used.computes(dotted(loss).partition(".")[0]):
-        # A function that is made of the tensors is made anew, of this batch's values.
+        # A function made from the tensors is made anew, from this batch's values.
         used.need(loss)
         _reads_no_others(script, call, reads, {loss, *used.moved})
         code = used.code(loss)
@@ -88,20 +88,20 @@ def _port_closure(script: Script, call: Call) -> None:
 def _reads_no_others(
     script: Script, call: Call, reads: Sequence[SymbolicRead], makers: AbstractSet[ast.AST]
 ) -> None:
-    """Make sure that a function gets all that it reads from what makes it."""
+    """Make sure that a function reads no tensors but those that it is made from."""
     given = {node for maker in makers for node in ast.walk(maker)}
     around = {None, *script.above(call.node)}
     names = {r.name for r in reads if r.node not in given and _scope(script, r.node) in around}
     if names:
         raise Unportable(
             call.node,
-            f"the loss is made of tensors, and its function reads {in_words(sorted(names))} from "
-            "outside, too.",
+            f"the loss is made from tensors, and its function also reads {in_words(sorted(names))} "
+            "from outside.",
         )
 
 
 def _scope(script: Script, node: ast.expr) -> ast.AST | None:
-    """The function that binds the name that an expression begins with; None for the module."""
+    """The function that binds the first name in an expression; None for the module."""
     name = next(inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name))
     for outer in script.above(node):
         for inner in ast.walk(outer):
@@ -114,5 +114,5 @@ def _scope(script: Script, node: ast.expr) -> ast.AST | None:
 
 
 def _first(node: cst.BaseExpression) -> cst.BaseExpression:
-    """What a list begins with."""
+    """The first element of a list."""
     return cst.ensure_type(node, cst.List).elements[0].value

@@ -15,7 +15,7 @@ from kelbo.clinic.port.slice import assigned, kept, local_names
 
 
 def port_loss_layers(script: Script) -> None:
-    """Make a model of every layer that adds a loss of tensors from outside."""
+    """Turn every layer that adds a loss of tensors from outside into a model."""
     for written in script.program.classes:
         if not written.is_layer or written.is_model:
             continue
@@ -107,7 +107,7 @@ def _port_loss_layer(
 
 
 def _starts_nothing(statement: ast.stmt) -> bool:
-    """Whether a line of an __init__ is a docstring, Keras's own, or a word of Keras 2.0."""
+    """Whether a line of an __init__ is a docstring, Keras's own, or a flag of Keras 2.0."""
     if isinstance(statement, ast.Assign):
         return dotted(statement.targets[0]) == "self.is_placeholder"
     value = statement.value if isinstance(statement, ast.Expr) else None
@@ -126,7 +126,7 @@ def _constant(code: str) -> Code:
 
 
 def _model_behind(script: Script, use: Call, given: ast.List | ast.Tuple) -> Model:
-    """The model that ends in the layer, with the layer's input in the place of its output."""
+    """The model that ends in the layer, with the layer's input in place of its output."""
     parent = script.parents[use.node]
     for call in script.program.calls:
         made = model_of(call.result)
@@ -155,7 +155,7 @@ def _model_behind(script: Script, use: Call, given: ast.List | ast.Tuple) -> Mod
 
 
 def _loss_lines(script: Script, model: Model, body: list[ast.stmt], adds: list[Call]) -> list[Code]:
-    """The lines of a layer's call as those of compute_loss."""
+    """The lines of a layer's call as lines of compute_loss."""
     lines: list[Code] = []
     losses = []
     added = {script.statement(call.node): call for call in adds}

@@ -1,4 +1,4 @@
-"""Metrics of compile that read tensors of the functional graph, as recipe 1's often do."""
+"""Metrics of compile that read tensors of the functional graph, as those of recipe 1 often do."""
 
 import ast
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from kelbo.clinic.port.script import Script, argument, function_of
 
 
 def metric_reads(script: Script, model: Model) -> list[SymbolicRead]:
-    """What the metrics of a model read outside."""
+    """The reads of tensors from outside in the metrics of a model."""
     compiled = {call.node for call in model.compilations}
     return [
         read
@@ -24,13 +24,13 @@ def metric_reads(script: Script, model: Model) -> list[SymbolicRead]:
 def measure(
     script: Script, model: Model, names: Sequence[str], functions: AbstractSet[ast.AST]
 ) -> list[Code]:
-    """The lines of compute_loss that compute such metrics, whose means the model then reports.
+    """The lines of compute_loss that compute such metrics; the model then reports their means.
 
     Args:
         script: the script.
         model: the model that is compiled with them.
-        names: what they read outside, as arguments.
-        functions: those that have these arguments.
+        names: what they read from outside, now their arguments.
+        functions: the functions that have these arguments.
     """
     reads = metric_reads(script, model)
     if not reads:
@@ -42,8 +42,8 @@ def measure(
     if others or not found or any(f is None or isinstance(f.node, ast.Lambda) for f in found):
         raise Unportable(
             call.node,
-            f"metrics read {in_words([read.name for read in reads])} from outside, where Keras "
-            "hands over none, and not all of them are functions of the script.",
+            f"metrics read {in_words([read.name for read in reads])} from outside, which Keras "
+            "does not pass to them, and not all of them are functions of the script.",
         )
     given = "".join(f", {name}={name}" for name in names)
     called = [

@@ -1,4 +1,4 @@
-"""The ported model: a class with a compute_loss, whose outputs are all that its loss needs."""
+"""The ported model: a class with a compute_loss, whose outputs are all that the loss needs."""
 
 import ast
 import textwrap
@@ -18,21 +18,21 @@ from kelbo.clinic.port.script import Script, argument, function_of, model_of, sa
 
 # The arguments of compute_loss.
 RESERVED = {"self", "x", "y", "y_pred", "sample_weight", "kwargs"}
-# None of them is read behind the first lines, but for these, and y where there is a target.
+# None of them is read after the first lines, but for these, and y if there is a target.
 _KEPT = {"self"}
-# What would give a list of tensors where it gave the reconstruction.
+# Attributes that would give a list of tensors where they gave the reconstruction.
 _OUTPUTS = {"call", "output", "output_shape", "outputs", "predict_on_batch", "predict_step"}
 # Arguments of compile and fit that make some losses count more than others.
 _WEIGHTS = {"class_weight", "loss_weights", "sample_weight", "weighted_metrics"}
 
 
 class Model:
-    """The model that a loss belongs to, and what compute_loss needs of it.
+    """The model that a loss belongs to, and what its compute_loss needs.
 
     Args:
         script: the script.
         instance: the functional model.
-        output: the expression of its reconstruction, where that is not what it is made of.
+        output: the expression of its reconstruction, if that is not the model's own output.
     """
 
     def __init__(self, script: Script, instance: Instance, output: ast.expr | None = None):
@@ -68,7 +68,7 @@ class Model:
 
     @property
     def compilations(self) -> list[Call]:
-        """Where it is compiled."""
+        """The calls that compile it."""
         return [
             call
             for call in self.script.calls_in(self.script.source.tree)
@@ -76,7 +76,7 @@ class Model:
         ]
 
     def _register_metrics(self) -> None:
-        """Register the functions of metrics=, which a saved model names, too."""
+        """Register the functions of metrics=, since a saved model names them, too."""
         for call in self.compilations:
             listed = argument(call.node, 2, "metrics")
             for given in listed.elts if isinstance(listed, ast.List | ast.Tuple) else ():
@@ -85,7 +85,7 @@ class Model:
                     self.measured_in_file = False
 
     def sort(self) -> None:
-        """What is handed over, in the order in which the script names it first."""
+        """Put what is handed over into the order in which the script first names it."""
         first: dict[str, tuple[int, int]] = {}
         for node in ast.walk(self.script.source.tree):
             if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
@@ -96,7 +96,7 @@ class Model:
         self.others = dict(sorted(self.others.items(), key=lambda o: first.get(o[0], last)))
 
     def hand_over(self, node: ast.expr, value: Value) -> str:
-        """The name by which compute_loss has a tensor; the model hands it over if need be."""
+        """The name of a tensor in compute_loss; the model hands the tensor over if need be."""
         name = node.id if isinstance(node, ast.Name) else dotted(node).replace(".", "_")
         name = name.removeprefix("self_")
         value = alone(value) or value
@@ -115,7 +115,7 @@ class Model:
         return name
 
     def _source(self, node: ast.expr, value: Value | None) -> str:
-        """How the place where the model is made calls a tensor."""
+        """The name of a tensor at the place where the model is made."""
         if (inner := self._of_inner_model(value)) is not None:
             return inner
         self._open_inner_model()
@@ -128,10 +128,10 @@ class Model:
         raise Unportable(node, f"{dotted(node)} is not known where the model is made.")
 
     def _of_inner_model(self, value: Value | None) -> str | None:
-        """A tensor as an output of a model that this one calls, as `encoder(x)[0]`.
+        """A tensor as an output of a model that this one calls, such as `encoder(x)[0]`.
 
-        The layers are then in that model alone. What is in two models comes back from a file as two
-        layers, and Keras refuses it.
+        Its layers then belong to that model alone. A layer in two models comes back from a file as
+        two layers, and Keras refuses it.
         """
         for call in self.script.program.calls:
             encoder, given = model_of(call.function), alone(call.arguments.get(0, "inputs"))
@@ -147,9 +147,9 @@ class Model:
         return None
 
     def _open_inner_model(self) -> None:
-        """Put in the place of `encoder(x)` the z that it is, where the encoder begins with this x.
+        """Replace `encoder(x)` by the z that it is, if the encoder begins with this x.
 
-        What is handed over comes from the encoder's layers; they would be in two models otherwise.
+        What is handed over comes from the encoder's layers, which would be in two models otherwise.
         """
         for call in self.script.program.calls:
             encoder, given = model_of(call.function), alone(call.arguments.get(0, "inputs"))
@@ -160,7 +160,7 @@ class Model:
                 self.script.edits.respell(call.node, code)
 
     def _code_of(self, value: Value | None, node: ast.Call) -> str:
-        """How the place of a call names a tensor; empty where no name there surely is that."""
+        """The name of a tensor at the place of a call; empty if none there is certain to be it."""
         script = self.script
         names = script.program.names_of(value) if isinstance(value, Tensor) else []
         bound: dict[str, ast.expr] = {}
@@ -177,7 +177,7 @@ class Model:
         return next((code for code, made in given.items() if same(alone(made), value)), "")
 
     def is_input(self, value: Value | None) -> bool:
-        """Whether a value is what the model gets, in the same order."""
+        """Whether a value is what the model takes as inputs, in the same order."""
         given = value.items if isinstance(value, Items) else (value,)
         pairs = zip(given, self.entries, strict=False)
         return len(given) == len(self.entries) and all(same(*pair) for pair in pairs)
@@ -200,12 +200,12 @@ class Model:
         return False
 
     def rename(self) -> None:
-        """Call the reconstruction by a name that no argument of compute_loss has."""
+        """Rename the reconstruction if an argument of compute_loss has its name."""
         if self.name in RESERVED:
             self.name = self.script.free_name("reconstruction", "reconstructed")
 
     def settle_name(self, name: str = "") -> None:
-        """Call the reconstruction so; if that cannot be, what it is called or a name of our own."""
+        """Name the reconstruction: as given if that is free, else by its old name or a new one."""
         if name and name not in RESERVED:
             self.name = name
         self.name = self.name or self.script.free_name("reconstruction", "reconstructed")
@@ -221,11 +221,11 @@ class Model:
         """Plan the class and the call that makes the model.
 
         Args:
-            lines: of compute_loss, behind its first ones.
-            place: what the class stands before.
+            lines: the lines of compute_loss after its first ones.
+            place: the statement that the class stands before.
             only_here: whether the lines use names of the function around it.
             target: whether the lines read y.
-            before: lines that stand above the class.
+            before: the lines above the class.
         """
         script = self.script
         self._is_free_to_change()
@@ -244,7 +244,7 @@ class Model:
             code = code_of(argument_node(made, 1, "outputs").value)
             if self.output is not self.given:
                 code = script.code(self.output)
-            # Keras takes a list of one output for that output.
+            # To Keras a list of one output is that output.
             code = f"[{', '.join([code, *self._sources])}]" if self.others else code
             listed = cst.parse_expression(code)
             found = argument_node(made, 1, "outputs")
@@ -259,7 +259,7 @@ class Model:
         script.edits.insert(where, lambda: f"{above}{self._class(name, lines)}")
 
     def _is_free_to_change(self) -> None:
-        """Make sure that the script uses nothing of the model that is another thing afterwards."""
+        """Make sure that the script uses nothing of the model that changes in the port."""
         for node in ast.walk(self.script.source.tree):
             if isinstance(node, ast.Call):
                 used = node.func
@@ -279,13 +279,13 @@ class Model:
             if weighed and self.instance in call.owners:
                 raise Unportable(
                     call.node,
-                    f"line {call.node.lineno} gives the model {in_words(weighed)}, and the "
+                    f"line {call.node.lineno} gives the model {in_words(weighed)}, but the "
                     "compute_loss that the port writes does not weigh data.",
                 )
 
     @property
     def _sources(self) -> list[str]:
-        """What is handed over; `encoder(x)[0], encoder(x)[1]` is one call."""
+        """What is handed over; `encoder(x)[0], encoder(x)[1]` become one call."""
         sources = list(self.others.values())
         call = sources[0].removesuffix("[0]") if sources else ""
         if len(sources) > 1 and sources == [f"{call}[{n}]" for n in range(len(sources))]:
@@ -325,7 +325,7 @@ class Model:
         if self._has_metrics and self.others:
             parts.append(
                 "def compute_metrics(self, x, y, y_pred, sample_weight=None):\n"
-                + indented("# Of the reconstruction alone, as before.\n")
+                + indented("# The metrics of the reconstruction alone, as before.\n")
                 + indented("return super().compute_metrics(x, y, y_pred[0], sample_weight)\n")
             )
         if self.others:
@@ -348,7 +348,7 @@ class Model:
 
     @property
     def _compile(self) -> list[str]:
-        """The methods by which it keeps what Keras would call without mu and log_var."""
+        """The methods that store the loss and the metrics, which Keras would call without mu."""
         metrics = "metrics=None, " if self.measured else ""
         if not self.stored and not metrics:
             return []
@@ -369,12 +369,12 @@ class Model:
         )
 
     def compile_with(self, function: Function, given: ast.expr, stored: str) -> str:
-        """How compute_loss calls a function that compile is given as the loss.
+        """The code with which compute_loss calls a function that compile is given as the loss.
 
         Args:
             function: the function.
-            given: the expression by which compile gets it.
-            stored: the attribute that keeps what no file can name.
+            given: the expression that compile is given.
+            stored: the attribute that keeps a function which no file can name.
         """
         self.keeps_loss = True
         if register(self.script, function, given):
@@ -383,7 +383,7 @@ class Model:
         return f"self.{stored}"
 
     def compile_without_loss(self) -> None:
-        """The loss is no longer compile's."""
+        """Take the loss out of the calls of compile."""
         for call in self.compilations:
             if argument(call.node, 1, "loss") is not None:
                 self.script.edits.change(
@@ -392,7 +392,7 @@ class Model:
 
     @property
     def regularized(self) -> str:
-        """What layers add to the loss by themselves."""
+        """The code that adds what layers add to the loss by themselves; empty if none do."""
         for call in self.script.program.calls:
             for word in call.node.keywords:
                 of_layer = word.arg is not None and word.arg.endswith("_regularizer")
@@ -413,15 +413,15 @@ def compile_from_config(self, config):
 
 
 def alone(value: Value | None) -> Value | None:
-    """What a list of one thing holds."""
+    """The element of a list of one; any other value as it is."""
     return value.items[0] if isinstance(value, Items) and len(value.items) == 1 else value
 
 
 def _weight_in_words(script: Script) -> list[str]:
-    """What the KL term counts, in the lines of a comment."""
+    """The effective beta, as the lines of a comment."""
     betas = {balance.beta for balance in balances(script.program)}
     if len(betas) != 1:
-        return ["Reconstruction and KL term weigh what they weighed."]
+        return ["The reconstruction and the KL term have the weights that they had before."]
     (beta,) = betas
     meaning = explain_beta(beta).partition(":")[0]
     said = f"The effective beta is {format_beta(beta)}, as before{': ' * bool(meaning)}{meaning}."

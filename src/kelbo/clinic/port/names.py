@@ -1,4 +1,4 @@
-"""What things of Keras 2 and of TensorFlow are called in Keras 3, and where they are."""
+"""The names in Keras 3 of what Keras 2 and TensorFlow have, and the places."""
 
 from collections.abc import Mapping
 
@@ -28,8 +28,8 @@ _OTHERS = {
     "where": "where",
 }
 _TENSORFLOW = ("tensorflow.math.", "tensorflow.nn.", "tensorflow.")
-# keras.random has these with the arguments shape, mean or minval, stddev or maxval, dtype, seed,
-# in the order of keras.backend and of TensorFlow.
+# The functions of keras.random take shape, mean or minval, stddev or maxval, dtype and seed, in the
+# order of keras.backend and of TensorFlow.
 
 EAGER = frozenset(
     {
@@ -44,11 +44,11 @@ EAGER = frozenset(
 
 
 def today(name: str, ops: str) -> str | None:
-    """How Keras 3 spells a function, as `ops.square`; None where it has none of its kind.
+    """How Keras 3 spells a function, such as `ops.square`; None if it has none of its kind.
 
     Args:
-        name: its canonical name, as `keras.backend.square` or `tensorflow.reduce_mean`.
-        ops: how the script reaches `keras.ops`.
+        name: its canonical name, such as `keras.backend.square` or `tensorflow.reduce_mean`.
+        ops: how the script spells `keras.ops`.
     """
     last = name.rpartition(".")[2]
     if library.noise(name) and not name.startswith("keras.random."):
@@ -77,7 +77,7 @@ _SHORT = {
     "mse": "mean_squared_error",
     "msle": "mean_squared_logarithmic_error",
 }
-# What these modules call no more by its old or its short name.
+# Old or short names that these modules no longer have, and today's names.
 _MEMBERS = {
     "keras.layers": {
         "AtrousConvolution2D": "Conv2D",
@@ -91,7 +91,7 @@ _MEMBERS = {
     "keras.metrics": _SHORT,
     "keras.optimizers": {name.lower(): name for name in library.OPTIMIZERS},
 }
-# Modules whose members are elsewhere under their old names; those of `keras.engine` in `keras`.
+# Modules whose members moved and kept their names; those of `keras.engine` are in `keras`.
 _NOT_ELSEWHERE = {"keras.experimental", "keras.wrappers.scikit_learn"}
 _ELSEWHERE = {
     "keras.engine": "keras",
@@ -102,7 +102,7 @@ _ELSEWHERE = {
         if module.rpartition(".")[2].islower() and " " not in place and module not in _NOT_ELSEWHERE
     },
 }
-# All that is in these modules of `keras`; the rest has `tensorflow.keras` alone.
+# All that these modules of `keras` have; only `tensorflow.keras` has the rest.
 _PREPROCESSING = {
     "keras.preprocessing.image": {
         "array_to_img", "img_to_array", "load_img", "save_img", "smart_resize",
@@ -119,8 +119,7 @@ def place(name: str) -> str | None:
         name: its canonical name in Keras 2.
 
     Returns:
-        The name of today, as one of `tensorflow.keras` where `keras` does not have it; None where
-        neither does.
+        Its name today, in `tensorflow.keras` if `keras` does not have it; None if neither does.
     """
     module, _, last = name.rpartition(".")
     above = _prefix(name, _ELSEWHERE)
@@ -134,7 +133,7 @@ def place(name: str) -> str | None:
 
 
 def _prefix(name: str, names: Mapping[str, str]) -> str | None:
-    """The one of some names that a name is, or is a part of."""
+    """The longest of some names that a name is or lies below; None if none is."""
     parts = name.split(".")
     heads = (".".join(parts[:count]) for count in range(len(parts), 0, -1))
     return next((head for head in heads if head in names), None)

@@ -20,13 +20,13 @@ from kelbo.clinic.port.edits import (
 from kelbo.clinic.port.names import place
 from kelbo.clinic.port.script import Script, argument
 
-# The learning rate where none is given.
+# The default learning rates.
 _RATES = {name: "0.001" for name in library.OPTIMIZERS} | {"SGD": "0.01"}
 # Learning rate after t steps: rate / (1 + decay t).
 _SCHEDULE = "keras.optimizers.schedules.InverseTimeDecay({}, decay_steps=1, decay_rate={})"
-# In the package keras these had another one, up to 2.3; from 2.4 on it had those of TensorFlow.
+# The package keras had other defaults for these, up to 2.3; from 2.4 on it had TensorFlow's.
 _BEFORE = {"Adadelta": "1.0", "Adagrad": "0.01", "Adamax": "0.002", "Nadam": "0.002"}
-# These set the learning rate, and Keras sets none that follows a schedule.
+# These set the learning rate, which Keras refuses for one that follows a schedule.
 _SETTERS = {
     "keras.backend.set_value",
     "keras.callbacks.LearningRateScheduler",
@@ -35,7 +35,7 @@ _SETTERS = {
 
 
 def respell_optimizers(script: Script) -> None:
-    """Give optimizers the options of today; a decay becomes a schedule of the learning rate."""
+    """Give optimizers today's options; a decay becomes a schedule of the learning rate."""
     for call in script.calls_in(script.source.tree):
         for name in call.names:
             module, _, kind = (place(name) or "").rpartition(".")
@@ -55,7 +55,7 @@ def respell_optimizers(script: Script) -> None:
 def _respell_options(script: Script, call: Call, kind: str) -> None:
     if argument(call.node, None, "schedule_decay") is not None:
         raise Unportable(call.node, f"{kind} takes no schedule_decay in Keras 3.")
-    # No decay, and for epsilon None, which was the default.
+    # A decay of nothing, and an epsilon of None, which was the default.
     idle = [
         word
         for word, values in (("decay", (None, 0)), ("epsilon", (None,)))
@@ -80,7 +80,7 @@ def _respell_options(script: Script, call: Call, kind: str) -> None:
 
 
 def _look_at_string(script: Script, call: Call) -> None:
-    """Leave an optimizer of another rate in `compile("adadelta")`, too."""
+    """Leave a string such as "adadelta" in compile, whose learning rate was another."""
     name = (library.text(call.arguments.get(0, "optimizer")) or "").lower()
     models = [owner.of for owner in call.owners if isinstance(owner, Instance)]
     for kind in _BEFORE:
@@ -91,7 +91,7 @@ def _look_at_string(script: Script, call: Call) -> None:
 def _other_rate(kind: str) -> str:
     return (
         f"the learning rate of {kind} was {_BEFORE[kind]} in Keras 2.3 and before, and is "
-        f"{_RATES[kind]} today: give it yours, as "
+        f"{_RATES[kind]} today: give it yours, "
         f"keras.optimizers.{kind}(learning_rate={_BEFORE[kind]})."
     )
 
@@ -114,7 +114,7 @@ def _can_be_scheduled(script: Script, call: Call, rate: ast.expr | None) -> None
     if setters:
         raise Unportable(
             call.node,
-            f"decay would become a schedule, and {in_words(setters)} sets the learning rate, too.",
+            f"decay would become a schedule, but {in_words(setters)} sets the learning rate, too.",
         )
     made = script.made(rate)
     for other in script.calls_in(made) if made is not None else ():

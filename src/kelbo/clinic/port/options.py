@@ -1,4 +1,4 @@
-"""Options of layers and models, and calls of theirs, as Keras 3 takes them."""
+"""Gives options and methods of layers and models the form that Keras 3 takes."""
 
 import ast
 
@@ -17,7 +17,7 @@ _INTEGERS = {"numpy.prod", "numpy.product"}
 
 
 def respell_options(script: Script) -> None:
-    """Give options of layers and models today's names and types."""
+    """Give the options of layers and models today's names and types."""
     for call in script.calls_in(script.source.tree):
         for name in call.names:
             if is_model_name(name) and not name.endswith("Sequential"):
@@ -51,7 +51,7 @@ def _rename(script: Script, call: Call, names: dict[str, str]) -> None:
 
 
 def _count_units(script: Script, call: Call) -> None:
-    """Keras 3 takes no integer of NumPy for the units of a layer."""
+    """Make the units of a layer an int: Keras 3 takes no integer of NumPy."""
     units = argument(call.node, 0, "units", "output_dim")
     made = script.made(units)
     if units is not None and isinstance(made, ast.Call):
@@ -60,7 +60,7 @@ def _count_units(script: Script, call: Call) -> None:
 
 
 def _is_of_a_model(script: Script, node: ast.Call) -> bool:
-    """Whether a method is called of what a model or a layer returned."""
+    """Whether a method is called on what a model or a layer returned."""
     owner = script.made(node.func.value) if isinstance(node.func, ast.Attribute) else None
     return owner is not None and any(
         isinstance(option, Instance) and option.is_layer
@@ -77,7 +77,7 @@ def _as_array(script: Script, node: cst.BaseExpression) -> cst.BaseExpression:
 
 
 def _is_a_shape(script: Script, node: ast.Call) -> bool:
-    """Whether a method is called of the shape of a symbolic tensor."""
+    """Whether a method is called on the shape of a symbolic tensor."""
     owner = node.func.value if isinstance(node.func, ast.Attribute) else None
     shape = owner.func if isinstance(owner, ast.Call) else owner
     return (
@@ -100,7 +100,7 @@ def _as_list(node: cst.BaseExpression) -> cst.BaseExpression:
 
 
 def _without_lists_of_one(node: cst.BaseExpression) -> cst.BaseExpression:
-    """A model of [x] and [y] is called with lists in Keras 3; Keras 2 took one tensor for it."""
+    """Take [x] and [y] out of their lists: Keras 3 would call that model with lists."""
     made = cst.ensure_type(node, cst.Call)
     return made.with_changes(
         args=[

@@ -1,4 +1,4 @@
-"""What functions read outside becomes their arguments."""
+"""Turns what functions read from outside into arguments."""
 
 import ast
 from collections.abc import Callable, Sequence
@@ -14,13 +14,13 @@ from kelbo.clinic.port.script import Script, function_of
 def pass_on(
     script: Script, model: Model, reads: Sequence[SymbolicRead], but: ast.AST | None = None
 ) -> tuple[list[str], set[ast.AST]]:
-    """Make arguments of what the functions of a step read outside.
+    """Turn what the functions of a step read from outside into arguments.
 
     Args:
         script: the script.
-        model: which hands it over.
-        reads: what is read.
-        but: the function that has it already.
+        model: the model that hands it over.
+        reads: what they read.
+        but: a function that has it already.
 
     Returns:
         The names of the new arguments, and the functions that have them.
@@ -82,9 +82,9 @@ def _add_parameters(script: Script, function: ast.AST, names: list[str]) -> None
 
 
 def _with_parameters(parameters: cst.Parameters, names: list[str]) -> cst.Parameters:
-    """Parameters and some more, without defaults: one that is a tensor holds no numbers.
+    """Parameters and some more, without defaults: a tensor as a default holds no numbers.
 
-    The new ones are taken by name alone where others may be left out, whose places stay.
+    The new ones are keyword-only if others have defaults, so that these keep their places.
     """
     kept = [p.with_changes(comma=cst.MaybeSentinel.DEFAULT) for p in parameters.params]
     others = [p for p in kept if p.name.value not in names]

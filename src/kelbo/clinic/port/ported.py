@@ -1,4 +1,4 @@
-"""From a script to the ported one."""
+"""Ports a script."""
 
 import re
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ from kelbo.clinic.port.weights import rename_weights
 from kelbo.clinic.port.wrapping import wrapped
 from kelbo.errors import DataError
 
-# What one of the first two lines says of the file's encoding (PEP 263); it is written in UTF-8.
+# The encoding in one of the first two lines (PEP 263); the ported script is written in UTF-8.
 _CODING = re.compile(r"\A(?P<before>(?:#.*\r?\n)?[ \t\f]*#.*?coding[:=][ \t]*)[-\w.]+")
 
 
@@ -35,9 +35,9 @@ class Ported:
         text: its code.
         changed: whether there was anything to port.
         left: what was left as it was.
-        formula: the loss, as it is read from the original; None where it cannot be.
-        errors: what the doctor still finds in the ported script, apart from what was left.
-        vae: whether the script has a KL term that is known, or a compute_loss of its own.
+        formula: the loss as read from the original; None if it cannot be read.
+        errors: the errors that the doctor still finds in the ported script, if nothing was left.
+        vae: whether the script has a known KL term, or a compute_loss of its own.
     """
 
     text: str
@@ -49,17 +49,17 @@ class Ported:
 
 
 def port(source: Source) -> Ported:
-    """Port a script; nothing of it is run.
+    """Port a script without running it.
 
     Args:
         source: the script.
 
     Raises:
-        DataError: what became of the script is no Python.
+        DataError: the ported script is not valid Python.
     """
     script = Script(source)
     if (guarded := script.guarded) is not None:
-        reason = "the script looks at which Keras there is, and is left as it was."
+        reason = "the script checks which Keras it runs on, and is left as it was."
         return Ported(source.text, False, (Left(guarded, reason),), vae=_has_vae(script))
     respell(script)
     respell_options(script)
@@ -95,6 +95,6 @@ def _has_vae(script: Script) -> bool:
 def _broken(source: Source, reason: str) -> DataError:
     return DataError(
         f"{source.path} cannot be ported: the ported script cannot be parsed ({reason}). This is a "
-        "fault of kelbo, please report it with the script. What to change by hand is said by: "
+        "fault of kelbo, please report it with the script. To see what to change by hand: "
         f"kelbo doctor {source.path}"
     )

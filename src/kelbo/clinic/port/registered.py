@@ -14,16 +14,16 @@ REGISTERED = '@keras.saving.register_keras_serializable(package="vae")\n'
 
 
 def register(script: Script, function: Function, given: ast.expr) -> bool:
-    """Register a function, and make a definition of a lambda.
+    """Register a function; a lambda becomes a definition.
 
     Args:
         script: the script.
-        function: what compile is given.
-        given: the expression by which it is.
+        function: the function that compile is given.
+        given: the expression that compile is given.
 
     Returns:
-        Whether a file can name it. It cannot a method, what functools.partial made, and what
-        another decorator made.
+        Whether a file can name it. It cannot name a method, or what functools.partial or another
+        decorator made.
     """
     node = function.node
     if function.owner is not None or isinstance(script.parents[node], ast.ClassDef):
@@ -38,7 +38,7 @@ def register(script: Script, function: Function, given: ast.expr) -> bool:
 
 
 def _registers(decorator: ast.expr) -> bool:
-    """Whether a decorator gives a function its registered name, and leaves it as it is."""
+    """Whether a decorator only gives a function its registered name."""
     made = decorator.func if isinstance(decorator, ast.Call) else decorator
     return dotted(made).rpartition(".")[2] == "register_keras_serializable"
 
@@ -50,7 +50,7 @@ def _decorated(statement: cst.CSTNode) -> cst.FunctionDef:
 
 
 def _define(script: Script, node: ast.Lambda, given: ast.expr) -> bool:
-    """`loss = lambda y, y_pred: ...` becomes a function with a name."""
+    """Turn `loss = lambda y, y_pred: ...` into a function with a name."""
     parent = script.parents[node]
     if isinstance(parent, ast.Assign) and len(parent.targets) == 1:
         (target,) = parent.targets
@@ -74,7 +74,7 @@ def _define(script: Script, node: ast.Lambda, given: ast.expr) -> bool:
 
 
 def _definition_of(name: str, code: str) -> str:
-    """The definition in the place of `loss = lambda ...`, its comments above it."""
+    """The definition that replaces `loss = lambda ...`, with its comments above it."""
     (line,) = cst.parse_module(code).body
     line = cst.ensure_type(line, cst.SimpleStatementLine)
     comment = line.trailing_whitespace.comment

@@ -29,7 +29,7 @@ _NAMES = ("Sampling", "SamplingLayer")
 
 
 def port_sampling(script: Script) -> None:
-    """Make layers of the Lambdas and of the layers that draw noise."""
+    """Turn Lambdas that draw noise into layers, and give layers that do a generator."""
     made: dict[ast.AST, str] = {}
     inside: set[ast.AST] = set()
     for call, layer in script.program.instances("keras.layers.Lambda"):
@@ -61,7 +61,7 @@ def port_sampling(script: Script) -> None:
 
 
 def _noise(script: Script, node: ast.AST) -> list[Call]:
-    """The calls that draw random numbers by Keras or by TensorFlow."""
+    """The calls that draw random numbers with Keras or TensorFlow."""
     return [
         call
         for call in script.calls_in(node)
@@ -71,7 +71,7 @@ def _noise(script: Script, node: ast.AST) -> list[Call]:
 
 
 def _in_graph(script: Script, call: Call) -> bool:
-    """Whether noise is computed with symbolic tensors, there or where its name is read."""
+    """Whether noise is combined with symbolic tensors, there or where its name is read."""
     parent = script.parents[call.node]
     target = parent.targets[0] if isinstance(parent, ast.Assign) else None
     mentions = script.mentions(target.id) if isinstance(target, ast.Name) else []
@@ -85,7 +85,7 @@ def _in_graph(script: Script, call: Call) -> bool:
 
 
 def _draw_from_generator(script: Script, call: Call) -> str:
-    """Make a call take its numbers from the layer's generator; returns the seed that it had."""
+    """Make a call draw from the layer's generator; returns the seed that it had."""
     (name,) = call.names
     seed = next((script.code(k.value) for k in call.node.keywords if k.arg == "seed"), "")
     seed = "" if seed == "None" else seed
@@ -99,7 +99,7 @@ def _draw_from_generator(script: Script, call: Call) -> str:
         if tensor:
             like = cst.parse_expression(f"{script.ops}.shape({tensor})")
             drawn = drawn.with_deep_changes(argument_node(drawn, 0, "shape"), value=like)
-        # Where layers compute in 16 bits, Keras hands this one its inputs in 16 bits.
+        # If layers compute in 16 bits, Keras passes this one its inputs in 16 bits.
         drawn = drawn if has_dtype else with_argument(drawn, "dtype=self.compute_dtype")
         return with_argument(drawn, "seed=self.seed_generator")
 
@@ -111,17 +111,17 @@ def _draw_from_generator(script: Script, call: Call) -> str:
 
 
 def _tensor_of_shape(script: Script, noise: ast.Call, shape: ast.expr) -> str:
-    """The tensor that noise for batches of one size is made for, as mu for noise of (250, 2).
+    """The tensor whose shape noise for one batch size has, such as mu for noise of (250, 2).
 
-    Keras 2 built a model for batches of any size of it; Keras 3 does not on every backend.
+    Keras 2 built a model for batches of any size from it; Keras 3 does not on every backend.
 
     Args:
         script: the script.
         noise: the call that draws it.
-        shape: what it is given.
+        shape: the shape that it is given.
 
     Returns:
-        What the function around it calls the tensor; empty where there is none, or other noise.
+        The tensor's name in the function around it; empty if there is none, or for other noise.
     """
     function, given = script.function_around(noise), script.program.value(shape)
     items = given.items if isinstance(given, Items) else ()
@@ -197,14 +197,14 @@ def _lambda_becomes_layer(script: Script, call: Call, function: Function, number
         if getattr(script.parents[mention], "func", None) is mention
     ]
     if users or calls:
-        raise Unportable(call.node, f"{node.name} is used elsewhere than in the Lambda, too.")
+        raise Unportable(call.node, f"{node.name} is also used outside the Lambda.")
 
     script.edits.replace(node, lambda code: head + indented(_as_call(code, bound=False)))
     return name
 
 
 def _as_call(code: str, bound: bool) -> str:
-    """A function as the method of a layer that Keras calls; `bound` where it has a self."""
+    """A function as the call method of a layer; `bound` says that it has a self already."""
     method = cst.ensure_type(statements(code)[0], cst.FunctionDef)
     comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
     me = [] if bound else [cst.Param(cst.Name("self"), comma=comma)]
@@ -220,14 +220,14 @@ def _as_call(code: str, bound: bool) -> str:
 def _method_becomes_layer(
     script: Script, call: Call, function: Function, node: ast.FunctionDef, name: str, seed: str
 ) -> None:
-    """Make a layer of a method, which keeps what the method reads of its object."""
+    """Turn a method into a layer that keeps what the method reads from its object."""
     mentions = [
         other
         for other in ast.walk(script.source.tree)
         if isinstance(other, ast.Attribute) and other.attr == function.name
     ]
     if len(mentions) != 1:
-        raise Unportable(call.node, f"{function.name} is used elsewhere than in the Lambda, too.")
+        raise Unportable(call.node, f"{function.name} is also used outside the Lambda.")
     options = attributes_of_self(script, node)
 
     def layer() -> str:
@@ -241,13 +241,15 @@ def _method_becomes_layer(
 
 
 def attributes_of_self(script: Script, node: ast.AST) -> list[str]:
-    """The attributes of its object that a method reads, in their order; it may call none."""
+    """The attributes of its object that a method reads, in order; it may call none of them."""
     found: list[str] = []
     for inner in ast.walk(node):
         if isinstance(inner, ast.Name) and inner.id == "self":
             outer = script.parents[inner]
             if not isinstance(outer, ast.Attribute) or not isinstance(outer.ctx, ast.Load):
-                raise Unportable(inner, "the Lambda's function changes its object, or hands it on.")
+                raise Unportable(
+                    inner, "the Lambda's function changes its object, or passes it on."
+                )
             called = getattr(script.parents[outer], "func", None) is outer
             if called or function_of(script.program.value(outer)) is not None:
                 raise Unportable(inner, f"the Lambda's function calls {script.code(outer)}.")
@@ -322,9 +324,9 @@ def layer_head(name: str, seed: str, options: Sequence[str] = ()) -> str:
     """A sampling layer up to its call.
 
     Args:
-        name: of the layer.
-        seed: of its random numbers; empty for none.
-        options: what it is made of and keeps.
+        name: the name of the layer.
+        seed: the seed of its random numbers; empty for none.
+        options: the arguments that it takes and keeps.
     """
     start = _START.format(seed=seed)
     start = start.replace("(self, **", f"(self, {''.join(f'{option}, ' for option in options)}**")

@@ -1,4 +1,4 @@
-"""A script that is to be ported: what the doctor read of it, and the changes that are planned."""
+"""A script to be ported: what the doctor read in it, and the planned changes."""
 
 import ast
 from collections.abc import Iterator
@@ -17,10 +17,10 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 @dataclass(frozen=True)
 class Left:
-    """What is left as it was.
+    """Something that is left as it was.
 
     Args:
-        line: where in the original, from 1.
+        line: its line in the original, from 1.
         reason: why, in one sentence.
     """
 
@@ -50,7 +50,7 @@ class Script:
         self.ops = "keras.ops" if self._is_other("ops", "keras.ops") else "ops"
 
     def _is_other(self, name: str, library: str) -> bool:
-        """Whether the script uses a name for something else than this module."""
+        """Whether the script uses a name for something other than this module."""
         values = [
             self.program.value(node)
             for node in ast.walk(self.source.tree)
@@ -62,7 +62,7 @@ class Script:
 
     @property
     def guarded(self) -> int | None:
-        """The line where the script first looks at which Keras there is; None if it does not."""
+        """The line where the script first checks which Keras it runs on; None if it does not."""
         return next(
             (
                 reading.node.lineno
@@ -78,7 +78,7 @@ class Script:
         return next((name for name in names if name not in self.bound), f"{names[-1]}_")
 
     def leave(self, node: ast.AST, reason: str) -> None:
-        """Leave something as it is, mark it and note it."""
+        """Leave something as it is; mark it and note it."""
         line = getattr(node, "lineno", 1)
         if Left(line, reason) not in self.left:
             self.left.append(Left(line, reason))
@@ -89,7 +89,7 @@ class Script:
         """Plan changes that are made all or not at all.
 
         Args:
-            node: what is left as it was, and marked, where they cannot be made.
+            node: what to leave as it is, and mark, if they cannot be made.
         """
         before = self.edits.saved()
         try:
@@ -99,24 +99,24 @@ class Script:
             self.leave(node, problem.reason)
 
     def above(self, node: ast.AST) -> Iterator[ast.AST]:
-        """What a piece of syntax is in, from the inside out."""
+        """The syntax around a node, from the inside out."""
         while node in self.parents:
             node = self.parents[node]
             yield node
 
     def statement(self, node: ast.AST) -> ast.stmt:
-        """The statement that an expression is in, or itself."""
+        """The statement that contains a node; the node itself if it is a statement."""
         for outer in (node, *self.above(node)):
             if isinstance(outer, ast.stmt):
                 return outer
         return self.source.tree.body[0]
 
     def function_around(self, node: ast.AST) -> ast.AST | None:
-        """The function or the lambda that something is in; None at the level of the module."""
+        """The function or lambda that contains a node; None at the level of the module."""
         return next((outer for outer in self.above(node) if isinstance(outer, _FUNCTIONS)), None)
 
     def block(self, node: ast.AST) -> list[ast.stmt]:
-        """The statements among which the one of a node stands."""
+        """The statements among which the statement of a node stands."""
         statement = self.statement(node)
         parent = self.parents[statement]
         for name in ("body", "orelse", "finalbody"):
@@ -126,11 +126,11 @@ class Script:
         raise Unportable(node, "it stands where its neighbours cannot be told.")
 
     def top(self, node: ast.AST) -> ast.stmt:
-        """The statement of the module that something is in."""
+        """The statement of the module that contains a node."""
         return [outer for outer in (node, *self.above(node)) if isinstance(outer, ast.stmt)][-1]
 
     def made(self, node: ast.expr | None) -> ast.expr | None:
-        """An expression; in the place of a name that is bound once, what it is bound to."""
+        """An expression; for a name that is bound once, the expression that it is bound to."""
         if not isinstance(node, ast.Name):
             return node
         bound = [
@@ -145,18 +145,18 @@ class Script:
         return statement.value if isinstance(statement, ast.Assign) else node
 
     def code(self, node: ast.AST) -> str:
-        """What the script says there."""
+        """The source of a node."""
         return ast.get_source_segment(self.source.text, node) or ""
 
     def calls_in(self, node: ast.AST) -> list[Call]:
-        """The calls that stand in a piece of syntax, each once."""
+        """The calls inside a node, each once."""
         inside = set(ast.walk(node))
         return list(
             {call.node: call for call in self.program.calls if call.node in inside}.values()
         )
 
     def mentions(self, name: str) -> list[ast.Name]:
-        """Where a name is read."""
+        """The places where a name is read."""
         return [
             node
             for node in ast.walk(self.source.tree)
@@ -165,7 +165,7 @@ class Script:
 
 
 def argument(call: ast.Call, position: int | None, *names: str) -> ast.expr | None:
-    """The expression that a call is given at a position or by a name."""
+    """The expression that a call is given at a position or as a keyword argument."""
     for keyword in call.keywords:
         if keyword.arg in names:
             return keyword.value
@@ -175,13 +175,13 @@ def argument(call: ast.Call, position: int | None, *names: str) -> ast.expr | No
 
 
 def function_of(value: Value) -> Function | None:
-    """The one function of the script that a value is."""
+    """The function of the script that a value is; None unless it is exactly one."""
     found = options(value)
     return found[0] if len(found) == 1 and isinstance(found[0], Function) else None
 
 
 def model_of(value: Value) -> Instance | None:
-    """The one functional model that a value is."""
+    """The functional model that a value is; None unless it is exactly one."""
     found = [one for one in options(value) if isinstance(one, Instance)]
     return found[0] if len(found) == 1 and found[0].outputs is not None else None
 
@@ -197,7 +197,7 @@ def same(first: Value | None, second: Value | None) -> bool:
 
 
 def assigned_names(tree: ast.Module) -> set[str]:
-    """The names that a script gives to something of its own: variables, functions, arguments."""
+    """The names that a script gives to its own variables, functions and arguments."""
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -210,7 +210,7 @@ def assigned_names(tree: ast.Module) -> set[str]:
 
 
 def imported_names(tree: ast.Module) -> set[str]:
-    """The names that a script binds by imports."""
+    """The names that a script binds with imports."""
     return {
         (alias.asname or alias.name).partition(".")[0]
         for node in ast.walk(tree)

@@ -26,7 +26,7 @@ class Slice:
 
     Args:
         script: the script.
-        model: whose loss it is.
+        model: the model whose loss it is.
         block: the statements among which they are.
     """
 
@@ -39,7 +39,7 @@ class Slice:
         self.codes: list[ast.expr] = []
 
     def need(self, expression: ast.AST) -> None:
-        """Take in all that an expression is computed from."""
+        """Include all that an expression is computed from."""
         for node in self._readings(expression):
             value = self.script.program.value(node)
             name = node.id if isinstance(node, ast.Name) else ""
@@ -64,7 +64,7 @@ class Slice:
         return any(same(value, other) for other in self.read)
 
     def _keep_own(self, node: ast.expr) -> None:
-        """Give what is read of the script's own object, which compute_loss does not see, a name."""
+        """Name an attribute of the script's own object, which compute_loss does not see."""
         attribute = self.script.parents[node]
         if not isinstance(attribute, ast.Attribute):
             raise Unportable(node, "the loss is given the object that makes the model.")
@@ -75,7 +75,7 @@ class Slice:
 
     @property
     def before(self) -> list[str]:
-        """The lines that give a name to what is read of the script's own object."""
+        """The lines that name attributes of the script's own object."""
         return [f"{name} = {code}" for name, code in self.own.items()]
 
     def computes(self, name: str) -> bool:
@@ -84,14 +84,14 @@ class Slice:
 
     def _computations(self, name: str) -> list[ast.stmt]:
         made = [s for s in self.block if name and name in assigned(s) and self._computes(s)]
-        if made and isinstance(made[0], ast.AugAssign):  # of what it begins with, as `loss = 0`
+        if made and isinstance(made[0], ast.AugAssign):  # include its start, such as `loss = 0`
             before = self.block[: self.block.index(made[0])]
             starts = [s for s in before if name in assigned(s)][-1:]
             made = [s for s in starts if isinstance(s, ast.Assign) and _is_number(s)] + made
         return made
 
     def _readings(self, expression: ast.AST) -> list[ast.expr]:
-        """The names in it, and the attributes that are tensors."""
+        """The names in an expression, and its attributes that are tensors."""
         found: list[ast.expr] = []
         todo = [expression]
         while todo:
@@ -106,7 +106,7 @@ class Slice:
         return found
 
     def _computes(self, statement: ast.stmt) -> bool:
-        """Whether a statement computes with tensors of the graph, and no layer does."""
+        """Whether a statement computes with tensors of the graph by itself, without a layer."""
         value = getattr(statement, "value", None)
         if isinstance(statement, ast.If):
             return all(self._computes(inner) for inner in (*statement.body, *statement.orelse))
@@ -141,7 +141,7 @@ class Slice:
         return False
 
     def code(self, expression: ast.expr) -> Code:
-        """What an expression becomes."""
+        """The code that an expression becomes."""
         self.codes.append(expression)
         return kept(self.script, expression)
 
@@ -176,7 +176,7 @@ class Slice:
             if isinstance(statement, ast.AugAssign):
                 read |= assigned(statement)
             if not isinstance(statement, ast.If) and (early := (read & names) - bound):
-                raise Unportable(statement, f"how {min(early)} begins cannot be told.")
+                raise Unportable(statement, f"the first value of {min(early)} cannot be told.")
             bound |= assigned(statement)
 
     def _stays_as_it_is(self, scope: ast.AST | None) -> None:
@@ -194,17 +194,17 @@ class Slice:
 
     @property
     def names(self) -> set[str]:
-        """The names that what was moved binds."""
+        """The names that the moved statements bind."""
         return {name for statement in self.moved for name in assigned(statement)}
 
     @property
     def lines(self) -> list[Code]:
-        """What was moved, in the order of the script."""
+        """The moved statements, in the order of the script."""
         return [self.moved[s] for s in self.block if s in self.moved]
 
     @property
     def only_here(self) -> bool:
-        """Whether it uses names that only the function around it knows."""
+        """Whether the loss uses names that only the function around it knows."""
         return bool(self.own or self.outside & local_names(self.script, self.block[0]))
 
 
@@ -227,7 +227,7 @@ def assigned(statement: ast.stmt) -> set[str]:
 
 
 def local_names(script: Script, node: ast.AST) -> set[str]:
-    """The names that the functions around something bind."""
+    """The names that the functions around a node bind."""
     names: set[str] = set()
     for outer in script.above(node):
         if isinstance(outer, ast.FunctionDef):
@@ -242,7 +242,7 @@ def local_names(script: Script, node: ast.AST) -> set[str]:
 
 
 def kept(script: Script, expression: ast.expr) -> Code:
-    """What an expression becomes."""
+    """The code that an expression becomes."""
     kept = {"code": ""}
 
     def keep(node: cst.BaseExpression) -> cst.BaseExpression:

@@ -25,7 +25,7 @@ from kelbo.clinic.port.names import EAGER, place, today
 from kelbo.clinic.port.script import Script, assigned_names, imported_names
 from kelbo.clinic.port.tapes import TAPE
 
-# What becomes more than another name.
+# Functions for which another name is not enough.
 _CALLS = {
     "keras.backend.batch_flatten": batch_flatten,
     "keras.backend.flatten": flatten,
@@ -35,7 +35,7 @@ _CALLS = {
 
 
 def respell(script: Script) -> None:
-    """Give names of keras.backend, and those of TensorFlow's that tensors meet, today's names."""
+    """Give today's names to keras.backend, and to the TensorFlow functions that tensors meet."""
     program = script.program
     calls: dict[ast.AST, list[Call]] = {}
     for call in program.calls:
@@ -82,14 +82,14 @@ def respell(script: Script) -> None:
 
 
 def _whole(script: Script, statement: ast.stmt) -> ast.stmt:
-    """A statement, or the condition that holds nothing else."""
+    """A statement, or the condition around it that holds nothing else."""
     outer = script.parents[statement]
     alone = isinstance(outer, ast.If) and outer.body == [statement] and not outer.orelse
     return outer if isinstance(outer, ast.If) and alone else statement
 
 
 def _respell_place(script: Script, node: ast.Name | ast.Attribute, name: str) -> None:
-    """Take from where it is today what Keras 3 has elsewhere; imports are another matter."""
+    """Take what Keras 3 has elsewhere from its new place; imports are handled apart."""
     there = place(name)
     if known_names(script.program.value(script.parents[node])):
         return  # a module, of which the script takes something
@@ -118,11 +118,11 @@ def _meets_tensors(script: Script, call: Call) -> bool:
 
 
 def port_imports(before: str, code: str) -> str:
-    """Import from `keras` what was imported from TensorFlow's, and drop what is used no longer.
+    """Import from `keras` what came from TensorFlow's, and drop imports that nothing uses.
 
     Args:
         before: the script as it was.
-        code: the script whose other lines are ported.
+        code: the script with its other lines ported.
     """
     tree = ast.parse(code)
     used = _loaded(tree)
@@ -147,7 +147,7 @@ def _moves(module: str) -> bool:
 
 
 class _Imports(cst.CSTTransformer):
-    """Rewrites imports; `bound` are the names that they bind afterwards."""
+    """Rewrites imports; `bound` holds the names that they bind afterwards."""
 
     def __init__(self, used: set[str], before: set[str], missing: set[str]):
         super().__init__()
@@ -155,7 +155,7 @@ class _Imports(cst.CSTTransformer):
         self.bound: set[str] = set()
 
     def _is_gone(self, name: str, module: str) -> bool:
-        """Whether nothing uses a name any longer; what was never used of Keras 3 stays."""
+        """Whether nothing uses a name any longer; a name of Keras 3 that was never used stays."""
         return name not in self.used and (name in self.before or not module.startswith("keras"))
 
     def leave_SimpleStatementLine(self, original_node, updated_node):  # type: ignore[no-untyped-def]
@@ -254,7 +254,7 @@ def _of_module(node: cst.ImportFrom, module: str) -> cst.ImportFrom:
 def _of_names(
     node: cst.ImportFrom, before: str, after: str, aliases: list[cst.ImportAlias]
 ) -> cst.ImportFrom:
-    """An import of other names, whose lines stay aligned where the module has another name."""
+    """An import of other names, whose lines stay aligned if the module's name changes."""
     if len(aliases) < len(node.names):  # type: ignore[arg-type]
         aliases = [*aliases[:-1], _last(aliases[-1])]
     places = [len(f"from {module} import (") for module in (before, after)]
@@ -262,7 +262,7 @@ def _of_names(
 
 
 def _indented(alias: cst.ImportAlias, before: int, after: int) -> cst.ImportAlias:
-    """A name whose next line begins elsewhere, where it began behind so many characters."""
+    """An alias whose next line moves with the length of the import's first line."""
     gap = getattr(alias.comma, "whitespace_after", None)
     if not isinstance(gap, cst.ParenthesizedWhitespace) or len(gap.last_line.value) != before:
         return alias
@@ -274,7 +274,7 @@ def _last(alias: cst.ImportAlias) -> cst.ImportAlias:
 
 
 def _with_names(node: cst.Import, aliases: list[cst.ImportAlias]) -> list[cst.Import]:
-    """An import of other names; nothing where there are none."""
+    """An import of other names; nothing if there are none."""
     if not aliases:
         return []
     if len(aliases) < len(node.names):

@@ -1,4 +1,4 @@
-"""What TensorFlow alone can run: tf.GradientTape, models in @tf.function, TFP's layers."""
+"""Marks what only TensorFlow can run: tf.GradientTape, models in @tf.function, TFP's layers."""
 
 import ast
 
@@ -9,7 +9,7 @@ TAPE = "tensorflow.GradientTape"
 
 
 def leave_tapes(script: Script) -> None:
-    """Mark what trains by a tape, and functions of TensorFlow that call a model, each once."""
+    """Mark training with a tape and TensorFlow functions that call a model, each once."""
     tapes: dict[ast.AST, ast.AST] = {}
     tree = script.source.tree
     for call in sorted(script.calls_in(tree), key=lambda call: call.node.lineno):
@@ -19,7 +19,7 @@ def leave_tapes(script: Script) -> None:
     for tape in tapes.values():
         script.leave(
             tape,
-            "tf.GradientTape is TensorFlow's alone; train by fit with a compute_loss.",
+            "tf.GradientTape is TensorFlow's alone; train with fit and a compute_loss.",
         )
     marked = {outer for tape in tapes.values() for outer in script.above(tape)}
     for function in script.program.functions:
@@ -33,7 +33,7 @@ def leave_probability(script: Script) -> None:
     calls = sorted(script.calls_in(script.source.tree), key=lambda call: call.node.lineno)
     for call in calls:
         if any(name.startswith("tensorflow_probability.layers.") for name in call.names):
-            script.leave(call.node, "the layers of TensorFlow Probability are of Keras 2.")
+            script.leave(call.node, "the layers of TensorFlow Probability belong to Keras 2.")
             return
 
 

@@ -1,4 +1,4 @@
-"""compile, fit and their like: what they are given, as Keras 3 takes it."""
+"""Gives compile, fit and the like the arguments that Keras 3 takes."""
 
 import ast
 from collections.abc import Iterator, Sequence
@@ -8,8 +8,8 @@ import libcst as cst
 from kelbo.clinic.port.edits import Unportable, renamed, without
 from kelbo.clinic.port.script import Script, argument, function_of
 
-# The order of arguments in Keras 2, up to where releases differ; in Keras 3 loss_weights stand
-# before metrics.
+# The order of arguments in Keras 2, as far as releases agree; in Keras 3 loss_weights comes before
+# metrics.
 _COMPILE = ("optimizer", "loss", "metrics", "loss_weights")
 # What made loss closures work in TensorFlow 2.0 to 2.3.
 _EAGERLY = "experimental_run_tf_function"
@@ -32,12 +32,12 @@ _FETCHING = (
     "workers",
 )
 _IN_DATA = ("nb_val_samples", "samples_per_epoch", "val_samples")
-# With these words of Keras 1 the second place counts data, too.
+# With these words of Keras 1 the second argument counts data, too.
 _KERAS_1 = ("max_q_size", "nb_epoch", "nb_worker", "pickle_safe")
 
 
 def respell_training(script: Script) -> None:
-    """Name what stood at a place, and fit from generators by fit."""
+    """Name positional arguments, and replace fit_generator and the like by fit and the like."""
     for call in script.calls_in(script.source.tree):
         if not call.owners or call.names:
             continue  # no method, or one of the script's own
@@ -59,15 +59,15 @@ def _compile(script: Script, call: ast.Call) -> None:
 
 
 def _have_names(call: ast.Call, method: str, order: Sequence[str]) -> None:
-    """Make sure that what stands at a place is known by name."""
+    """Make sure that each positional argument has a known name."""
     if any(isinstance(given, ast.Starred) for given in call.args):
-        raise Unportable(call, f"what {method} is given cannot be told.")
+        raise Unportable(call, f"the arguments of {method} cannot be told.")
     if len(call.args) > len(order):
         raise Unportable(call, f"the order of {method}'s arguments differs between versions.")
 
 
 def _named(node: cst.BaseExpression, first: int, order: Sequence[str]) -> cst.Call:
-    """A call whose arguments from a place on have names."""
+    """A call whose arguments from a position on are named."""
     call = cst.ensure_type(node, cst.Call)
     equal = cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))
     return call.with_changes(
@@ -90,7 +90,7 @@ def _fit(script: Script, call: ast.Call, method: str) -> None:
     generator = argument(call, 0, "generator")
     words = [keyword.arg for keyword in call.keywords]
     if generator is None or None in words:
-        raise Unportable(call, f"what {method} is given cannot be told.")
+        raise Unportable(call, f"the arguments of {method} cannot be told.")
     _have_names(call, method, order)
     for word in words:
         if word in _IN_DATA:
@@ -105,8 +105,8 @@ def _fit(script: Script, call: ast.Call, method: str) -> None:
         if not isinstance(element, ast.Tuple) or len(element.elts) not in (1, 2):
             raise Unportable(
                 call,
-                f"{name} yields {script.code(element)}, and Keras 3 takes tuples alone, (x,) or "
-                "(x, y); then use fit, evaluate or predict.",
+                f"{name} yields {script.code(element)}, but Keras 3 takes only tuples, (x,) or "
+                "(x, y); yield those and use fit, evaluate or predict.",
             )
     script.edits.change(
         call.func,
@@ -116,7 +116,7 @@ def _fit(script: Script, call: ast.Call, method: str) -> None:
 
 
 def _yields(script: Script, generator: ast.expr) -> Iterator[tuple[str, ast.expr]]:
-    """What a generator of the script yields, and what it is called."""
+    """What a generator of the script yields, and the generator's name."""
     made = script.made(generator)
     if isinstance(made, ast.GeneratorExp):
         yield script.code(made), made.elt

@@ -1,7 +1,8 @@
 """The process that runs a ported script: `python -m kelbo.clinic.port.trial JOB RESULTS`.
 
-Training is replaced by a few steps on random numbers of the shape and the type that the model
-declares, and data sets by as many random images. Nothing is downloaded: connections are refused.
+A few steps on random numbers, of the shape and the type that the model declares, replace the
+training, and as many random images replace a data set. Connections are refused, so that nothing is
+downloaded.
 """
 
 import json
@@ -20,8 +21,8 @@ from kelbo.clinic.port.formula import Formula
 
 _BATCH = 8
 _STEPS = 3
-# What the data sets of Keras look like: how many images to train and to test, and their shape, and
-# that of a label. Scripts name these numbers, as in `x_train.reshape(60000, 784)`.
+# The data sets of Keras: the numbers of training and test images, and the shapes of an image and of
+# a label. Scripts name these numbers, as in `x_train.reshape(60000, 784)`.
 _IMAGES: dict[str, tuple[int, int, tuple[int, ...], tuple[int, ...]]] = {
     "mnist": (60_000, 10_000, (28, 28), ()),
     "fashion_mnist": (60_000, 10_000, (28, 28), ()),
@@ -31,7 +32,7 @@ _IMAGES: dict[str, tuple[int, int, tuple[int, ...], tuple[int, ...]]] = {
 
 
 class _Reached(BaseException):
-    """The script has come to the training of its VAE."""
+    """The script has reached the training of its VAE."""
 
 
 def main(job: str, results: str) -> None:
@@ -44,7 +45,7 @@ def main(job: str, results: str) -> None:
 
     def fit(self: keras.Model, *args: Any, **kwargs: Any) -> Any:
         if "compute_loss" not in vars(type(self)):
-            return keras.callbacks.History()  # of another model than the VAE
+            return keras.callbacks.History()  # for a model other than the VAE
         found.clear()
         found.update(_losses(self, formula, train))
         raise _Reached
@@ -69,7 +70,7 @@ def _losses(model: keras.Model, formula: Formula | None, train: Any) -> dict[str
     several = isinstance(model.input_shape, list)
     shapes = [tuple(shape) for shape in (model.input_shape if several else [model.input_shape])]
     if any(None in shape[1:] for shape in shapes):
-        return {"failure": f"the model declares no sizes for its input, but {model.input_shape}."}
+        return {"failure": f"the sizes of the model's input are not known: {model.input_shape}."}
     random = np.random.default_rng(0)
     size = shapes[0][0] or _BATCH
 
@@ -84,7 +85,7 @@ def _losses(model: keras.Model, formula: Formula | None, train: Any) -> dict[str
         values = random.random(sizes) if kind == "float32" else random.integers(0, 2, sizes)
         return values.astype(kind)
 
-    # What is reconstructed is one of several inputs, which its shape tells.
+    # The model reconstructs one of several inputs; the shape tells which.
     output = model.output_shape[0] if isinstance(model.output_shape, list) else model.output_shape
     image = tuple(output) if several else shapes[0]
     described = list(zip(shapes, kinds, strict=True))
@@ -101,11 +102,12 @@ def _losses(model: keras.Model, formula: Formula | None, train: Any) -> dict[str
     target = keras.ops.convert_to_tensor(data[:size])
     loss = model.compute_loss(x=x, y=target, y_pred=outputs, training=False)
     numbers = keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
-    # The formula of the original knows no regularizers. All else that layers add is no part of it.
+    # The original's formula leaves regularizers out, so they are added to it; other losses of
+    # layers are no part of it.
     penalties += [_number(v.regularizer(v)) for v in model.trainable_weights if v.regularizer]
     losses = [train(model, batch, data, batch_size=size, verbose=0).history["loss"][-1]]
     if not np.all(np.isfinite(losses)):
-        return {"failure": "the loss is no finite number after three steps."}
+        return {"failure": "the loss is not finite after three steps."}
     return {
         "loss": _number(loss),
         "expected": None if formula is None else formula(data[:size], numbers) + sum(penalties),
@@ -119,7 +121,7 @@ def _number(value: Any) -> float:
 
 @contextmanager
 def _activity_penalties(model: keras.Model) -> Iterator[list[float]]:
-    """What the activity regularizers of a model add to the loss in the meantime."""
+    """Collect what the activity regularizers of a model add to the loss in this context."""
     penalties: list[float] = []
 
     def noting(regularizer: Any) -> Any:
@@ -130,7 +132,7 @@ def _activity_penalties(model: keras.Model) -> Iterator[list[float]]:
 
         return penalty
 
-    # Keras names the layers within layers nowhere else.
+    # Keras lists the layers within layers nowhere else.
     layers = [layer for layer in model._flatten_layers() if layer.activity_regularizer is not None]
     regularizers = [layer.activity_regularizer for layer in layers]
     for layer in layers:

@@ -1,4 +1,4 @@
-"""Files of weights: Keras 3 writes them to *.weights.h5 alone."""
+"""Files of weights: Keras 3 writes only to *.weights.h5."""
 
 import ast
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ _CHECKPOINT = "keras.callbacks.ModelCheckpoint"
 
 
 def rename_weights(script: Script) -> None:
-    """Give the files of weights that the script writes today's ending, wherever it names them."""
+    """Give the weight files that the script writes today's ending, wherever it names them."""
     written = [call for call in script.calls_in(script.source.tree) if _writes(call)]
     read = list(script.program.method_calls("load_weights"))
     paths = {path for call in written if (path := argument(call.node, 0, "filepath")) is not None}
     names = {_name(script, path) for path in paths}
-    # What the script does not write is a file of Keras 2, which Keras 3 still loads.
+    # A file that the script does not write is of Keras 2, and Keras 3 still loads it.
     paths |= {
         path
         for call in read
@@ -39,7 +39,7 @@ def rename_weights(script: Script) -> None:
 
 
 def _strings(script: Script, names: set[str]) -> Iterator[tuple[ast.Constant, str, str]]:
-    """The strings that paths of some names end with; their old ending, and the name."""
+    """The strings at the end of paths with these names, with their old ending and the name."""
     for node in ast.walk(script.source.tree) if names else ():
         if isinstance(node, ast.expr) and not isinstance(script.parents[node], ast.JoinedStr):
             end = _end(node)
@@ -58,9 +58,9 @@ def _writes(call: Call) -> bool:
 
 
 def _name(script: Script, path: ast.expr) -> str:
-    """What two paths have in common that are one file."""
+    """A name that two paths of one file share."""
     if isinstance(path, ast.Constant):
-        return str(path.value)  # also where the doctor does not come by
+        return str(path.value)  # also where the doctor did not follow the script
     return library.text(script.program.value(path)) or ast.unparse(path)
 
 

@@ -1,4 +1,4 @@
-"""Lines that became too long, broken as formatters break them: at the arguments of a call."""
+"""Breaks lines that became too long as formatters do: at the arguments of a call."""
 
 import ast
 import io
@@ -12,9 +12,9 @@ _END = re.compile(r"(\r\n|\r|\n)")  # where Python ends a line; str.splitlines h
 
 
 def wrapped(before: str, after: str) -> str:
-    """The ported script with its long lines broken, where the script has none that are as long.
+    """The ported script, with lines broken that are longer than 100 and than any of its own.
 
-    Lines that stood under an opening bracket stand there again.
+    Lines that were aligned with an opening bracket are aligned with it again.
 
     Args:
         before: the script.
@@ -42,7 +42,7 @@ def wrapped(before: str, after: str) -> str:
 
 
 def _under_brackets(before: str, after: str, kept: set[str]) -> str:
-    """The ported script, its lines under the opening brackets that they stood under before.
+    """The ported script, with lines aligned with the opening brackets as they were before.
 
     Args:
         before: the script.
@@ -76,7 +76,7 @@ class _Bracket:
 
     Args:
         line: its line, from 1.
-        column: of what stands behind it on its line; 0 where nothing does.
+        column: the column of what follows it on its line; 0 if nothing does.
     """
 
     line: int
@@ -84,11 +84,11 @@ class _Bracket:
 
 
 def _lines_in_brackets(text: str) -> Iterator[tuple[int, _Bracket, int, int]]:
-    """The lines that begin in a bracket.
+    """The lines that begin inside a bracket.
 
     Yields:
-        The number of the line, the innermost bracket there, and the columns in which the bracket's
-        line and this one begin.
+        The number of the line, its innermost bracket, and the columns in which the bracket's line
+        and this one begin.
     """
     lines = _END.split(text)[::2]
     margins = [0, *(len(line) - len(line.lstrip()) for line in lines), 0]
@@ -119,12 +119,12 @@ def _calls(text: str) -> dict[int, ast.Call]:
 
 
 def _calls_with_arguments(text: str) -> Iterator[ast.Call]:
-    """The calls that are given something, the outer ones first."""
+    """The calls that have arguments, the outer ones first."""
     todo: list[ast.AST] = [ast.parse(text)]
     while todo:
         node = todo.pop()
         if isinstance(node, ast.JoinedStr):
-            continue  # where the places in it cannot be trusted
+            continue  # positions inside it cannot be trusted
         if isinstance(node, ast.Call) and (node.args or node.keywords):
             yield node
         todo.extend(reversed(list(ast.iter_child_nodes(node))))
@@ -135,11 +135,11 @@ def _length(node: ast.expr) -> int:
 
 
 def _joined(text: str, long: list[int]) -> str | None:
-    """The text with a call on one line whose arguments began beside its bracket; None for none.
+    """Put a call whose arguments begin beside its bracket on one line; None if there is none.
 
     Args:
         text: the script.
-        long: the numbers of its long lines, of which the call has one.
+        long: the numbers of its long lines, at least one of which is in the call.
     """
     if not long:
         return None
@@ -182,8 +182,8 @@ def _tokens(text: str) -> Iterator[tokenize.TokenInfo]:
 
 
 def _broken(line: str, call: ast.Call, limit: int) -> str:
-    """A line whose call has its arguments on lines of their own."""
-    encoded = line.encode()  # Python's places are those of bytes
+    """A line broken so that the arguments of its call have lines of their own."""
+    encoded = line.encode()  # Python's columns count bytes
     start = encoded.index(b"(", call.func.end_col_offset or 0) + 1
     end = (call.end_col_offset or 0) - 1
     margin = line[: len(line) - len(line.lstrip())]
@@ -192,8 +192,8 @@ def _broken(line: str, call: ast.Call, limit: int) -> str:
     given: list[ast.expr | ast.keyword] = [*call.args, *call.keywords]
     ends = sorted(one.end_col_offset or 0 for one in given)
     if len(inside) > limit and len(ends) > 1:
-        # Parentheses around an argument are none of its own in Python's tree, so that it reaches to
-        # the comma behind it.
+        # Python's tree leaves out the parentheses around an argument, so each piece reaches to the
+        # comma after it.
         commas = [encoded.index(b",", place) for place in ends[:-1]]
         pieces = [
             encoded[one:other].decode().strip(" \t\f,")

@@ -1,4 +1,4 @@
-"""Build an environment with uv, and say in plain words why one cannot be built."""
+"""Builds an environment with uv, and says in plain words why one cannot be built."""
 
 import os
 import re
@@ -20,7 +20,7 @@ TIME_LIMIT = 1800.0
 
 _QUIET = ("--no-progress", "--color", "never")
 
-# What uv says where it reaches nobody, or may not try.
+# What uv says if it cannot reach the network, or may not try.
 _UNREACHED = (
     "error sending request|network (?:was|is) disabled|timed out|connection (?:reset|closed)"
 )
@@ -31,7 +31,7 @@ class UnavailableError(Exception):
 
 
 def build(environment: Environment, cache: Cache, time_limit: float = TIME_LIMIT) -> None:
-    """Make an environment, if it is not there; an interrupted one is made anew.
+    """Build an environment if it is not there; an interrupted one is built anew.
 
     The caller holds the environment (`Cache.hold`).
 
@@ -46,7 +46,7 @@ def build(environment: Environment, cache: Cache, time_limit: float = TIME_LIMIT
     try:
         directory.mkdir(parents=True)
         interpreter = find_interpreter(environment.python)
-        # uv would believe pyenv's names on the path, so what it brings has to be its own.
+        # uv would trust the names that pyenv puts on the path, so it has to bring its own.
         source = ["--managed-python"] if interpreter is None else []
         python = environment.python if interpreter is None else str(interpreter)
         run_uv(["venv", *source, "--python", python, "--clear", str(directory)], time_limit)
@@ -69,7 +69,7 @@ def build(environment: Environment, cache: Cache, time_limit: float = TIME_LIMIT
 
 
 def install(environment: Environment, python: Path, time_limit: float) -> None:
-    """Install what an environment requires for an interpreter of a virtual environment."""
+    """Install the requirements of an environment for the interpreter of a virtual environment."""
     with tempfile.TemporaryDirectory() as folder:
         requirements = Path(folder) / "requirements.txt"
         requirements.write_text(environment.requirements)
@@ -83,8 +83,8 @@ def run_uv(arguments: list[str], time_limit: float) -> str:
         UnavailableError: it failed.
     """
     variables = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-    # PyPI's PyTorch for Linux brings gigabytes of CUDA, and the lab computes on the CPU. Whoever
-    # names a place of their own for wheels has one there.
+    # PyPI's PyTorch for Linux brings gigabytes of CUDA, and the lab computes on the CPU. A user
+    # who names a place of their own for wheels has a PyTorch there.
     if not {"UV_FIND_LINKS", "UV_TORCH_BACKEND"} & set(variables):
         variables["UV_TORCH_BACKEND"] = "cpu"
     try:

@@ -1,6 +1,6 @@
 """The lab's cache directory: the environments that were built and the trials that were made.
 
-    environments/NAME-FINGERPRINT/   a virtual environment; kelbo.json is written when it is whole
+    environments/NAME-FINGERPRINT/   a virtual environment; kelbo.json is written at the end
     environments/NAME-FINGERPRINT.lock
     trials/NAME/MODE/SCRIPT.json     one trial
 
@@ -32,7 +32,7 @@ def default_cache() -> Path:
 
 
 class Cache:
-    """One cache directory; made when something is first put there.
+    """One cache directory, which is made when something is first put there.
 
     Args:
         path: the directory.
@@ -51,15 +51,15 @@ class Cache:
         return self.directory(environment) / place
 
     def is_built(self, environment: Environment) -> bool:
-        """Whether the environment is there, whole."""
+        """Whether the environment is there and complete."""
         return (self.directory(environment) / _WHOLE).is_file()
 
     def finish(self, environment: Environment, facts: dict[str, Any]) -> None:
-        """Declare an environment whole."""
+        """Mark an environment as complete."""
         write_text(self.directory(environment) / _WHOLE, json.dumps(facts, indent=1) + "\n")
 
     def discard(self, environment: Environment) -> None:
-        """Take an environment away, whole or not."""
+        """Remove an environment, complete or not."""
         shutil.rmtree(self.directory(environment), ignore_errors=True)
 
     @contextlib.contextmanager
@@ -67,8 +67,8 @@ class Cache:
         """Keep other runs away from an environment while it is built or used.
 
         Args:
-            environment: which.
-            waiting: is called if another run holds it, before this one waits for it.
+            environment: the environment.
+            waiting: called if another run holds it, before this one waits.
         """
         directory = self.directory(environment)
         directory.parent.mkdir(parents=True, exist_ok=True)
@@ -84,26 +84,26 @@ class Cache:
             lock.release()
 
     def trial_path(self, environment: str, mode: str, script: str) -> Path:
-        """Where the result of one trial is."""
+        """The path of the result of one trial."""
         return self.path / "trials" / environment / mode / f"{script}.json"
 
     def sizes(self) -> dict[str, int]:
-        """Bytes on disk that each environment takes for itself.
+        """The bytes on disk of each environment.
 
-        uv links files instead of copying them, so what several share is counted once, for the
-        first.
+        uv links files instead of copying them, so a file that several environments share is counted
+        once, for the first.
         """
         seen: set[tuple[int, int]] = set()
         return {path.name: _size(path, seen) for path in self._environments()}
 
     def clean(self) -> int:
-        """Remove every environment and every trial; return how many bytes that gave back.
+        """Remove every environment and every trial; return how many bytes that freed.
 
         Raises:
-            LabError: another run is using an environment; what was free is removed.
+            LabError: another run is using an environment; the others are removed.
         """
         folder = self.path / "environments"
-        # A lock without a directory: an environment that is about to be built, or need not be.
+        # A lock without a directory: an environment that is about to be built, or was not needed.
         names = {path.name for path in self._environments()}
         names |= {path.name.removesuffix(_LOCK) for path in folder.glob(f"*{_LOCK}")}
         busy = []
@@ -120,8 +120,8 @@ class Cache:
                 if (folder / name).exists():
                     freed += _size(folder / name, seen)
                     shutil.rmtree(folder / name)
-                # While it is held, or two who wait for it could get two files of one name. Windows
-                # keeps an open file.
+                # While it is held, or two runs that wait for it could get two files of one name.
+                # Windows keeps an open file.
                 with contextlib.suppress(PermissionError):
                     (folder / (name + _LOCK)).unlink(missing_ok=True)
             finally:
@@ -150,6 +150,6 @@ def _size(folder: Path, seen: set[tuple[int, int]]) -> int:
                 continue  # another run is building, and has just moved it
             if (status.st_dev, status.st_ino) not in seen:
                 seen.add((status.st_dev, status.st_ino))
-                # Windows does not tell blocks.
+                # Windows does not report blocks.
                 total += getattr(status, "st_blocks", 0) * 512 or status.st_size
     return total

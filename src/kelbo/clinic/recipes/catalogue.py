@@ -1,7 +1,7 @@
 """The recipes: what each is called, what it needs, and where its scripts are.
 
-A recipe is a folder of `catalogue/` with `recipe.py` (the recipe in its own time's style),
-`README.md` (who taught it, why it works or fails, the rule) and, where it fails somewhere,
+A recipe is a folder of `catalogue/` with `recipe.py` (the recipe in the style of its time),
+`README.md` (who taught it, why it works or fails, the rule) and, if it fails somewhere,
 `repair.py` (the smallest repair that keeps its shape). The scripts import nothing of kelbo.
 """
 
@@ -22,7 +22,7 @@ class Script:
     Args:
         recipe: the recipe's name.
         kind: "recipe" or "repair".
-        needs: "tensorflow", "keras 3" or "", where any Keras will do.
+        needs: "tensorflow", "keras 3", or "" if any Keras will do.
     """
 
     recipe: str
@@ -31,12 +31,12 @@ class Script:
 
     @property
     def path(self) -> Path:
-        """The file."""
+        """The script's file."""
         return _FOLDER / self.recipe / f"{self.kind}.py"
 
     @property
     def name(self) -> str:
-        """As progress and tables have it."""
+        """Its name in progress and tables."""
         return self.recipe if self.kind == "recipe" else f"{self.recipe}, repaired"
 
     @property
@@ -45,7 +45,7 @@ class Script:
         return "ae" if self.recipe == "0-autoencoder" else "article"
 
     def lacks(self, environment: Environment) -> str | None:
-        """What an environment does not have and the script needs, in words, or None."""
+        """What the script needs and an environment does not have, in words, or None."""
         if self.needs == "tensorflow" and environment.backend != "tensorflow":
             return "the script is written in TensorFlow, and Keras runs on another backend"
         if self.needs == "keras 3" and environment.keras < 3:
@@ -58,8 +58,8 @@ class Recipe:
     """One way of attaching the KL loss.
 
     Args:
-        name: number and name, the folder's.
-        title: what it is, in a few words.
+        name: the name of its folder: a number and a name.
+        title: a few words.
         taught_by: who taught it, and when.
         kl: how the KL term gets into the loss.
         scripts: the recipe, then its repair if there is one.
@@ -73,12 +73,12 @@ class Recipe:
 
     @property
     def number(self) -> str:
-        """What stands before the first dash."""
+        """The part of its name before the first dash."""
         return self.name.partition("-")[0]
 
     @property
     def readme(self) -> str:
-        """Its README, Markdown."""
+        """Its README, in Markdown."""
         return (_FOLDER / self.name / "README.md").read_text(encoding="utf-8")
 
     @property
@@ -171,7 +171,7 @@ def find_recipe(name: str) -> Recipe:
     """The recipe of a name, a number, or a name without its number.
 
     Raises:
-        UsageError: there is none, with the nearest there is.
+        UsageError: there is none; the message names the nearest.
     """
     for recipe in _RECIPES:
         if name.lower() in (recipe.name, recipe.number, recipe.name.partition("-")[2]):
@@ -180,10 +180,10 @@ def find_recipe(name: str) -> Recipe:
 
 
 def find_recipes(names: Sequence[str]) -> list[Recipe]:
-    """The recipes of these names in the catalogue's order; all of them where none is named.
+    """The recipes of these names in the catalogue's order; all of them if no name is given.
 
     Raises:
-        UsageError: there is none of a name.
+        UsageError: a name is unknown.
     """
     wanted = {find_recipe(name).name for name in names}
     return [recipe for recipe in _RECIPES if not wanted or recipe.name in wanted]
@@ -200,7 +200,7 @@ def find_script(name: str, repair: bool = False) -> Script:
         return recipe.scripts[0]
     if recipe.repair is None:
         raise UsageError(
-            f"{recipe.name} has no repair: where it fails, that is not the KL term's doing. "
+            f"{recipe.name} has no repair: where it fails, the KL term is not the cause. "
             f"`kelbo recipes show {recipe.name}` shows the recipe."
         )
     return recipe.repair

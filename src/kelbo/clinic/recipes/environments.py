@@ -1,7 +1,7 @@
 """The environments of the lab: which Python, which packages, which backend.
 
-Every pin is exact. `locks/NAME.txt` holds what the pins below were resolved to, dependencies
-included; `python -m kelbo.clinic.recipes.lock` makes those files anew.
+Every pin is exact. `locks/NAME.txt` holds what the pins below resolve to, dependencies included;
+`python -m kelbo.clinic.recipes.lock` writes those files anew.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from kelbo.errors import unknown_name
 
-# Stands for every environment of `here`.
+# Stands for all environments that the running interpreter can be.
 HERE = "here"
 
 # Eager execution on, or switched off by the article's own statement.
@@ -27,15 +27,15 @@ class Environment:
     """One environment: an interpreter and exact packages.
 
     Args:
-        name: as the command line has it.
-        title: as the table has it.
+        name: its name on the command line.
+        title: its name in the table.
         python: major and minor version of the interpreter.
-        pins: requirements that decide what the environment is.
+        pins: the requirements that define it.
         backend: "tensorflow", "jax" or "torch".
         keras: the major version of the Keras API that a recipe meets there.
-        variables: of the process's environment.
-        default_mode: whether eager execution is on if nobody asks.
-        interpreter: where the environment is there already and is not kelbo's to build.
+        variables: environment variables of its processes.
+        default_mode: eager execution "on" or "off" if nobody chooses.
+        interpreter: the interpreter, if the environment exists and kelbo need not build it.
     """
 
     name: str
@@ -50,18 +50,18 @@ class Environment:
 
     @property
     def modes(self) -> tuple[str, ...]:
-        """The modes there are: only TensorFlow can be switched."""
+        """The modes to choose from: only TensorFlow can switch eager execution off."""
         return MODES if self.backend == "tensorflow" else ("on",)
 
     @property
     def requirements(self) -> str:
-        """What is installed, a requirement a line: the lock, or the pins where there is none."""
+        """The requirements to install, one a line: the lock, or the pins if there is none."""
         lock = files("kelbo.clinic.recipes") / "locks" / f"{self.name}.txt"
         return lock.read_text() if lock.is_file() else "".join(f"{pin}\n" for pin in self.pins)
 
     @property
     def fingerprint(self) -> str:
-        """Changes whenever another environment would be built."""
+        """A hash that changes whenever another environment would be built."""
         return hashlib.sha256(f"{self.python}\n{self.requirements}".encode()).hexdigest()[:12]
 
 
@@ -93,7 +93,7 @@ def tensorflow(release: str) -> Environment:
 
 
 def keras_3(release: str, backend: str = "tensorflow") -> Environment:
-    """A release of Keras 3 on one of its backends, each of about the same age."""
+    """A release of Keras 3 on a release of one of its backends of about the same age."""
     minor = int(release.split(".")[1])
     pins = {
         # TensorFlow 2.16 was the first whose tf.keras is Keras 3.
@@ -102,7 +102,7 @@ def keras_3(release: str, backend: str = "tensorflow") -> Environment:
         "torch": ["torch==2.13.0"],
     }[backend]
     if minor < 12:
-        # Keras 3.0 imports packaging, and does not say so.
+        # Keras 3.0 imports packaging without requiring it.
         pins += ["numpy<2", "packaging==24.2"]
     backends = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
     return Environment(
@@ -153,7 +153,7 @@ ENVIRONMENTS = {environment.name: environment for environment in _TABLE}
 
 
 def here() -> list[Environment]:
-    """The environments that the interpreter running kelbo can be: nothing has to be built."""
+    """The environments that the running interpreter can be, without building anything."""
     installed = {package: _installed(package) for package in _PACKAGES}
     found = []
     for backend in ("tensorflow", "jax", "torch"):
@@ -187,13 +187,13 @@ def _installed(package: str) -> str:
 
 
 def find_environments(names: Sequence[str]) -> list[Environment]:
-    """The environments of these names, in the table's order; the whole table where none is named.
+    """The environments of these names, in the table's order; the whole table if none is given.
 
     Args:
-        names: of the table; "here" stands for all that the interpreter running kelbo can be.
+        names: those of the table; "here" stands for all that the running interpreter can be.
 
     Raises:
-        UsageError: there is none of a name.
+        UsageError: a name is unknown.
     """
     known = ENVIRONMENTS | {environment.name: environment for environment in here()}
     for name in names:

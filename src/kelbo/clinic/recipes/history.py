@@ -19,13 +19,13 @@ DEFAULT, OFF = "default", "off"
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """One release, and what became of the script there.
+    """One release, and the verdict on the script there.
 
     Args:
-        release: as the reader knows it.
+        release: its title.
         verdict: one of `verdict.VERDICTS`.
         reason: the message; empty for "works".
-        date: when that was measured.
+        date: the day of the measurement.
     """
 
     release: str
@@ -36,15 +36,15 @@ class Point:
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """Two releases, one after the other, between which the verdict changed.
+    """Two neighbouring releases between which the verdict changed.
 
     Args:
-        recipe: name of the recipe.
+        recipe: the name of the recipe.
         script: "recipe" or "repair".
         mode: "default" or "off".
         before: the last release with the old verdict.
         after: the first release with the new one.
-        skipped: releases between the two that could not be had.
+        skipped: releases between the two that were not available.
     """
 
     recipe: str
@@ -62,10 +62,10 @@ class Change:
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """One script's way through the releases.
+    """A script to follow through the releases.
 
     Args:
-        script: of the catalogue.
+        script: a script of the catalogue.
         mode: `DEFAULT` or `OFF`.
     """
 
@@ -78,20 +78,20 @@ class Line:
         return (self.script.recipe, self.script.kind, self.mode)
 
     def cell(self, release: Environment) -> Cell:
-        """Where the script is tried in a release."""
+        """The cell in which the script is tried in a release."""
         return Cell(self.script, release, release.default_mode if self.mode == DEFAULT else OFF)
 
 
 def find_changes(lines: Sequence[Line], run: Callable[[list[Cell]], list[Trial]]) -> list[Change]:
-    """Every change of the verdict along the line of releases, by bisection.
+    """Every change of the verdict along the releases, found by bisection.
 
-    The landmarks are tried first, all of them. Between two neighbours that differ the releases
-    are bisected, for all lines in step, so that each release is built once. A change that is
-    undone again between two landmarks is not seen.
+    All landmarks are tried first. Between two neighbours that differ, the releases are bisected,
+    for all lines in step, so that each release is built once. A change that is undone between two
+    landmarks is not seen.
 
     Args:
-        lines: what to look at.
-        run: from cells to their trials, as `Lab.run`.
+        lines: the scripts to follow, with their modes.
+        run: measures cells, as `Lab.run` does.
 
     Raises:
         LabError: a script could be tried in fewer than two landmarks, so nothing is known of it.
@@ -109,7 +109,7 @@ def find_changes(lines: Sequence[Line], run: Callable[[list[Cell]], list[Trial]]
         if len(known[line.key]) < min(2, len(possible)):
             raise LabError(
                 f"The history of {line.script.name} is not known: of the {len(possible)} "
-                f"environments that it begins with, {len(known[line.key])} could be had. "
+                f"environments that it begins with, {len(known[line.key])} were available. "
                 "`kelbo recipes run` says what is wrong with the others. Nothing was saved."
             )
     searches = [
@@ -130,7 +130,7 @@ def find_changes(lines: Sequence[Line], run: Callable[[list[Cell]], list[Trial]]
 
 @dataclasses.dataclass
 class _Search:
-    """A bisection under way."""
+    """A bisection in progress."""
 
     line: Line
     before: Point
@@ -142,7 +142,7 @@ class _Search:
         return self.candidates[len(self.candidates) // 2]
 
     def learn(self, found: Point) -> None:
-        """Narrow the search by what became of the script in the middle."""
+        """Narrow the search by the verdict in the middle."""
         middle = len(self.candidates) // 2
         if found.verdict == NOT_AVAILABLE:
             self.candidates.pop(middle)
@@ -152,7 +152,7 @@ class _Search:
             self.after, self.candidates = found, self.candidates[:middle]
 
     def change(self) -> Change:
-        """What was found; whatever is still between the two could not be had."""
+        """The change that was found; releases that are left between the two were not available."""
         titles = [release.title for release in RELEASES]
         start, end = (titles.index(point.release) for point in (self.before, self.after))
         skipped = tuple(titles[start + 1 : end])
@@ -166,22 +166,22 @@ def _point(release: Environment, trial: Trial) -> Point:
 def merged(
     known: Sequence[Change], lines: Sequence[Line], changes: Sequence[Change]
 ) -> list[Change]:
-    """A history with these lines' changes in the place of what it had of them."""
+    """A history in which the changes of these lines replace the old ones."""
     renewed = {line.key for line in lines}
     kept = [change for change in known if change.line not in renewed]
     return sorted([*kept, *changes], key=lambda change: change.line)  # stable: oldest first
 
 
 def to_json(changes: Sequence[Change]) -> str:
-    """As it is committed."""
+    """The history as JSON, as it is committed."""
     return json.dumps([dataclasses.asdict(change) for change in changes], indent=1) + "\n"
 
 
 def from_json(text: str, source: str) -> list[Change]:
-    """What `to_json` wrote.
+    """Read what `to_json` wrote.
 
     Raises:
-        LabError: the text is something else.
+        LabError: the text is not such a history.
     """
     try:
         return [_change(stored) for stored in json.loads(text)]

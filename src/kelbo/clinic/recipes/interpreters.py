@@ -13,13 +13,13 @@ _ASK = "import sys; print('%d.%d' % sys.version_info[:2])"
 def find_interpreter(version: str) -> Path | None:
     """An interpreter of this major and minor version: this one, one of pyenv's, one on the path.
 
-    Each is run before it is believed: pyenv, for one, puts names on the path that only refuse.
+    Each is run before it is trusted, because pyenv puts names on the path that only refuse.
 
     Args:
-        version: as "3.7".
+        version: such as "3.7".
 
     Returns:
-        Its path, or None where the machine has none.
+        Its path, or None if the machine has none.
     """
     for candidate in _candidates(version):
         if _version(candidate) == version:

@@ -1,4 +1,4 @@
-"""Resolve the pins of the environments: `python -m kelbo.clinic.recipes.lock [NAME...]`.
+"""Resolves the pins of the environments: `python -m kelbo.clinic.recipes.lock [NAME...]`.
 
 Writes `locks/NAME.txt` beside this file: every package that the pins bring, with its exact version.
 """
@@ -19,7 +19,7 @@ def lock(names: list[str]) -> None:
     """Write the locks of these environments, or of all of them.
 
     Raises:
-        UsageError: there is no environment of a name.
+        UsageError: a name is unknown.
         UnavailableError: the pins cannot be resolved.
     """
     for environment in find_environments(names):
@@ -31,7 +31,7 @@ def lock(names: list[str]) -> None:
             resolved = run_uv([*arguments, str(pins)], time_limit=600.0)
         finally:
             pins.unlink()
-        # A build of a package for one machine, as torch's +cpu, is not on PyPI.
+        # A build for one machine, such as torch's +cpu, is not on PyPI.
         write_text(_LOCKS / f"{environment.name}.txt", re.sub(r"\+\w+", "", resolved))
         print(environment.name, len(resolved.splitlines()), "packages")
 

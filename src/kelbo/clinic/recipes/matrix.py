@@ -26,7 +26,7 @@ from kelbo.clinic.recipes.verdict import NOT_AVAILABLE, VERDICTS
 from kelbo.errors import LabError
 from kelbo.files import write_text
 
-# Seconds between two looks at the trials that run.
+# Seconds between two looks at the running trials.
 _PAUSE = 0.2
 
 
@@ -35,9 +35,9 @@ class Cell:
     """One script in one environment and mode.
 
     Args:
-        script: of the catalogue.
-        environment: of the table, or any release.
-        mode: "on" or "off": eager execution.
+        script: a script of the catalogue.
+        environment: an environment of the table, or any release.
+        mode: eager execution, "on" or "off".
     """
 
     script: Script
@@ -52,20 +52,20 @@ class Cell:
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """What was measured in one cell.
+    """The result of one cell.
 
     Args:
-        recipe: name of the recipe.
+        recipe: the name of the recipe.
         script: "recipe" or "repair".
-        environment: name of the environment.
+        environment: the name of the environment.
         mode: "on" or "off".
         verdict: one of `verdict.VERDICTS`.
         reason: one sentence; empty for "works".
-        date: when, as YYYY-MM-DD.
-        fingerprint: changes when another measurement would be made.
-        versions: of Python, NumPy, Keras and the backend.
-        error: class, message, line and source of what the recipe raised; empty where nothing.
-        measured: losses, and the distance from the reference; empty where it raised.
+        date: the day of the measurement, as YYYY-MM-DD.
+        fingerprint: changes when the measurement would be another.
+        versions: the versions of Python, NumPy, Keras and the backend.
+        error: class, message, line and source of what the recipe raised; empty if it did not.
+        measured: losses, and the distance from the reference; empty if the recipe raised.
     """
 
     recipe: str
@@ -91,13 +91,13 @@ class Trial:
 
 
 class Watcher:
-    """Is told what happens; does nothing itself. The command line draws a progress bar."""
+    """Is told what happens and does nothing; the command line draws a progress bar instead."""
 
     def building(self, environment: Environment) -> None:
-        """An environment that is not there is about to be built."""
+        """An environment is about to be built."""
 
     def built(self, environment: Environment) -> None:
-        """It is there now."""
+        """An environment has been built."""
 
     def waiting(self, environment: Environment) -> None:
         """Another run uses the environment; this one waits for it."""
@@ -124,15 +124,15 @@ def cells(
 
 
 class Lab:
-    """Measures cells, and keeps what was measured in the cache for the next time.
+    """Measures cells, and keeps the results in the cache for the next time.
 
     Args:
         cache: where environments and trials are.
-        parity: for each kind of model what `kelbo.clinic.recipes.reference.parity_arrays` gives.
+        parity: for each kind of model the result of `kelbo.clinic.recipes.reference.parity_arrays`.
         watcher: is told what happens.
         time_limit: seconds for one trial.
         jobs: how many trials run at the same time.
-        fresh: whether to measure anew what was measured before.
+        fresh: whether to repeat measurements that the cache has.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class Lab:
         self._stop = threading.Event()
 
     def run(self, wanted: Sequence[Cell]) -> list[Trial]:
-        """Measure the cells, environment by environment; those that are known are not run again.
+        """Measure cells, environment by environment; those that are known are not run again.
 
         Args:
             wanted: the cells.
@@ -180,7 +180,7 @@ class Lab:
             return done
         try:
             with self.cache.hold(environment, lambda: self.watcher.waiting(environment)):
-                # What another run has measured while this one waited for it.
+                # What another run measured while this one waited for it.
                 done += self._recall(left)
                 left = _without(left, done)
                 return done + self._measure(environment, left, folder)
@@ -199,27 +199,27 @@ class Lab:
                 trials = [pool.submit(self._try, cell, python, folder) for cell in left]
                 running = set(trials)
                 while running:
-                    # Not in one go: the system may give Ctrl-C to another thread, and then this
-                    # one sees it when it looks.
+                    # Not in one wait: the system may give Ctrl-C to another thread, and this one
+                    # sees it only when it wakes.
                     done, running = wait(running, _PAUSE, FIRST_EXCEPTION)
                     for trial in done:
                         trial.result()
                 return [trial.result() for trial in trials]
             except BaseException:
-                # Or the pool would wait for every trial to come to its end.
+                # Otherwise the pool would wait for every trial to end.
                 self._stop.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
     def _recall(self, wanted: Sequence[Cell]) -> list[Trial]:
-        """The trials that need not be made, or not again."""
+        """The trials that need not be run, or not again."""
         trials = [trial for trial in map(self._known, wanted) if trial is not None]
         for trial in trials:
             self.watcher.tried(trial)
         return trials
 
     def _python(self, environment: Environment) -> Path:
-        """The environment's interpreter; it is built where it is not there."""
+        """The environment's interpreter; an environment that is not there is built."""
         if environment.interpreter is not None:
             return environment.interpreter
         if not self.cache.is_built(environment):
@@ -229,7 +229,7 @@ class Lab:
         return self.cache.python(environment)
 
     def _known(self, cell: Cell) -> Trial | None:
-        """The trial of an earlier run, or of a cell that needs no run."""
+        """The trial of an earlier run, or of a cell that needs no run; else None."""
         lacking = cell.script.lacks(cell.environment)
         if lacking is not None:
             return self._trial(cell, {"verdict": NOT_AVAILABLE, "reason": lacking})
@@ -257,7 +257,7 @@ class Lab:
         except OSError as error:
             return self._unavailable(cell, _explain(error))
         trial = self._trial(cell, result)
-        # Where the environment or the machine is to blame the next run tries anew.
+        # If the environment or the machine is to blame, the next run tries again.
         if trial.verdict != NOT_AVAILABLE and "died" not in result:
             self._keep(cell, trial)
         self.watcher.tried(trial)
@@ -270,7 +270,7 @@ class Lab:
             self.watcher.unsaved(error)
 
     def _unavailable(self, cell: Cell, reason: str) -> Trial:
-        """A cell whose environment is not to be had; it is not kept, so the next run tries anew."""
+        """The trial of a cell without its environment; not kept, so the next run tries again."""
         trial = self._trial(cell, {"verdict": NOT_AVAILABLE, "reason": reason})
         self.watcher.tried(trial)
         return trial
@@ -298,7 +298,7 @@ class Lab:
         return self.cache.trial_path(cell.environment.name, cell.mode, script)
 
     def _fingerprint(self, cell: Cell) -> str:
-        """Of all that decides the result: script, probe, environment and reference."""
+        """A hash of all that decides the result: script, probe, environment and reference."""
         loss = float(self.parity[cell.script.reference]["loss"])
         facts = f"{cell.environment.fingerprint} {cell.mode} {loss:.5g}".encode()
         parts = (facts, cell.script.path.read_bytes(), PROBE.read_bytes())
@@ -311,7 +311,7 @@ def _without(wanted: Sequence[Cell], trials: Iterable[Trial]) -> list[Cell]:
 
 
 def _plain(value: Any) -> Any:
-    """A value that JSON has; it has no NaN."""
+    """A value for JSON, which has no NaN."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -340,7 +340,7 @@ class Matrix:
         return next((trial for trial in self.trials if trial.key == key), None)
 
     def updated(self, trials: Iterable[Trial]) -> "Matrix":
-        """With newer trials in the place of those with the same key, in the table's order."""
+        """The matrix with newer trials in place of those with the same key, in table order."""
         known = {trial.key: trial for trial in (*self.trials, *trials)}
         order = {
             cell.key: place
@@ -354,21 +354,21 @@ class Matrix:
         return Matrix(describe_machine(), tuple(ordered))
 
     def differences(self, trials: Iterable[Trial]) -> list[tuple[Trial, Trial | None]]:
-        """Trials whose verdict is another here, or that are not here at all."""
+        """Trials whose verdict differs here or that are missing here, each with the old trial."""
         pairs = [(trial, self[trial.key]) for trial in trials]
         return [(new, old) for new, old in pairs if old is None or old.verdict != new.verdict]
 
     def to_json(self) -> str:
-        """As it is committed."""
+        """The matrix as JSON, as it is committed."""
         trials = [dataclasses.asdict(trial) for trial in self.trials]
         return json.dumps({"machine": self.machine, "trials": trials}, indent=1) + "\n"
 
     @classmethod
     def from_json(cls, text: str, source: str) -> "Matrix":
-        """What `to_json` wrote.
+        """Read what `to_json` wrote.
 
         Raises:
-            LabError: the text is something else.
+            LabError: the text is not such a matrix.
         """
         try:
             stored = _parse(text)
@@ -381,7 +381,7 @@ class Matrix:
 
 
 def describe_machine() -> dict[str, Any]:
-    """What the trials are run on."""
+    """The machine that runs the trials."""
     return {
         "system": platform.platform(aliased=True),
         "machine": platform.machine(),

@@ -1,4 +1,4 @@
-"""What was measured and committed: the matrix and the history, as package data."""
+"""The measurements that are committed, as package data: the matrix and the history."""
 
 from importlib.resources import files
 

@@ -1,6 +1,6 @@
-"""What every recipe is given so that all can be compared: weights, images and noise.
+"""The weights, images and noise that every recipe is given, so that all can be compared.
 
-They travel as one plain .npz, which NumPy reads in every environment: `weight:LAYER/kernel` and
+They are stored as one plain .npz, which NumPy reads in every environment: `weight:LAYER/kernel` and
 `weight:LAYER/bias` for each layer of the article's network, `images`, `noise`, and, from
 `kelbo.clinic.recipes.reference`, the `loss` and the `gradient:...` that a recipe has to reach.
 """
@@ -15,7 +15,7 @@ from kelbo.files import replacing
 
 LATENT_DIM = 16
 IMAGES = 32  # in the one batch whose gradient is compared
-TRAINING_IMAGES = 256  # of the short training
+TRAINING_IMAGES = 256  # in the short training
 
 # The encoder's and the decoder's kernels; a convolution's is (3, 3, in, out), a transposed one's
 # (3, 3, out, in), in every Keras.
@@ -39,11 +39,11 @@ KINDS = tuple(_HEADS)
 
 
 def inputs(kind: str, images: np.ndarray) -> dict[str, np.ndarray]:
-    """Weights, images and noise, the same at every call with the same images.
+    """Weights, images and noise; the same at every call with the same images.
 
-    The weights are such that the KL makes up a good part of the gradient that reaches mu and
-    log_var, although the article's constant makes its weight tiny: mu is about 2, log_var about 3,
-    and the decoder listens to z only a little. So a KL that does not arrive cannot go unseen.
+    The weights give the KL a good part of the gradient that reaches mu and log_var, although the
+    article's constant makes its weight tiny: mu is about 2, log_var about 3, and z changes the
+    decoder's output only a little. So a KL that does not arrive cannot go unseen.
 
     Args:
         kind: "article" for the VAE, "ae" for the autoencoder.

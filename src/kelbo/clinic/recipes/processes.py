@@ -1,4 +1,4 @@
-"""Run a program with a time limit, and end with it all that it started."""
+"""Runs a program with a time limit, and ends with it all that it started."""
 
 import contextlib
 import dataclasses
@@ -11,25 +11,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-# Bytes kept of what a program prints on each of its two streams: the last ones.
+# How many of the last bytes that a program prints on each of its two streams are kept.
 _KEPT = 1 << 16
 
-# Seconds between two looks at a program that runs.
+# Seconds between two looks at a running program.
 _PAUSE = 0.01
 
 
 class StoppedError(Exception):
-    """Somebody asked to stop while the program ran; it was killed."""
+    """The program was killed because somebody asked to stop."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Ended:
-    """A program that came to an end.
+    """A program that has ended.
 
     Args:
-        code: its exit code; negative: the signal that killed it.
+        code: its exit code; if negative, the signal that killed it.
         out: the end of what it printed on stdout.
-        err: the same of stderr.
+        err: the same for stderr.
     """
 
     code: int
@@ -54,7 +54,7 @@ def run(
         stop: kills it when set.
 
     Raises:
-        TimeoutExpired: of `subprocess`, at the time limit.
+        subprocess.TimeoutExpired: the time limit was reached.
         StoppedError: `stop` was set.
         OSError: it cannot be started.
     """
@@ -83,7 +83,7 @@ def run(
 
 
 def _kill(process: subprocess.Popen) -> None:
-    """End the process and what it started; nothing happens where all have ended."""
+    """Kill the process and what it started; do nothing if all have ended."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if os.name == "posix":
             os.killpg(process.pid, signal.SIGKILL)

@@ -1,7 +1,7 @@
-"""What a recipe has to reach: the loss and the gradients of kelbo's own model.
+"""The loss and the gradients that a recipe has to reach: those of kelbo's own model.
 
 The model is `kelbo.VAE` with the article's weighting (`ArticleObjective`), or `kelbo.AE`; the
-gradient is read off a real training step.
+gradient is taken from a real training step.
 """
 
 from typing import Any
@@ -12,7 +12,6 @@ from keras import ops
 
 from kelbo.clinic.recipes.parity import LATENT_DIM, inputs
 from kelbo.data import mnist
-from kelbo.distributions.distribution import Tensor
 from kelbo.model import LatentVariableModel
 from kelbo.objectives import ArticleObjective
 from kelbo.presets import ae, article
@@ -29,11 +28,20 @@ class _FixedNoiseVAE(VAE):
 
     epsilon: np.ndarray
 
-    def call(self, x: Tensor, training: bool | None = None) -> dict[str, Any]:
-        posterior = self.posterior(x)
-        epsilon = ops.convert_to_tensor(self.epsilon)
-        z = posterior["mu"] + ops.exp(0.5 * posterior["log_var"]) * epsilon
-        return {"posterior": posterior, "z": z, "likelihood": self.likelihood(z)}
+    def draw(
+        self,
+        inputs: Any,
+        encoded: dict[str, Any],
+        sample_shape: tuple[int, ...],
+        seed: Any,
+        training: bool | None = None,
+    ) -> dict[str, Any]:
+        """z at that noise, with its density and p(x|z)."""
+        mu, log_var = encoded["posterior"]["mu"], encoded["posterior"]["log_var"]
+        z = mu + ops.exp(0.5 * log_var) * ops.convert_to_tensor(self.epsilon)
+        log_q = self.posterior.distribution(encoded["posterior"]).log_prob(z)
+        likelihood = self.likelihood(z, training=training)
+        return {**encoded, "z": z, "log_q": log_q, "likelihood": likelihood}
 
 
 def parity_arrays(kind: str) -> dict[str, np.ndarray]:

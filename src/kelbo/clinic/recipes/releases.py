@@ -33,7 +33,7 @@ RELEASES: tuple[Environment, ...] = (
     *map(keras_3, _KERAS.split()),
 )
 
-# The environments of the table that stand on this line, in its order.
+# The environments of the table that are on this line, in its order.
 LANDMARKS: tuple[Environment, ...] = tuple(
     environment
     for environment in ENVIRONMENTS.values()

@@ -35,9 +35,9 @@ class Row:
     """One environment of a table.
 
     Args:
-        environment: which.
-        versions: of what was installed there, in words.
-        cells: for each recipe the trials, one for each mode; None where a cell was not measured.
+        environment: the environment.
+        versions: what was installed there, in words.
+        cells: for each recipe the trials, one for each mode; None for a cell that was not measured.
     """
 
     environment: Environment
@@ -50,7 +50,7 @@ class Message:
     """What one script raised, and where.
 
     Args:
-        verdict: of these trials.
+        verdict: the verdict on these trials.
         reason: the message.
         source: the line of the script that raised it.
         places: environments and modes, in words.
@@ -86,7 +86,7 @@ def rows(matrix: Matrix, recipes: Sequence[Recipe], kind: str) -> list[Row]:
 
 
 def _versions(matrix: Matrix, environment: Environment) -> str:
-    """What a trial there found installed, in words."""
+    """The versions that a trial found there, in words."""
     for trial in matrix.trials:
         if trial.environment == environment.name and trial.versions:
             found = trial.versions
@@ -112,7 +112,7 @@ def messages(matrix: Matrix, recipe: Recipe, kind: str) -> list[Message]:
 
 
 def _places(trials: Iterable[Trial]) -> list[str]:
-    """Environments in words; the mode is told where it is not all there is."""
+    """Environments in words, with the mode if only one of several modes is meant."""
     found = []
     for name, group in itertools.groupby(trials, key=lambda trial: trial.environment):
         environment = ENVIRONMENTS.get(name)
@@ -127,17 +127,17 @@ def _places(trials: Iterable[Trial]) -> list[str]:
 
 
 def to_markdown(matrix: Matrix, history: Sequence[Change]) -> str:
-    """docs/recipes.md."""
+    """The page docs/recipes.md."""
     return _render("table.md.jinja", matrix, history, autoescape=False)
 
 
 def to_html(matrix: Matrix, history: Sequence[Change]) -> str:
-    """One page that needs nothing else."""
+    """One self-contained HTML page."""
     return _render("table.html.jinja", matrix, history, autoescape=True)
 
 
 def to_json(matrix: Matrix, history: Sequence[Change]) -> str:
-    """Everything, for a program."""
+    """All results as JSON, for a program."""
     content = {
         **json.loads(matrix.to_json()),
         "history": [dataclasses.asdict(change) for change in history],
@@ -191,6 +191,6 @@ def _code(text: Any) -> str:
 
 
 def _short(text: Any) -> str:
-    """A message that fits."""
+    """A message, cut to a length that fits."""
     text = str(text)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 4].rsplit(" ", 1)[0] + " ..."

@@ -16,16 +16,16 @@ from kelbo.clinic.recipes.verdict import FAILS, NOT_AVAILABLE, judge
 
 PROBE = Path(__file__).with_name("probe.py")
 
-# Seconds; the slowest trial that was measured took 40.
+# Seconds; the slowest trial so far took 40.
 TIME_LIMIT = 300.0
 
-# Variables that begin so must not leak from the caller into a trial: they change what is measured.
+# Variables with these prefixes must not leak from the caller into a trial: they change results.
 _REMOVED = ("JAX_", "KERAS_", "PYTORCH_", "TF_", "TORCH_", "XLA_")
 
-# Nothing does this to itself: somebody killed it, or the system, which was short of memory.
+# Signals from outside: somebody killed the process, or the system did for lack of memory.
 _FROM_OUTSIDE = (9, 15)  # SIGKILL, SIGTERM
 
-# What the libraries of TensorFlow write while all is well.
+# What TensorFlow's libraries log when all is well.
 _LOG = re.compile(r"[IW]\d{4}\b|WARNING|INFO|\d{4}-\d\d-\d\d \S+ [IW] ").match
 
 
@@ -43,15 +43,16 @@ def try_script(
     Args:
         script: the recipe or its repair.
         parity: the .npz with weights, images, noise and reference.
-        mode: "on" or "off" for TensorFlow; "-" where there is nothing to switch.
+        mode: "on" or "off" for TensorFlow; "-" if there is nothing to switch.
         python: the interpreter.
-        variables: of the environment of the process, beside the caller's.
+        variables: environment variables of the process, beside the caller's.
         time_limit: seconds until it is killed, with all that it started.
         stop: kills it when set.
 
     Returns:
-        `verdict` and `reason`, beside what the probe measured. `died` is there where the process
-        came to no result: it may be the machine's fault, and another time go another way.
+        `verdict` and `reason`, beside what the probe measured. `died` is there if the process gave
+        no
+        result: the machine may be at fault, and another time may go another way.
 
     Raises:
         StoppedError: `stop` was set.

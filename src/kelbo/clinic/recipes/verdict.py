@@ -1,4 +1,4 @@
-"""From what a trial measured to its verdict."""
+"""Judges what a trial measured."""
 
 import math
 from typing import Any
@@ -10,21 +10,21 @@ NOT_AVAILABLE = "not available"
 
 VERDICTS = (WORKS, WRONGLY, FAILS, NOT_AVAILABLE)
 
-# As tables show them.
+# How tables show them.
 MARKS = {WORKS: "✓", WRONGLY: "≠", FAILS: "✗", NOT_AVAILABLE: "·"}
 
 # Largest relative difference of a loss or a gradient from the reference that counts as equal.
 TOLERANCE = 1e-4
 
-# No fault of the recipe's.
+# Errors that are not the recipe's fault.
 _OF_THE_MACHINE = ("MemoryError", "ResourceExhaustedError")
 
-# A factor of the KL's part is told from here on; below it, the digits shown would be those of 1.
+# How far a factor of the KL's part must be from 1 to be reported; less would not show.
 _TOLD = 1e-3
 
 
 def judge(result: dict[str, Any]) -> tuple[str, str]:
-    """The verdict of a trial that came to an end, and the reason for it.
+    """The verdict on a trial that ended, and the reason for it.
 
     Args:
         result: what `probe.py` wrote.
@@ -46,10 +46,10 @@ def judge(result: dict[str, Any]) -> tuple[str, str]:
 
 
 def _wrong(result: dict[str, Any]) -> str | None:
-    """The first thing that is not what the recipe claims."""
+    """The first thing that is not as the recipe claims, or None."""
     parity, losses = result["parity"], result["losses"]
     share = parity.get("kl_share", 1.0)
-    # Whether the KL's part explains all that differs.
+    # Whether the KL's part explains the whole difference.
     explained = parity.get("kl_error", 0.0) <= TOLERANCE
     if not math.isfinite(parity["gradient_error"]):
         return f"The gradient of {parity['worst_weight']} is not finite."

@@ -76,8 +76,7 @@ K.mean(x)
     )
     assert finding.repair == (
         "Leave K.set_session and K.get_session out: there are no sessions. Leave "
-        "K.set_learning_phase out: fit, evaluate and predict say it by the argument "
-        "training of call."
+        "K.set_learning_phase out: fit, evaluate and predict pass it to call as training."
     )
     asks = b"import os\nos.environ['TF_USE_LEGACY_KERAS'] = '1'" + script
     assert not examine(read_script("script.py", asks), select(["KLB401"]))

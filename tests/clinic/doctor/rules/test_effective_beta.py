@@ -1,4 +1,4 @@
-"""The effective beta is read off averages, sums and factors, and what is meant is left alone."""
+"""The effective beta is read from averages, sums and factors; intended weights are left alone."""
 
 import pytest
 
@@ -67,7 +67,7 @@ def test_nothing_is_said_of_the_elbo(loss):
     [
         ("ops.mean(100 * bce - ops.sum(kl, axis=-1))", "-1 stands in front of the KL term's"),
         ("ops.mean(100 * bce - ops.sum(kl, axis=-1))", "Write -0.5 there"),
-        ("ops.mean(100 * bce - 1.0 * ops.sum(kl, axis=-1))", "a weight of 2 is meant"),
+        ("ops.mean(100 * bce - 1.0 * ops.sum(kl, axis=-1))", "a weight of 2 is intended"),
         ("ops.mean(100 * bce) - 0.5 * ops.mean(kl)", "a sum over 100 pixels, the KL term is a me"),
         ("ops.mean(bce) - 0.5 * ops.mean(kl)", "a mean over 100 pixels, the KL term is a mean ove"),
         ("ops.mean(bce) - 0.5 * ops.mean(kl)", "effective beta is 25."),

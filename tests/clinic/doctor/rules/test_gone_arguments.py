@@ -105,13 +105,13 @@ def test_a_checkpoint_is_refused_where_keras_refuses_it(arguments, taken):
         ),
         (
             "model.save_weights('out/w.h5')",
-            "model.save_weights writes to 'out/w.h5', and Keras 3 asks for a name that ends in "
+            "model.save_weights writes to 'out/w.h5', but Keras 3 asks for a name that ends in "
             ".weights.h5.",
             "Write 'out/w.weights.h5'.",
         ),
         (
             "model.save('vae')",
-            "model.save writes to 'vae', and Keras 3 asks for a name that ends in .keras or .h5 or "
+            "model.save writes to 'vae', but Keras 3 asks for a name that ends in .keras or .h5 or "
             ".hdf5.",
             "Write 'vae.keras'; or model.export for a SavedModel.",
         ),

@@ -60,7 +60,7 @@ def test_what_belongs_to_the_kl_term_is_left_alone(deviation, kl):
 )
 def test_another_deviation_is_reported(deviation, kl, wrong, logarithm, right):
     happens = (
-        f"The noise is multiplied by {wrong}, and in the KL term s is the logarithm of the "
+        f"The noise is multiplied by {wrong}, but in the KL term s is the logarithm of the "
         f"{logarithm}."
     )
     found = findings(deviation, kl)
@@ -72,7 +72,7 @@ def test_what_is_the_deviation_in_the_kl_term_has_no_exponential():
     kl = "1 + ops.log(ops.square(s)) - mu**2 - ops.square(s)"
     ((happens, repair),) = findings("ops.exp(0.5 * s)", kl)
     assert happens == (
-        "The noise is multiplied by exp(0.5 * s), and in the KL term s is the standard deviation "
+        "The noise is multiplied by exp(0.5 * s), but in the KL term s is the standard deviation "
         "itself."
     )
     assert repair.startswith("Multiply it by s; or write the KL term with the logarithm")

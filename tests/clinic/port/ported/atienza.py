@@ -62,7 +62,7 @@ class VAE(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **kwargs):
         inputs = x
-        # Reconstruction and KL term weigh what they weighed.
+        # The reconstruction and the KL term have the weights that they had before.
         # In 32 bits, whatever precision the layers compute in.
         outputs, z_mean, z_log_var = [ops.cast(output, "float32") for output in y_pred]
         # VAE loss = mse_loss or xent_loss + kl_loss

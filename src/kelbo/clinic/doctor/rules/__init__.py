@@ -1,4 +1,4 @@
-"""The rules, one a file; the name of a file is what it is about."""
+"""The rules, one in each file; the name of the file is what the rule is about."""
 
 import functools
 import importlib

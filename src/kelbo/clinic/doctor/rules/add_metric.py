@@ -12,11 +12,11 @@ class AddMetric(Rule):
     """A layer or a model reports a term by `add_metric`.
 
     ## What it does
-    Reports `add_metric` of layers and models, and of other objects where it is called as Keras's
-    is.
+    Reports calls of `add_metric` on layers and models, and on other objects if they are written as
+    Keras's are.
 
     ## Why is this bad
-    Keras 3 has no `add_metric`: it stops with a NotImplementedError, in Keras 3.0 with a TypeError.
+    Keras 3 has no `add_metric`: it stops with a NotImplementedError, Keras 3.0 with a TypeError.
 
     ## Example
     ```python

@@ -8,7 +8,7 @@ from kelbo.clinic.doctor.rule import Finding, Rule, Severity
 from kelbo.clinic.doctor.values import Known
 from kelbo.clinic.doctor.words import dotted, in_words
 
-# What keras.backend still has in Keras 3.
+# The functions that keras.backend still has in Keras 3.
 STILL_THERE = {
     "backend",
     "clear_session",
@@ -25,7 +25,7 @@ STILL_THERE = {
     "set_image_data_format",
     "standardize_dtype",
 }
-# What keras.ops has under the same name; what is another function there is not among them.
+# The functions that keras.ops has under the same name and with the same meaning.
 SAME = frozenset(
     """
     abs all any arange argmax argmin binary_crossentropy cast categorical_crossentropy clip
@@ -36,7 +36,7 @@ SAME = frozenset(
     transpose var zeros zeros_like
     """.split()
 )
-# What `tensorflow.keras.backend` has no more either.
+# The functions that `tensorflow.keras.backend` no longer has either.
 GONE_FROM_TENSORFLOW = frozenset(
     """
     function get_session image_dim_ordering in_test_phase in_train_phase learning_phase
@@ -44,14 +44,14 @@ GONE_FROM_TENSORFLOW = frozenset(
     print_tensor random_binomial reset_uids set_image_dim_ordering set_learning_phase set_session
     """.split()
 )
-# What is to be left out, and why.
+# The functions to leave out, and why.
 _NEEDLESS = {
     "get_session": "there are no sessions",
-    "manual_variable_initialization": "variables have their values when they are made",
-    "set_learning_phase": "fit, evaluate and predict say it by the argument training of call",
+    "manual_variable_initialization": "variables are initialised when they are made",
+    "set_learning_phase": "fit, evaluate and predict pass it to call as training",
     "set_session": "there are no sessions",
 }
-# What a function is called today, where it has another name.
+# The present name of a function that was renamed.
 _TODAY = {
     "random_normal": "keras.random.normal",
     "random_uniform": "keras.random.uniform",
@@ -102,14 +102,14 @@ class BackendFunctions(Rule):
     """The script computes with `keras.backend`.
 
     ## What it does
-    Reports, once for a script, the functions of `keras.backend` that Keras 3 does not have, where
+    Reports, once for a script, the functions of `keras.backend` that Keras 3 does not have, if
     `keras.backend` is that of `import keras`. `tf.keras.backend` still has most of them, for
-    TensorFlow alone; those that it has lost, as `get_session`, are reported, too. What stands
-    behind a look at the version is left alone.
+    TensorFlow alone; those that it has lost, such as `get_session`, are reported, too. Code under a
+    check of versions is left alone.
 
     ## Why is this bad
-    Keras 3 moved the operations to `keras.ops` and the random numbers to `keras.random`:
-    AttributeError, module 'keras.backend' has no attribute 'mean'.
+    Keras 3 moved the operations to `keras.ops` and the random numbers to `keras.random`. The old
+    names raise AttributeError: module 'keras.backend' has no attribute 'mean'.
 
     ## Example
     ```python
@@ -133,9 +133,9 @@ class BackendFunctions(Rule):
     docs = "docs/kl-loss.md, the four rules"
 
     def check(self, program: Program) -> Iterator[Finding]:
-        """All such functions, at the first mention of one."""
+        """One finding for all such functions, at the first mention of one."""
         gone: dict[str, Reading] = {}
-        # Who asks whether there are graphs has them from a TensorFlow that has these functions.
+        # A script that asks whether there are graphs runs on a TensorFlow that has these functions.
         graphs = any(program.calls_of("tensorflow.executing_eagerly"))
         of_tensorflow = not graphs and not program.asks_for_keras_2
         for reading in program.readings:
@@ -164,7 +164,7 @@ def _is_gone(name: str, reading: Reading) -> bool:
 
 
 def _repair(spelled: dict[str, str]) -> str:
-    """What to write instead of functions; by their names, how the script spells them."""
+    """What to write instead of functions; `spelled` has the script's spelling of their names."""
     today = {name: f"keras.ops.{name}" if name in SAME else _TODAY.get(name) for name in spelled}
     known = [f"{there} for {spelled[name]}" for name, there in today.items() if there is not None]
     others = [spelled[n] for n, there in today.items() if there is None and n not in _NEEDLESS]

@@ -22,12 +22,12 @@ class DataRange(Rule):
     """The binary cross-entropy is given data outside [0, 1].
 
     ## What it does
-    Follows the images that `keras.datasets` loads to `fit`, with what they are divided by and what
-    is subtracted, and from there to the targets of the binary cross-entropy.
+    Follows the images that `keras.datasets` loads through divisions and subtractions to `fit`, and
+    from there to the targets of the binary cross-entropy.
 
     ## Why is this bad
-    A target of 255 is no probability. The cross-entropy then has no minimum: it falls without end,
-    below 0, as the outputs go to 1 for every pixel that is above 1 and to 0 for one below 0.
+    A target of 255 is not a probability. The cross-entropy then has no minimum: it falls without
+    end, below 0, as the outputs go to 1 for every pixel above 1 and to 0 for every pixel below 0.
 
     ## Example
     ```python
@@ -50,7 +50,7 @@ class DataRange(Rule):
     severity = Severity.ERROR
     why = (
         "Every Keras trains it silently. The loss has no minimum and falls below 0, because a "
-        "target outside [0, 1] is no probability."
+        "target outside [0, 1] is not a probability."
     )
 
     def check(self, program: Program) -> Iterator[Finding]:
@@ -65,7 +65,7 @@ class DataRange(Rule):
                 repair = (
                     "Divide the images by 255 before fit."
                     if high > 1.0 + abs(low)
-                    else "Scale the images to [0, 1], x / 255; or keep them and a tanh, and take "
+                    else "Scale the images to [0, 1], x / 255; or keep them, with a tanh, and take "
                     "the squared error."
                 )
                 yield self.finding(
@@ -77,7 +77,7 @@ class DataRange(Rule):
 
 
 def _range(program: Program, entropy: CrossEntropy, fits: list[Call]) -> _Range | None:
-    """The range of the targets, if it is the same whatever the script does."""
+    """The range of the targets, if it is the same in every case; else None."""
     ranges = set()
     for target in options(entropy.target) if entropy.target is not None else (None,):
         ranges |= _ranges(program, entropy.call, target, fits)
@@ -118,7 +118,7 @@ def _targets(fit: Call) -> Value | None:
 
 
 def _supplied(program: Program, call: Call, source: Opaque, fit: Call) -> Value | None:
-    """What fit puts in the place of a tensor of the loss; None if it does not."""
+    """What fit supplies for a tensor of the loss; None if it supplies nothing."""
     step = call.step
     if step is None:
         inputs = [owner.inputs for owner in fit.owners if isinstance(owner, Instance)]
@@ -146,6 +146,6 @@ def _supplied(program: Program, call: Call, source: Opaque, fit: Call) -> Value 
 
 
 def _argument(program: Program, function: Function, source: Opaque) -> str:
-    """The argument of a function that a tensor is; empty where it is none."""
+    """The name of the argument of a function that a tensor is; empty if it is none."""
     given = program.arguments.get(function.node, {})
     return next((name for name, tensors in given.items() if source in tensors), "")

@@ -13,8 +13,8 @@ class DecoderFedAll(Rule):
     """A model with one input is given all the outputs of another.
 
     ## What it does
-    Reports calls and `predict` of a model with one input that is given what a model with several
-    outputs returned: `decoder(encoder(x))`.
+    Reports calls and `predict` of a model with one input that is given everything that a model with
+    several outputs returned: `decoder(encoder(x))`.
 
     ## Why is this bad
     The encoder returns mu, log_var and z, and the decoder takes z: three inputs where one is
@@ -50,13 +50,13 @@ class DecoderFedAll(Rule):
                 decoder = name.removesuffix(".predict") or "The model"
                 yield self.finding(
                     call.node,
-                    f"{name or decoder} is given {count} tensors, and {decoder} has one input.",
+                    f"{name or decoder} is given {count} tensors, but {decoder} has one input.",
                     "Take one of them: z for a draw, mu for the reconstruction without noise.",
                 )
 
 
 def _model(function: Value) -> Instance | None:
-    """The model that is called, or whose predict is."""
+    """The model that is called, directly or by predict."""
     if isinstance(function, Attribute) and function.name == "predict":
         function = function.owner
     return function if isinstance(function, Instance) else None
@@ -71,7 +71,7 @@ def _has_one_input(model: Instance) -> bool:
 
 
 def _outputs(given: Items, origins: Origins) -> int:
-    """How many tensors are given, if they are all that a call returned; else 0."""
+    """The number of tensors that are given, if they are all that one call returned; else 0."""
     made = [origins.call(item) for item in given.items]
     places = [found[1] for found in made if found is not None]
     calls = {found[0] for found in made if found is not None}

@@ -20,8 +20,8 @@ class EagerCure(Rule):
     Reports `disable_eager_execution()` and `disable_v2_behavior()` in a script that calls `fit`.
 
     ## Why is this bad
-    It is the usual folk cure for a loss that reads symbolic tensors from outside. On Keras 2 it
-    works, by accident, and turns off `train_step` and `compute_loss`. Keras 3 has no graph mode to
+    This is the usual folk cure for a loss that reads symbolic tensors from outside. On Keras 2 it
+    works by accident, and disables `train_step` and `compute_loss`. Keras 3 has no graph mode to
     return to: its `fit` stops with a RuntimeError about `tf.data.Dataset`.
 
     ## Example

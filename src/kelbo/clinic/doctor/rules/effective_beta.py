@@ -19,26 +19,26 @@ from kelbo.clinic.doctor.objective import (
 from kelbo.clinic.doctor.program import Program
 from kelbo.clinic.doctor.rule import Finding, Rule, Severity
 
-# With less in front of D the weight may be meant to take it out: 1 / 784.
+# A smaller factor before D may be a weight that is meant to cancel it: 1 / 784.
 _LEAST = 0.1
 
 
 class EffectiveBeta(Rule):
-    """Averages, sums or a forgotten 0.5 give the KL term another weight than the ELBO does.
+    """Averages, sums or a forgotten 0.5 give the KL term a weight that differs from the ELBO's.
 
     ## What it does
-    Reads off the code by how much the reconstruction loss of a pixel and the KL term of a latent
+    Reads from the code how much the reconstruction loss of a pixel and the KL term of a latent
     dimension count, and computes the effective beta: the weight that the KL term really has, 1 in
-    the ELBO. It is reported where averages and sums make it differ much from 1, and where the 0.5
-    of the KL term is missing; as a multiple of the number of pixels where the reconstruction is a
-    mean over pixels that the script does not count, and as one of the batch size where one of the
-    two is summed over the batch. A mean squared error is taken for a Gaussian of unit variance, or,
-    where beta is then 1, of variance 1/2. A weight that stands between two sums is left alone.
+    the ELBO. Reports a beta that averages and sums make much different from 1, and a missing 0.5 of
+    the KL term. If the reconstruction is a mean over pixels whose number the script does not say,
+    beta is given as a multiple of that number; if one of the two terms is summed over the batch, by
+    the batch size. A mean squared error is taken for a Gaussian of unit variance, or, if beta is
+    then 1, of variance 1/2. A weight between two sums is left alone.
 
     ## Why is this bad
-    The ELBO sums over pixels and over latent dimensions. A mean of the one beside a sum of the
-    other weighs the KL term in a way that nobody chose: by the number of pixels too much, and the
-    posterior collapses, or too little, and samples from the prior mean nothing.
+    The ELBO sums over pixels and over latent dimensions. A mean over the one beside a sum over the
+    other gives the KL term a weight that nobody chose. If it is too large, by the number of pixels,
+    the posterior collapses; if it is too small, samples from the prior mean nothing.
 
     ## Example
     ```python
@@ -61,9 +61,9 @@ class EffectiveBeta(Rule):
     title = "The KL term has another weight than in the ELBO"
     severity = Severity.WARNING
     why = (
-        "Every Keras computes it as it is written. The ELBO sums both over one datum and averages "
-        "over the batch; a mean in place of a sum changes the weight of the KL term by the number "
-        "of pixels or latent dimensions, a sum over the batch by its size."
+        "Every Keras computes what is written. The ELBO sums both terms over one datum and "
+        "averages over the batch: a mean in place of a sum changes the weight of the KL term by "
+        "the number of pixels or latent dimensions, and a sum over the batch by the batch size."
     )
     docs = "docs/kl-loss.md, rule 4"
 
@@ -93,9 +93,9 @@ class EffectiveBeta(Rule):
         return self.finding(
             balance.node,
             f"The reconstruction is {_reduced(pixel, pixel.weight, 'pixels')}, the KL term is "
-            f"{_reduced(latent, _weight(balance), 'latent dimensions')}: with the factors that "
-            f"stand there, the effective beta is {format_beta(beta)}. That is, {meaning}.",
-            f"For the ELBO, beta 1, multiply {cure}; if the weight is meant, leave it and know it.",
+            f"{_reduced(latent, _weight(balance), 'latent dimensions')}: with the factors in the "
+            f"script, the effective beta is {format_beta(beta)}. That is, {meaning}.",
+            f"For the ELBO, beta 1, multiply {cure}; if this weight is intended, keep it.",
         )
 
     def _of_forgotten_half(self, balance: Balance) -> Finding:
@@ -104,7 +104,7 @@ class EffectiveBeta(Rule):
             f"{balance.kl_factor:+g} stands in front of the KL term's 1 + log_var - mu^2 - "
             "exp(log_var), where the ELBO has -0.5: the factor 0.5 is missing, and the effective "
             f"beta is 2. That is, {explain_beta(2.0)}.",
-            "Write -0.5 there; if a weight of 2 is meant, leave it and know it.",
+            "Write -0.5 there; if a weight of 2 is intended, keep it.",
         )
 
     def _of_sum(self, balance: Balance, size: int | None) -> Iterator[Finding]:
@@ -124,8 +124,8 @@ class EffectiveBeta(Rule):
             balance.node,
             f"The {one} is summed over the batch, too, and the {other} is averaged over it: "
             f"{what}.",
-            f"Sum the {one} over the axes behind the batch alone, and take the mean over the "
-            "batch, as ops.mean(ops.sum(..., axis=-1)).",
+            f"Sum the {one} over all axes but the batch, and take the mean over the batch: "
+            "ops.mean(ops.sum(..., axis=-1)).",
         )
 
     def _of_unsized(self, terms: Unsized) -> Finding:
@@ -141,9 +141,9 @@ class EffectiveBeta(Rule):
         return self.finding(
             terms.node,
             f"The reconstruction is a mean over all pixels, the KL term is {kl}: with the factors "
-            f"that stand there, the effective beta is {beta}, {counted}.",
-            f"For the ELBO, beta 1, multiply the reconstruction by {beta}; if the weight is meant, "
-            "leave it and know it.",
+            f"in the script, the effective beta is {beta}, {counted}.",
+            f"For the ELBO, beta 1, multiply the reconstruction by {beta}; if this weight is "
+            "intended, keep it.",
         )
 
 
@@ -152,7 +152,7 @@ def _number(beta: float) -> str:
 
 
 def _weight(balance: Balance) -> float:
-    """What a latent dimension's KL divergence counts: 1 in a sum."""
+    """How much the KL divergence of a latent dimension counts: 1 in a sum."""
     return -2.0 * balance.kl_factor / balance.latent.divided
 
 
@@ -162,7 +162,7 @@ def _is_reduced_differently(balance: Balance) -> bool:
 
 
 def _divided(scale: Scale, weight: float) -> float:
-    """By how much a term is divided, where no factor makes a sum of its mean."""
+    """By how much a term is divided; by 1 if a factor turns its mean into a sum."""
     return 1.0 if math.isclose(weight, 1.0) else scale.divided
 
 
@@ -172,7 +172,7 @@ def _is_of_half_variance(balance: Balance) -> bool:
 
 
 def _lacks_half(balance: Balance, program: Program) -> bool:
-    """Whether nothing halves a KL term: no number in what it is computed by, nor a later factor."""
+    """Whether nothing halves a KL term: no number in its computation, and no later factor."""
     if not math.isclose(abs(balance.kl_factor), 1.0):
         return False
     kl = balance.kl.content
@@ -191,7 +191,7 @@ def _lacks_half(balance: Balance, program: Program) -> bool:
 
 
 def _is_of(one: object, other: object) -> bool:
-    """Whether two KL terms are of one Gaussian."""
+    """Whether two KL terms belong to one Gaussian."""
     same = isinstance(one, KL) and isinstance(other, KL)
     return same and (one.mean, one.log_var) == (other.mean, other.log_var)  # type: ignore
 

@@ -9,17 +9,17 @@ from kelbo.clinic.doctor.values import Constant, Items, Value
 
 _LIBRARIES = ("keras.", "tensorflow.")
 _INPUTS = {"keras.Input", "keras.layers.Input", "keras.layers.InputLayer"}
-# Where tf.data's methods take drop_remainder.
+# The position of drop_remainder among the arguments of tf.data's methods.
 _DROPS = {"batch": 1, "padded_batch": 3}
 
 
 class FixedNoise(Rule):
-    """The noise of z is drawn for a number of data that is written down.
+    """The noise of z is drawn for one batch size that is written down.
 
     ## What it does
-    Reports a noise of the shape (128, latent_dim) that a standard deviation is multiplied by where
-    the model is computed. An `Input` with a batch_shape or a batch_size, a batch_input_shape and
-    `drop_remainder=True` say that all batches have one size: then nothing is reported.
+    Reports noise of a shape such as (128, latent_dim) that the model multiplies by a standard
+    deviation. An `Input` with a batch_shape or a batch_size, a batch_input_shape or
+    `drop_remainder=True` says that all batches have one size: then nothing is reported.
 
     ## Why is this bad
     Every batch must have that size. 60000 images in batches of 128 end in one of 96, and predict
@@ -39,7 +39,7 @@ class FixedNoise(Rule):
     """
 
     code = "KLB314"
-    title = "The noise is drawn for one size of batch"
+    title = "The noise is drawn for one batch size"
     severity = Severity.WARNING
     generations = (
         ("Keras 2", "trains until a batch of another size comes: InvalidArgumentError"),
@@ -70,7 +70,7 @@ class FixedNoise(Rule):
 
 
 def _has_one_size(program: Program) -> bool:
-    """Whether the script sees to it that all batches have one size."""
+    """Whether the script makes sure that all batches have one size."""
     for call in program.calls:
         given = {name: size for name, size in call.arguments.keywords if not _is_open(size)}
         drops = call.arguments.get(_DROPS.get(call.method or ""), "drop_remainder")
@@ -82,6 +82,6 @@ def _has_one_size(program: Program) -> bool:
 
 
 def _is_open(size: Value) -> bool:
-    """Whether a batch may have any size: None, or a shape that begins with it."""
+    """Whether a size leaves the batch open: it is None, or a shape that begins with None."""
     first = size.items[0] if isinstance(size, Items) and size.items else size
     return first == Constant(None)

@@ -9,16 +9,16 @@ from kelbo.clinic.doctor.words import dotted
 
 
 class FunctionalAddLoss(Rule):
-    """A loss that is written on layer outputs is given to add_loss of a finished model or layer.
+    """A loss computed from layer outputs is given to add_loss of a finished model or layer.
 
     ## What it does
     Reports `model.add_loss(...)` and `layer.add_loss(...)` outside of a `call`, where the argument
     is computed from symbolic tensors or the model is a functional one.
 
     ## Why is this bad
-    Keras 2 makes the expression a part of the model. Keras 3 keeps a functional model as layers
-    from inputs to outputs, and a loss that hangs beside them has no place there: it stops with a
-    NotImplementedError that has no message, or earlier, where the expression uses tf or K.
+    Keras 2 makes the expression a part of the model. Keras 3 stores a functional model as layers
+    from inputs to outputs, and a loss beside them has no place there: it stops with a
+    NotImplementedError without a message, or earlier, if the expression uses tf or K.
 
     ## Example
     ```python

@@ -8,8 +8,8 @@ from kelbo.clinic.doctor.rule import Finding, Rule, Severity
 from kelbo.clinic.doctor.values import Class, Constant, Instance, Known, Value, options
 from kelbo.clinic.doctor.words import dotted, in_words
 
-# The arguments of Keras 2, and of Keras 1 where Keras 2 still took them, and what there is instead;
-# empty where there is nothing to say any more.
+# The arguments of Keras 2, and of Keras 1 where Keras 2 still took them, and what replaces them;
+# empty if nothing does.
 OF_OPTIMIZERS = {
     "decay": "a schedule, keras.optimizers.schedules.InverseTimeDecay, as the learning_rate",
     "lr": "learning_rate",
@@ -62,7 +62,7 @@ OF_LAYERS = {
     "UpSampling2D": {"dim_ordering": "data_format"},
     "ZeroPadding2D": {"dim_ordering": "data_format"},
 }
-# The methods of a model.
+# The methods of a model, and what replaces them.
 METHODS = {
     "evaluate_generator": "evaluate",
     "fit_generator": "fit",
@@ -76,21 +76,21 @@ OF_METHODS = {
     "fit": {"nb_epoch": "epochs"},
 }
 _ROOTS = ("keras.", "tensorflow.keras.")
-# How the name of a file must end.
+# How a file name must end.
 _WHOLE = (".keras", ".h5", ".hdf5")
 _WEIGHTS_ALONE = (".weights.h5",)
 
 
 class GoneArguments(Rule):
-    """The script calls something of Keras with an argument or by a method that only Keras 2 has.
+    """The script uses an argument or a method of Keras that only Keras 2 has.
 
     ## What it does
     Reports `lr` and `decay` of optimizers, arguments of layers and methods of models that Keras 3
-    does not have, and names of files that `save`, `save_weights` and `ModelCheckpoint` refuse.
+    does not have, and file names that `save`, `save_weights` and `ModelCheckpoint` refuse.
 
     ## Why is this bad
-    Keras 3 stops: ValueError, TypeError or AttributeError. A `decay` it ignores, with a warning, so
-    that the learning rate stays what it is.
+    Keras 3 stops: ValueError, TypeError or AttributeError. It ignores a `decay`, with a warning, so
+    that the learning rate stays constant.
 
     ## Example
     ```python
@@ -118,7 +118,7 @@ class GoneArguments(Rule):
             "the call fails; decay is ignored",
         ),
     )
-    why = "Keras 3 has one name for each argument and one method for each thing to do."
+    why = "Keras 3 has one name for each argument and one method for each task."
 
     def check(self, program: Program) -> Iterator[Finding]:
         """Every such call of a class or of a model of Keras."""
@@ -141,7 +141,7 @@ class GoneArguments(Rule):
         if module == "keras.optimizers" and last in library.OPTIMIZERS:
             yield from self._of_arguments(call, OF_OPTIMIZERS)
         elif name.startswith("keras.layers."):
-            # Keras 3 still has Conv2D under its old name.
+            # Keras 3 still accepts Conv2D under its old name.
             layer = last.replace("Convolution", "Conv")
             yield from self._of_arguments(call, OF_LAYERS.get(layer, {}))
         elif name == "keras.callbacks.ModelCheckpoint":
@@ -187,7 +187,7 @@ class GoneArguments(Rule):
         exports = call.method == "save"
         yield self.finding(
             call.node,
-            f"{dotted(call.node.func)} writes to {name!r}, and Keras 3 asks for a name that ends "
+            f"{dotted(call.node.func)} writes to {name!r}, but Keras 3 asks for a name that ends "
             f"in {' or '.join(ends)}.",
             f"Write {_stem(name) + ends[0]!r}{'; or model.export for a SavedModel' * exports}.",
         )
@@ -208,7 +208,7 @@ def _is_idle(call: Call, name: str) -> bool:
 
 
 def _stem(name: str) -> str:
-    """A name of a file without an extension of Keras or TensorFlow."""
+    """A file name without an extension of Keras or TensorFlow."""
     for end in (".weights", ".h5", ".hdf5", ".ckpt", ".tf", ".keras", ".model"):
         name = name.removesuffix(end)
     return name.rstrip("/")

@@ -9,8 +9,8 @@ from kelbo.clinic.doctor.rule import Finding, Rule, Severity
 from kelbo.clinic.doctor.values import Known, Value, options
 from kelbo.clinic.doctor.words import in_words
 
-# What Keras 2 has and Keras 3 does not, under `keras` and under `tensorflow.keras`, and what there
-# is instead.
+# What Keras 2 has and Keras 3 does not, under `keras` and under `tensorflow.keras`, and what
+# replaces it.
 GONE = {
     "keras.callbacks.experimental": "keras.callbacks",
     "keras.engine": "keras.layers and keras.models",
@@ -20,7 +20,7 @@ GONE = {
     "keras.layers.CuDNNGRU": "keras.layers.GRU",
     "keras.layers.CuDNNLSTM": "keras.layers.LSTM",
     "keras.layers.DenseFeatures": "keras.utils.FeatureSpace",
-    "keras.layers.Highway": "a class of your own of keras.layers.Dense",
+    "keras.layers.Highway": "a class of your own made of keras.layers.Dense",
     "keras.layers.LocallyConnected1D": "keras.layers.Conv1D",
     "keras.layers.LocallyConnected2D": "keras.layers.Conv2D",
     "keras.layers.MaxoutDense": "keras.layers.Dense, keras.layers.Reshape and keras.ops.max",
@@ -53,7 +53,7 @@ GONE = {
         "keras.wrappers.SKLearnClassifier and keras.wrappers.SKLearnRegressor, or SciKeras"
     ),
 }
-# What both have under another name.
+# What both have, but Keras 3 under another name.
 RENAMED = {
     "keras.constraints.maxnorm": "keras.constraints.MaxNorm",
     "keras.constraints.nonneg": "keras.constraints.NonNeg",
@@ -77,7 +77,7 @@ _ERRORS = {
 _SHORT = _ERRORS | {short.upper(): name for short, name in _ERRORS.items()}
 _SHORT |= dict.fromkeys(("KLD", "kld", "kullback_leibler_divergence"), "kl_divergence")
 _SHORT["logcosh"] = "log_cosh"
-# What `tensorflow.keras` alone still has, and what there is in `keras`.
+# What only `tensorflow.keras` still has, and what there is in `keras`.
 ONLY_IN_TENSORFLOW = {
     "keras.layers.ThresholdedReLU": "keras.layers.ReLU with a threshold",
     "keras.preprocessing.image.ImageDataGenerator": (
@@ -95,7 +95,7 @@ ONLY_IN_TENSORFLOW = {
         for short, name in _SHORT.items()
     },
 }
-# And the other way round: it has these by their short names.
+# The reverse: what only `keras` has; `tensorflow.keras` has it under a short name.
 ONLY_IN_KERAS = {
     f"keras.{module}.{name}": f"tensorflow.keras.{module}.{short}, or keras.{module}.{name}"
     for module in ("losses", "metrics")
@@ -103,7 +103,7 @@ ONLY_IN_KERAS = {
 }
 _OF_KERAS = GONE | RENAMED | ONLY_IN_TENSORFLOW
 _OF_TENSORFLOW = GONE | RENAMED | ONLY_IN_KERAS
-# What can be imported from Keras 3 and not be used.
+# What can be imported from Keras 3 but not used.
 _LEGACY_OPTIMIZERS = "keras.optimizers.legacy."
 _OTHER_KERAS = ("tf_keras", "tensorflow.python", "tensorflow.compat.v1", "keras.src", "keras.api")
 
@@ -113,13 +113,13 @@ class Keras2Imports(Rule):
 
     ## What it does
     Reports modules, classes and functions of Keras 2 that Keras 3 does not have, and calls of
-    legacy optimizers, under `keras` and under `tensorflow.keras`. What stands behind a look at the
-    version is left alone; so is `tensorflow.keras` where the script sets `TF_USE_LEGACY_KERAS`, and
-    all of it where it imports `tf_keras`.
+    legacy optimizers, under `keras` and under `tensorflow.keras`. Code under a check of versions is
+    left alone; so is `tensorflow.keras` if the script sets `TF_USE_LEGACY_KERAS`, and everything if
+    it imports `tf_keras`.
 
     ## Why is this bad
-    Since TensorFlow 2.16 `tensorflow.keras` is Keras 3 too, whatever is installed beside it:
-    ModuleNotFoundError, ImportError or AttributeError.
+    Since TensorFlow 2.16 `tensorflow.keras` is Keras 3 too, whatever is installed beside it. The
+    script stops with ModuleNotFoundError, ImportError or AttributeError.
 
     ## Example
     ```python
@@ -146,7 +146,7 @@ class Keras2Imports(Rule):
     why = "Keras 3 has one public place for each thing, and the inner modules of Keras 2 are gone."
 
     def check(self, program: Program) -> Iterator[Finding]:
-        """Every mention, except of parts of what is reported."""
+        """Every mention; what lies below a reported name is not reported again."""
         found: dict[ast.AST, dict[str, str]] = {}
         for reading in program.readings:
             imports = isinstance(reading.node, ast.Import | ast.ImportFrom)
@@ -164,7 +164,7 @@ class Keras2Imports(Rule):
             yield self._at(node, instead)
 
     def _at(self, node: ast.AST, instead: dict[str, str]) -> Finding:
-        """Names that are gone, where one import or one expression mentions them."""
+        """A finding for the names that one import or one expression mentions."""
         names = [*instead]
         parts = "; ".join(f"in place of {name} there is {instead[name]}" for name in names)
         places = parts if len(names) > 1 else f"in its place there is {instead[names[0]]}"
@@ -184,7 +184,7 @@ class Keras2Imports(Rule):
 
 
 def _of_keras_3(value: Value, guarded: bool, program: Program) -> Iterator[Known]:
-    """What is taken from `keras` or `tensorflow.keras` where that is Keras 3."""
+    """What a value takes from `keras` or `tensorflow.keras` where that is Keras 3."""
     for option in () if guarded or program.mentions_tf_keras else options(value):
         if isinstance(option, Known) and not option.spelled.startswith(_OTHER_KERAS):
             # The variable is TensorFlow's: `import keras` does not look at it.
@@ -193,12 +193,12 @@ def _of_keras_3(value: Value, guarded: bool, program: Program) -> Iterator[Known
 
 
 def _table(value: Known) -> dict[str, str]:
-    """What is gone from the Keras that a name is taken from, and what there is instead."""
+    """What is gone from the Keras that a name is taken from, and what replaces it."""
     return _OF_KERAS if value.spelled.startswith("keras") else _OF_TENSORFLOW
 
 
 def _gone(name: str, table: dict[str, str]) -> str | None:
-    """The entry of a table that a name is, or is a part of."""
+    """The entry of a table that a name is or lies below."""
     while name.startswith("keras.") and name not in table:
         name = name.rpartition(".")[0]
     return name if name in table else None

@@ -18,7 +18,7 @@ class KLFormula(Rule):
     a forgotten exponential, and a variance that does not belong to the log-variance.
 
     ## Why is this bad
-    What is minimised is no KL divergence: its minimum is not at mu = 0, log_var = 0, or it has
+    What is minimised is not a KL divergence: its minimum is not at mu = 0, log_var = 0, or it has
     none.
 
     ## Example
@@ -36,7 +36,7 @@ class KLFormula(Rule):
     title = "The KL formula has a slip"
     severity = Severity.ERROR
     why = (
-        "On every Keras it trains, towards something else: -0.5 (1 + log_var - mu^2 - "
+        "Every Keras trains it, but towards something else: -0.5 (1 + log_var - mu^2 - "
         "exp(log_var)) is the only form whose minimum, 0, is at mu = 0 and log_var = 0."
     )
     docs = "docs/kl-loss.md"
@@ -54,7 +54,7 @@ class KLFormula(Rule):
         for node, kl in kl_terms(program):
             if not isinstance(node, ast.BinOp) or not kl.mistake or not _is_whole(node, program):
                 continue
-            # What has no name may be a square that is written in another way.
+            # A mean without a name may be a square that is written in another way.
             if program.names_of(kl.mean):
                 yield self.finding(
                     node,
@@ -65,7 +65,7 @@ class KLFormula(Rule):
 
 
 def _cancelled(node: ast.AST, value: Tensor, program: Program) -> Tensor | None:
-    """L of a sum that is written 1 + L - mu^2 - L; None where it is another."""
+    """L of a sum that is written 1 + L - mu^2 - L; None for any other sum."""
     terms = value.expression.terms
     squares = [a for _, atoms in terms for a in atoms if getattr(a, "name", "") == "square"]
     if not isinstance(node, ast.BinOp) or len(terms) != 2 or len(squares) != 1:
@@ -82,7 +82,7 @@ def _cancelled(node: ast.AST, value: Tensor, program: Program) -> Tensor | None:
 
 
 def _parts(node: ast.expr, sign: float) -> Iterator[tuple[float, ast.expr]]:
-    """What is added and subtracted, with its sign."""
+    """The parts of a sum, each with its sign."""
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
         yield from _parts(node.left, sign)
         yield from _parts(node.right, sign if isinstance(node.op, ast.Add) else -sign)
@@ -91,6 +91,6 @@ def _parts(node: ast.expr, sign: float) -> Iterator[tuple[float, ast.expr]]:
 
 
 def _is_whole(node: ast.BinOp, program: Program) -> bool:
-    """Whether a sum has its constant: parts of a longer sum have none yet."""
+    """Whether a sum has its constant; the parts of a longer sum have none yet."""
     value = program.value(node)
     return isinstance(value, Tensor) and any(not atoms for _, atoms in value.expression.terms)

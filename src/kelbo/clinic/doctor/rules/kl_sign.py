@@ -7,7 +7,7 @@ from kelbo.clinic.doctor.program import Program
 from kelbo.clinic.doctor.rule import Finding, Rule, Severity
 from kelbo.clinic.doctor.words import in_words
 
-# Where Keras asks for a loss, and makes it small.
+# The steps whose results Keras minimises.
 _OF_KERAS = ("loss", "compute_loss")
 
 
@@ -15,12 +15,12 @@ class KLSign(Rule):
     """The KL term is subtracted from the loss instead of added.
 
     ## What it does
-    Follows the KL term, -0.5 (1 + log_var - mu^2 - exp(log_var)), into the loss, and reports it
-    where it has the wrong sign there.
+    Follows the KL term, -0.5 (1 + log_var - mu^2 - exp(log_var)), into the loss, and reports it if
+    it has the wrong sign there.
 
     ## Why is this bad
-    The training then makes the KL term as large as it can: mu and log_var run away until the loss
-    is NaN.
+    Training then makes the KL term as large as it can: mu and log_var run away until the loss is
+    NaN.
 
     ## Example
     ```python
@@ -45,7 +45,7 @@ class KLSign(Rule):
     docs = "docs/kl-loss.md"
 
     def check(self, program: Program) -> Iterator[Finding]:
-        """Every loss with such a KL term, where no weight of unknown sign stands before it."""
+        """Every loss with such a KL term, unless a weight of unknown sign multiplies it."""
         weighted = {
             call.node
             for call in program.method_calls("compile")
@@ -75,10 +75,10 @@ class KLSign(Rule):
 
 
 def _is_minimised(loss: Loss) -> bool:
-    """Whether it is certain that less of a loss is better.
+    """Whether a loss is certain to be minimised.
 
-    What a script differentiates may also be the ELBO, whose gradients it climbs. A KL term of the
-    other sign beside the one in question tells two kinds of data apart, as IntroVAE does.
+    What a script differentiates may also be an ELBO that it maximises. A KL term of the opposite
+    sign beside the one in question tells two kinds of data apart, as in IntroVAE.
     """
     terms = [(term.factor, term.content) for term in loss.terms]
     signs = [factor * (kl.factor or 0.0) for factor, kl in terms if isinstance(kl, KL)]

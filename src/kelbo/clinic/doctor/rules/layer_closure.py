@@ -11,14 +11,13 @@ class LayerClosure(Rule):
     """A layer uses tensors of the model around it that are not among its inputs.
 
     ## What it does
-    Follows the `call` of every layer, and the function of every Lambda layer, and reports what in
-    it holds symbolic tensors of a functional model: names of an outer scope or of the module, and
+    Follows the `call` of every layer, and the function of every Lambda layer. Reports what holds
+    symbolic tensors of a functional model there: names of an outer scope or of the module, and
     attributes that were set when the layer was made.
 
     ## Why is this bad
-    `call` runs anew in every training step, with that batch's tensors in its inputs. What it finds
-    outside is the placeholder from the time when the model was described. Only Keras 2 in graph
-    mode trains it.
+    `call` runs anew in every training step, on the tensors of that batch. What it finds outside is
+    the placeholder from the time when the model was built. Only Keras 2 in graph mode trains it.
 
     ## Example
     ```python
@@ -62,6 +61,6 @@ class LayerClosure(Rule):
             yield self.finding(
                 reads[0].node,
                 f"{step.function.name} of {short} uses {names}, which it does not get as inputs.",
-                f"Hand {names} to {short} when you call it, beside its other inputs, and take "
+                f"Pass {names} to {short} when you call it, beside its other inputs, and take "
                 f"them from the argument of {step.function.name}.",
             )

@@ -15,7 +15,7 @@ class LogitsAsProbabilities(Rule):
     convolutional layer that has no activation.
 
     ## Why is this bad
-    The cross-entropy takes the logarithm of the output and of 1 minus it. Keras cuts the output to
+    The cross-entropy takes the logarithm of the output and of 1 minus it. Keras clips the output to
     [0, 1] first: whatever is below 0 or above 1 has no gradient, and stays where it is.
 
     ## Example
@@ -35,8 +35,8 @@ class LogitsAsProbabilities(Rule):
     title = "Logits are taken for probabilities"
     severity = Severity.ERROR
     why = (
-        "Every Keras cuts the output to [0, 1] and trains what is left, silently: an output "
-        "outside of it has no gradient."
+        "Every Keras clips the output to [0, 1] and trains it silently: an output outside of that "
+        "range has no gradient."
     )
 
     def check(self, program: Program) -> Iterator[Finding]:
@@ -45,8 +45,8 @@ class LogitsAsProbabilities(Rule):
             if entropy.from_logits is False and entropy.activation == "linear":
                 yield self.finding(
                     entropy.node,
-                    f"The cross-entropy takes {entropy.name} for probabilities, and it comes from "
+                    f"The cross-entropy takes {entropy.name} for probabilities, but it comes from "
                     "a layer without an activation.",
-                    f"Say from_logits=True, and apply a sigmoid to {entropy.name} where you look "
+                    f"Set from_logits=True, and apply a sigmoid to {entropy.name} where you look "
                     'at images; or give the layer activation="sigmoid".',
                 )

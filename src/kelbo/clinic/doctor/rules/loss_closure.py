@@ -50,7 +50,7 @@ class LossClosure(Rule):
     explanation = "loss-closure"
     why = (
         "They are placeholders: they describe the functional model and hold no numbers. The step "
-        "works on a batch, and of this batch a placeholder knows nothing."
+        "works on a batch, and a placeholder knows nothing of it."
     )
     docs = "docs/kl-loss.md, rule 1"
 
@@ -63,8 +63,8 @@ class LossClosure(Rule):
                 reads[0].node,
                 f"The {step.kind} function {step.function.name} uses {names}, which "
                 f"{'are outputs of layers' if len(reads) > 1 else 'is the output of a layer'} "
-                "and no argument of it.",
+                "and not among its arguments.",
                 f"Give {names} to a layer where the model is built, let its call add the KL term "
-                f"by self.add_loss, and leave to the loss what it can compute from its two "
+                f"with self.add_loss, and leave to the loss what it can compute from its two "
                 f"arguments; or make {names} an output of the model.",
             )

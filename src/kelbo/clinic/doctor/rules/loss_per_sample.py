@@ -11,7 +11,7 @@ from kelbo.clinic.doctor.rule import Finding, Rule, Severity
 from kelbo.clinic.doctor.values import Tensor
 from kelbo.clinic.doctor.words import dotted
 
-# Of an expression that a sentence still holds.
+# The longest expression that a sentence can hold.
 _LONGEST = 40
 
 
@@ -22,10 +22,10 @@ class LossPerSample(Rule):
     Reports `self.add_loss(...)` in a layer's call where the argument still has the batch axis.
 
     ## Why is this bad
-    Of what a loss function returns Keras takes the mean over the batch. Of what `add_loss` gets,
-    Keras 3.15 takes the sum, silently: a KL term alone counts as often as there are data in a
-    batch, and its weight changes with the batch size; a whole loss grows with it. Keras 2 and
-    Keras 3.0 stop, where they have to add it to another loss.
+    Keras takes the mean over the batch of what a loss function returns. Of what `add_loss` gets,
+    Keras 3.15 silently takes the sum: a KL term alone counts as often as there are data in a batch,
+    so that its weight changes with the batch size; a whole loss grows with it. Keras 2 and Keras
+    3.0 stop when they add it to another loss.
 
     ## Example
     ```python
@@ -47,7 +47,7 @@ class LossPerSample(Rule):
     severity = Severity.ERROR
     explanation = "loss-per-sample"
     generations = (
-        ("Keras 2 and Keras 3.0", "stop where they have to add it to another loss"),
+        ("Keras 2 and Keras 3.0", "stop when they add it to another loss"),
         ("Keras 3.15", "no error: add_loss sums the vector, so that it counts batch-size times"),
     )
     docs = "docs/kl-loss.md, rule 4"
@@ -72,7 +72,7 @@ class LossPerSample(Rule):
 
 
 def _what_grows(loss: Tensor) -> str:
-    """A sentence on what the sum over the batch changes; empty where that is not known."""
+    """A sentence on what the sum over the batch changes; empty if that is not known."""
     kinds = {isinstance(term.content, KL) for term in terms(loss.expression)}
     if kinds == {True, False}:
         return (
@@ -89,7 +89,7 @@ def _has_batch(tensor: Tensor) -> bool:
 
 
 def _keeps(atom: object) -> bool:
-    """Whether a reduction surely leaves the batch axis: a KL term along one axis, not the first."""
+    """Whether a reduction certainly keeps the batch axis: a KL term along one other axis."""
     if not isinstance(atom, Reduction) or atom.axes is None or len(atom.axes) != 1:
         return False
     inner: Expression = atom.argument

@@ -22,15 +22,15 @@ _REGULARISES = "keras.layers.ActivityRegularization"
 
 
 class NoLoss(Rule):
-    """A plain model is compiled without a loss, and then fitted.
+    """A plain model is compiled without a loss and then fitted.
 
     ## What it does
     Reports `compile` without a loss for a functional or sequential model that the script also fits,
-    when no layer adds a loss; and when all that layers add is the KL term.
+    if no layer adds a loss, or if layers add only the KL term.
 
     ## Why is this bad
     There is nothing to minimise. Keras 2 and Keras 3 on TensorFlow and PyTorch say so in `fit`.
-    Keras 3 on JAX trains nothing and shows a loss of 0. Where the KL term is all there is, the
+    Keras 3 on JAX trains nothing and shows a loss of 0. If the KL term is the only loss, the
     decoder is never trained.
 
     ## Example
@@ -71,8 +71,8 @@ class NoLoss(Rule):
     def _at(self, call: Call, only_kl: bool) -> Finding:
         name = dotted(call.node.func)
         happens = (
-            f"{name} gets no loss, and all that is added in a layer is the KL term: nothing asks "
-            "for a reconstruction, and the decoder stays as it is."
+            f"{name} gets no loss, and layers add only the KL term: nothing asks for a "
+            "reconstruction, and the decoder is not trained."
             if only_kl
             else f"{name} gets no loss, and no layer adds one."
         )
@@ -81,17 +81,17 @@ class NoLoss(Rule):
 
 
 def _has_no_loss(call: Call) -> bool:
-    """Whether compile surely gets no loss."""
+    """Whether compile certainly gets no loss."""
     return call.arguments.get(1, "loss") in (None, Constant(None))
 
 
 def _is_plain(model: Value) -> bool:
-    """Whether all losses of a model are those that the script gives it."""
+    """Whether a model has no losses but those that the script gives it."""
     return isinstance(model, Instance) and model.is_model and isinstance(model.of, Known)
 
 
 def _adds_only_kl(program: Program) -> bool:
-    """Whether layers add losses, and all of them are KL terms and nothing else."""
+    """Whether layers add losses, and each of these is a KL term alone."""
     added = [loss for loss in losses(program) if loss.by_layer]
     contents = [[term.content for term in loss.terms] for loss in added]
     alone = [

@@ -13,12 +13,12 @@ class NoisyCode(Rule):
     """What is predicted for an image is a random draw.
 
     ## What it does
-    Reports `predict` of an encoder whose one output is the sampled z, and `predict` of a decoder
-    that is given the z which an encoder predicted.
+    Reports `predict` of an encoder whose only output is the sampled z, and `predict` of a decoder
+    that is given a z which an encoder predicted.
 
     ## Why is this bad
     z is drawn anew with each call: the same image gets another code and another reconstruction each
-    time. For an embedding, a plot of the latent space or a reconstruction the mean is meant.
+    time. An embedding, a plot of the latent space and a reconstruction need the mean.
 
     ## Example
     ```python
@@ -38,7 +38,7 @@ class NoisyCode(Rule):
     severity = Severity.WARNING
     why = (
         "Every Keras draws the noise in predict too: call it twice, and the same data give two "
-        "results. A draw is right for an estimate over many of them, and mu for everything else."
+        "results. A draw is right for an estimate over many draws, and mu for everything else."
     )
     recipe = "7-tensor-transfer"
 
@@ -58,7 +58,7 @@ class NoisyCode(Rule):
                 model = dotted(call.node.func).rpartition(".")[0] or "The encoder"
                 yield self.finding(
                     call.node,
-                    f"The one output of {model} is drawn at random.",
+                    f"The only output of {model} is drawn at random.",
                     f"Make the mean an output of {model} too, and use that.",
                 )
 

@@ -16,14 +16,14 @@ class NotSerializable(Rule):
     """A model is saved, and a class in it cannot be made again from the file.
 
     ## What it does
-    Looks at the classes of the script in models that are saved whole, and reports those without
-    `register_keras_serializable`, and those whose objects were made of layers, models or functions
-    and that have no `get_config`. Scripts that use custom objects are left alone.
+    Looks at the classes of the script in models that are saved whole. Reports those without
+    `register_keras_serializable`, and those whose objects were made from layers, models or
+    functions and that have no `get_config`. Scripts that use custom objects are left alone.
 
     ## Why is this bad
-    The file holds names and arguments, not code. Keras 3 does not load a class that nobody
-    registered: TypeError, could not locate class. Without `get_config` it cannot write arguments
-    that are more than numbers and strings.
+    The file holds names and arguments, not code. Keras 3 does not load a class that is not
+    registered: TypeError, could not locate class. Without `get_config` it cannot save arguments
+    other than numbers and strings.
 
     ## Example
     ```python
@@ -75,7 +75,7 @@ class NotSerializable(Rule):
         if _REGISTERS not in decorators:
             yield self.finding(
                 made.node,
-                f"{made.name} is a part of a model that is saved, and it is not registered.",
+                f"{made.name} is a part of a saved model, but it is not registered.",
                 f'Write @keras.saving.{_REGISTERS}(package="vae") above class {made.name}.',
             )
         elif made.find("get_config") is None and any(
@@ -85,10 +85,10 @@ class NotSerializable(Rule):
         ):
             yield self.finding(
                 made.node,
-                f"{made.name} is made of layers or functions, and has no get_config that says of "
-                "which.",
-                f"Return them from {made.name}.get_config by "
-                "keras.saving.serialize_keras_object, and take them back in from_config.",
+                f"{made.name} is made from layers or functions, but has no get_config that names "
+                "them.",
+                f"Return them from {made.name}.get_config with "
+                "keras.saving.serialize_keras_object, and read them in from_config.",
             )
 
 

@@ -17,8 +17,8 @@ class _Role:
     """A parameter of the posterior.
 
     Args:
-        name: what it is called here.
-        bad: what it cannot be any more, by the activation that it ends in.
+        name: "mu" or "log_var".
+        bad: the activations that it must not end in, each with the consequence.
     """
 
     name: str
@@ -51,7 +51,7 @@ _LOG_VAR = _Role(
         "tanh": "the variance lies between 0.37 and 2.72",
     },
 )
-# A tanh that is scaled has been chosen for its limits.
+# A scaled tanh was chosen for its limits.
 _SCALED_LOG_VAR = _Role("log_var", {name: _LOG_VAR.bad[name] for name in ("relu", "softplus")})
 
 
@@ -63,10 +63,11 @@ class PosteriorActivation(Rule):
     elu in the layers that made them.
 
     ## Why is this bad
-    The mean of a Gaussian is any number, and so is the logarithm of its variance. A log_var that
-    cannot be negative means a variance of 1 or more: the posterior is never narrower than the
-    prior, and z says next to nothing about x. A mu that ends in tanh stays between -1 and 1: it may
-    be meant, but a third of what the prior draws lies outside, where the decoder has seen little.
+    The mean of a Gaussian may be any number, and so may the logarithm of its variance. A log_var
+    that cannot be negative means a variance of 1 or more: the posterior is never narrower than the
+    prior, and z says next to nothing about x. A mu that ends in tanh stays between -1 and 1: this
+    may be intended, but a third of what the prior draws lies outside, where the decoder has seen
+    little.
 
     ## Example
     ```python
@@ -112,7 +113,7 @@ class PosteriorActivation(Rule):
 
 
 def _parameters(program: Program) -> Iterator[tuple[ast.AST, Tensor, _Role]]:
-    """The tensors of a script that are mu or log_var in its KL term, and where they stand."""
+    """The tensors that are mu or log_var in a KL term of the script, with their place and role."""
     roles: dict[Atom, _Role] = {}
     for _, kl in kl_terms(program):
         if kl.mean.atom is not None:

@@ -15,16 +15,16 @@ _SWITCHES = (
 
 
 class RunEagerly(Rule):
-    """Functions are run eagerly while a Keras model is trained.
+    """Functions run eagerly while a Keras model is trained.
 
     ## What it does
     Reports `tf.config.run_functions_eagerly(True)` and `compile(run_eagerly=True)` in a script that
     calls `fit`, and `compile(experimental_run_tf_function=False)`.
 
     ## Why is this bad
-    For debugging it is right. As a cure for a KL term that reads symbolic tensors it does not work:
-    the tensors stay placeholders, TensorFlow 2.2 and 2.3 then train on a loss of 0, and every step
-    is several times slower.
+    This is right for debugging. It does not cure a KL term that reads symbolic tensors: the tensors
+    stay placeholders, TensorFlow 2.2 and 2.3 then train on a loss of 0, and every step is several
+    times slower.
 
     ## Example
     ```python
@@ -69,5 +69,5 @@ class RunEagerly(Rule):
         return self.finding(
             node,
             f"{name} makes every training step run without being compiled.",
-            "Keep it for debugging alone, and remove it where it was meant as a cure.",
+            "Keep it for debugging alone, and remove it if it was meant as a cure.",
         )

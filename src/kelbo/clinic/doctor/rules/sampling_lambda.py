@@ -16,9 +16,9 @@ class SamplingLambda(Rule):
     Reports `Lambda` layers whose function draws random numbers.
 
     ## Why is this bad
-    Of a Lambda layer only the bytecode is saved. Loaded again it has lost the names that it used,
+    Only the bytecode of a Lambda layer is saved. Once loaded it has lost the names that it used,
     Keras refuses a Python lambda as unsafe, and Keras 3 has no place in it for the state of the
-    random numbers, which JAX asks for.
+    random numbers, which JAX requires.
 
     ## Example
     ```python
@@ -47,10 +47,10 @@ class SamplingLambda(Rule):
     title = "A Lambda layer draws the noise"
     severity = Severity.WARNING
     generations = (
-        ("Keras 2", "trains; a file of it loads without the names that its function uses"),
-        ("Keras 3", "trains; a file of it is refused by safe_mode, or its function is not found"),
+        ("Keras 2", "trains; its saved file loads without the names that the function uses"),
+        ("Keras 3", "trains; safe_mode refuses its saved file, or the function is not found"),
     )
-    why = "What is saved of a Lambda layer is code, and not the modules and variables around it."
+    why = "A Lambda layer is saved as code, without the modules and variables around it."
     recipe = "6-encoder-layer"
     docs = "docs/kl-loss.md, the four rules"
 

@@ -11,14 +11,14 @@ from kelbo.clinic.doctor.values import is_symbolic, known_names
 
 _KERAS = ("keras.", "tensorflow.")
 _NUMPY = ("numpy.",)
-# Who mentions one of these may run the steps without compiling them.
+# A script that mentions one of these may run its steps without compiling them.
 _EAGER = {
     "experimental_run_functions_eagerly",
     "run_eagerly",
     "run_functions_eagerly",
     "torch",
 }
-# What calls a function for each sample.
+# Functions that apply a function to each sample.
 _MAPS = {"map", "map_fn", "vectorized_map", "vmap"}
 
 
@@ -26,16 +26,15 @@ class SharedNoise(Rule):
     """The noise of z is not drawn anew for each sample.
 
     ## What it does
-    Reports a noise that a standard deviation, exp(...), is multiplied by where the model is
-    computed, if its shape has no batch or no latent dimensions in it, if it was drawn before the
-    step, if Keras 3 draws it with a number as the seed, or if NumPy draws it in a step that `fit`
-    compiles.
+    Reports noise that the model multiplies by a standard deviation, exp(...), if its shape has no
+    batch or no latent dimensions, if it is drawn before the step, if Keras 3 draws it with a number
+    as the seed, or if NumPy draws it in a step that `fit` compiles.
 
     ## Why is this bad
-    A shape of (latent_dim,) is broadcast: all samples of a batch get one draw. Noise that is drawn
-    when the model is built is a constant: every step gets that draw, and the model learns to
-    subtract it. So is what NumPy draws in a compiled step: its Python runs once, when it is traced.
-    And keras.random.normal with a number as its seed returns the same draw at each call.
+    A shape of (latent_dim,) is broadcast: all samples of a batch get one draw. Noise drawn when the
+    model is built is a constant: every step gets that draw, and the model learns to subtract it. So
+    is the noise that NumPy draws in a compiled step, whose Python runs once, when it is traced. And
+    keras.random.normal with a number as its seed returns the same draw at each call.
 
     ## Example
     ```python
@@ -54,8 +53,8 @@ class SharedNoise(Rule):
     title = "The noise is not fresh for each sample"
     severity = Severity.ERROR
     why = (
-        "Keras 2 and Keras 3 train it silently, and it is no sample of q(z|x): each datum of a "
-        "batch needs its own noise, and each step a new one."
+        "Keras 2 and Keras 3 train it silently, but it is not a sample from q(z|x): each datum of "
+        "a batch needs its own noise, and each step a new one."
     )
     recipe = "6-encoder-layer"
 
@@ -74,8 +73,8 @@ class SharedNoise(Rule):
 
 
 def _stale(draw: Draw, program: Program) -> str:
-    """What is wrong with a draw; empty where nothing is."""
-    # jax.random and torch are written for one sample too, under vmap.
+    """What is wrong with a draw; empty if nothing is."""
+    # Draws of jax.random and torch may be written for one sample, to be used under vmap.
     if draw.is_of(*_KERAS):
         lacks_batch = len(draw.shape) == 1 and draw.shape[0] or draw.shape[:1] == (1,)
         if (draw.is_scalar or lacks_batch and len(draw.shape) <= 2) and not _maps(program):
@@ -103,20 +102,20 @@ def _stale(draw: Draw, program: Program) -> str:
 
 
 def _maps(program: Program) -> bool:
-    """Whether a script applies a function to each sample of a batch: there the batch is no axis."""
+    """Whether a script applies a function to each sample, so that no axis is the batch."""
     names = {name for reading in program.readings for name in known_names(reading.value)}
     return any(name.rpartition(".")[2] in _MAPS for name in names)
 
 
 def _is_drawn_before(draw: Draw) -> bool:
     outside = all(c.step is None and not is_symbolic(c.arguments.all) for c in draw.calls)
-    # A loop of the script's own may draw anew what it hands on, and a function within a step runs
-    # where that hands it on.
+    # The script's own loop may draw anew what it passes on, and a function within a step runs when
+    # the step calls it.
     return outside and not draw.passed and not draw.inside
 
 
 def _seeds(draw: Draw) -> list[str]:
-    """The numbers that keras.random is given as a seed; empty where it may be something else."""
+    """The numbers that keras.random is given as seeds; empty if any may be something else."""
     if not draw.is_of("keras.random.") or not draw.in_step:
         return []
     seeds = {library.whole(call.arguments.get(4, "seed")) for call in draw.calls}
@@ -124,7 +123,7 @@ def _seeds(draw: Draw) -> list[str]:
 
 
 def _is_compiled(draw: Draw, program: Program) -> bool:
-    """Whether the steps that draw it are surely compiled: `fit` runs them, and nothing else."""
+    """Whether the steps that draw it are certain to be compiled: only `fit` runs them."""
     if any(_word(node) in _EAGER for node in ast.walk(program.tree)):
         return False
     if all(call.step is not None and call.step.kind == "tf.function" for call in draw.calls):
@@ -134,7 +133,7 @@ def _is_compiled(draw: Draw, program: Program) -> bool:
 
 
 def _word(node: ast.AST) -> object:
-    """The attribute, the name of an argument or the constant that a piece of the syntax is."""
+    """The attribute, the keyword or the constant of a syntax node; None if it has none."""
     if isinstance(node, ast.Attribute):
         return node.attr
     if isinstance(node, ast.keyword):

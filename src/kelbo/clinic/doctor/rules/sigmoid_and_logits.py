@@ -15,9 +15,9 @@ class SigmoidAndLogits(Rule):
     `tf.nn.sigmoid_cross_entropy_with_logits`, whose output comes from a sigmoid.
 
     ## Why is this bad
-    The sigmoid is applied twice. What the second one gets lies between 0 and 1, so its
-    probabilities lie between 0.5 and 0.73 whatever the decoder says. Keras on TensorFlow notices
-    a sigmoid that comes last and leaves the second one out; nothing else does.
+    The sigmoid is applied twice. The second one gets values between 0 and 1, so its probabilities
+    lie between 0.5 and 0.73 whatever the decoder says. Keras on TensorFlow notices a sigmoid that
+    comes last and leaves the second one out; nothing else does.
 
     ## Example
     ```python
@@ -47,7 +47,7 @@ class SigmoidAndLogits(Rule):
             if entropy.from_logits and entropy.activation == "sigmoid":
                 yield self.finding(
                     entropy.node,
-                    f"The cross-entropy takes {entropy.name} for logits, and it is the output of "
+                    f"The cross-entropy takes {entropy.name} for logits, but it is the output of "
                     "a sigmoid.",
                     "Leave the sigmoid out, and apply it where you look at images; or take the "
                     "cross-entropy of probabilities, without from_logits=True.",

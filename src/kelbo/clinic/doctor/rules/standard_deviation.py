@@ -10,23 +10,24 @@ from kelbo.clinic.doctor.program import Program
 from kelbo.clinic.doctor.rule import Finding, Rule, Severity
 
 _NAMES = ("logvar", "logvariance", "logsigma2", "logsigmasq", "logsigmasquared", "logvars")
-# What exp(0.5 log_var) may be mistaken for.
+# Functions that a script may write in place of exp(0.5 log_var).
 _FUNCTIONS = ("abs", "exp", "softplus", "sqrt", "square")
-# By the number in front of it in the log-variance.
+# What a tensor is the logarithm of, by the factor that makes it the log-variance.
 _LOGARITHMS = {1.0: "variance", 2.0: "standard deviation"}
 
 
 class StandardDeviation(Rule):
-    """What multiplies the noise is not the standard deviation of the Gaussian in the KL term.
+    """The noise is not multiplied by the standard deviation of the Gaussian in the KL term.
 
     ## What it does
-    Reports z = mu + exp(log_var) * noise, where the KL term or the name says that log_var is the
-    logarithm of the variance; and with the KL term also log_var * noise, without the exponential,
+    Reports z = mu + exp(log_var) * noise, if the KL term or the name says that log_var is the
+    logarithm of the variance; with a KL term also log_var * noise without the exponential,
     exp(2 * log_var), sqrt(log_var) and the like.
 
     ## Why is this bad
-    exp(log_var) is the variance; the standard deviation is exp(0.5 * log_var). The noise does then
-    not belong to the Gaussian whose KL divergence is in the loss, so that the loss is no bound.
+    exp(log_var) is the variance; the standard deviation is exp(0.5 * log_var). With any other
+    factor z is not drawn from the Gaussian whose KL divergence is in the loss, and the loss is not
+    a bound.
 
     ## Example
     ```python
@@ -43,14 +44,14 @@ class StandardDeviation(Rule):
     title = "The noise has another standard deviation than the KL term"
     severity = Severity.ERROR
     why = (
-        "Every Keras trains it, and nothing complains: z is drawn from another Gaussian than the "
+        "Every Keras trains it without complaint: z is drawn from another Gaussian than the "
         "one in the KL term, and the loss is no longer a bound on log p(x)."
     )
     docs = "docs/kl-loss.md"
 
     def check(self, program: Program) -> Iterator[Finding]:
         """Every product of such an exponential with noise."""
-        # By its source: log_var is the source, times a number.
+        # By its source: the number that makes the source log_var.
         of_kl = {
             source: factor
             for _, kl in kl_terms(program)
@@ -89,13 +90,13 @@ class StandardDeviation(Rule):
                 wrong = f"{written}({name})" if written not in ("", "exp") else wrong
                 yield self.finding(
                     node,
-                    f"The noise is multiplied by {wrong}, and {happens}.",
+                    f"The noise is multiplied by {wrong}, but {happens}.",
                     f"Multiply it by {right}.",
                 )
 
 
 def _multipliers(product: Expression) -> list[Atom]:
-    """What normal noise is multiplied by, in a product of such noise and other things."""
+    """What normal noise is multiplied by in a product; empty if it is no such product."""
     if len(product.terms) != 1:
         return []
     ((_, atoms),) = product.terms
@@ -105,18 +106,18 @@ def _multipliers(product: Expression) -> list[Atom]:
 
 
 def _taken_apart(atom: Atom) -> tuple[str, tuple[Atom, ...], float]:
-    """The function of an atom, empty for none, and its argument: a source, times a number."""
+    """The function of an atom, empty for none, its source, and the number before the source."""
     if isinstance(atom, Operation) and atom.name in _FUNCTIONS:
         terms = atom.argument.terms
         factor, source = terms[0] if len(terms) == 1 else (1.0, ())
-        # sqrt(2 x) and the like are not written out.
+        # The argument of sqrt(2 x) and the like is not taken apart.
         known = atom.name == "exp" or factor == 1.0
         return (atom.name, source, factor) if known else (atom.name, (), factor)
     return "", (atom,), 1.0
 
 
 def _sigma(source: tuple[Atom, ...]) -> tuple[Atom, ...] | None:
-    """sigma of log(sigma)."""
+    """sigma, if the source is log(sigma); else None."""
     (atom,) = source if len(source) == 1 else (None,)
     inner = atom.argument.atom if isinstance(atom, Operation) and atom.name == "log" else None
     return None if inner is None else (inner,)

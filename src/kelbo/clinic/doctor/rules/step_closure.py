@@ -8,7 +8,7 @@ from kelbo.clinic.doctor.words import in_words
 
 
 class StepClosure(Rule):
-    """A step of one's own uses tensors of the functional model in place of the batch's.
+    """A training step uses tensors of the functional model in place of the batch's.
 
     ## What it does
     Follows `train_step`, `test_step`, `compute_loss`, `compute_metrics` and functions under
@@ -46,7 +46,7 @@ class StepClosure(Rule):
         ("Keras 2, graph mode", "the step is not run at all"),
         ("Keras 3", "ValueError: A KerasTensor cannot be used as input, or the AttributeError"),
     )
-    why = "They are placeholders from the time when the model was described, without numbers."
+    why = "They are placeholders from the time when the model was built, without numbers."
     recipe = "5-train-step"
     docs = "docs/kl-loss.md, rule 1"
 

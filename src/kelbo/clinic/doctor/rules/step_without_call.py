@@ -13,15 +13,15 @@ _WITHOUT_LOSS = (None, Constant(None))
 
 
 class StepWithoutCall(Rule):
-    """A model with its own train_step is used where it needs test_step or call.
+    """A model with its own train_step is used where it also needs test_step or call.
 
     ## What it does
-    Reports validation, `evaluate` and `predict` of a model whose class has a `train_step`, and not
+    Reports validation, `evaluate` and `predict` of a model whose class has a `train_step`, but not
     the `test_step` or the `call` that they use.
 
     ## Why is this bad
-    `fit` alone works on TensorFlow. Validation and `evaluate` run `test_step`, which is Keras's own
-    if the class has none: it calls the model, and computes the loss that `compile` was given.
+    `fit` by itself works on TensorFlow. Validation and `evaluate` run `test_step`, which is Keras's
+    own if the class has none: it calls the model, and computes the loss that `compile` was given.
     `predict` calls the model.
 
     ## Example
@@ -48,7 +48,7 @@ class StepWithoutCall(Rule):
     """
 
     code = "KLB501"
-    title = "The model has a train_step, and not what this needs beside it"
+    title = "A train_step without the test_step or call that this needs"
     severity = Severity.ERROR
     explanation = "model-without-call"
     generations = (
@@ -74,13 +74,13 @@ class StepWithoutCall(Rule):
                 if lacking:
                     yield self.finding(
                         call.node,
-                        f"{_use(call)} needs {lacking}, and {made.name} has none.",
+                        f"{_use(call)} needs {lacking}, but {made.name} has none.",
                         f"Write {made.name}.{lacking}{_content(lacking)}",
                     )
 
 
 def _is_known(made: Class) -> bool:
-    """Whether a class has all that it has from this script and from keras.Model."""
+    """Whether a class inherits only from classes of this script and from keras.Model."""
     return made.is_model and all(
         _is_known(base)
         if isinstance(base, Class)
@@ -90,7 +90,7 @@ def _is_known(made: Class) -> bool:
 
 
 def _lacking(call: Call, model: Instance, made: Class, has_loss: bool) -> str | None:
-    """The method that is missing, if one is."""
+    """The method that is missing, or None."""
     callable_ = model.outputs is not None or _is_functional(made) or made.find("call") is not None
     if call.method == "predict":
         return None if callable_ or made.find("predict_step") or made.find("predict") else "call"
@@ -108,7 +108,7 @@ def _lacking(call: Call, model: Instance, made: Class, has_loss: bool) -> str | 
 
 
 def _is_functional(made: Class) -> bool:
-    """Whether its __init__ hands inputs and outputs to keras.Model, or may do."""
+    """Whether its __init__ passes, or may pass, inputs and outputs to keras.Model."""
     start = made.find("__init__")
     return isinstance(start, Function) and any(
         isinstance(node, ast.Call)
@@ -132,5 +132,5 @@ def _use(call: Call) -> str:
 
 def _content(method: str) -> str:
     if method == "call":
-        return "(self, x): it returns what predict shall return, decoder(z) or decoder(mu)."
+        return "(self, x): it returns what predict should return, decoder(z) or decoder(mu)."
     return "(self, data): it computes the terms of train_step, without the gradients."

@@ -21,8 +21,8 @@ class SymbolicMaths(Rule):
     """A function of TensorFlow, JAX or PyTorch is called on tensors of a functional model.
 
     ## What it does
-    Reports, once in each function, a call of tf.*, tf.keras.backend.*, jax.* or torch.* that
-    gets a symbolic tensor outside of a layer. A loss that goes to add_loss is KLB104's.
+    Reports, once in each function, a call of tf.*, tf.keras.backend.*, jax.* or torch.* on a
+    symbolic tensor outside of a layer. A loss that is given to add_loss is left to KLB104.
 
     ## Why is this bad
     Keras 2 wraps most of TensorFlow's functions in a layer, silently. Keras 3 stops: "A KerasTensor
@@ -76,8 +76,8 @@ class SymbolicMaths(Rule):
             yield self.finding(
                 call.node,
                 f"{name} gets the output of a layer where the model is built.",
-                f"Put the formula with {name} into the call of a layer, and there into keras.ops, "
-                "which run on every backend.",
+                f"Move the formula with {name} into the call of a layer, and write it there with "
+                "keras.ops, which run on every backend.",
             )
 
 
@@ -95,7 +95,7 @@ def _is_maths_on_symbols(call: Call) -> bool:
 
 
 def _is_gone(function: Value) -> bool:
-    """Whether Keras 3 does not even have a function: what `import keras` had in its backend."""
+    """Whether Keras 3 lacks a function altogether: one of `keras.backend` with `import keras`."""
     return isinstance(function, Known) and function.spelled.startswith("keras.backend.")
 
 

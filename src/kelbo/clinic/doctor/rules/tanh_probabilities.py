@@ -14,8 +14,8 @@ class TanhProbabilities(Rule):
     Reports binary cross-entropies whose output comes from a layer that ends in tanh.
 
     ## Why is this bad
-    tanh gives numbers between -1 and 1. Taken for probabilities, the negative ones are cut to 0 and
-    have no gradient; taken for logits, they reach no probability below 0.27 or above 0.73.
+    tanh gives numbers between -1 and 1. Taken for probabilities, the negative ones are clipped to 0
+    and have no gradient; taken for logits, they reach no probability below 0.27 or above 0.73.
 
     ## Example
     ```python
@@ -35,7 +35,7 @@ class TanhProbabilities(Rule):
     severity = Severity.ERROR
     why = (
         "Every Keras trains it silently, but -1 to 1 is no range of probabilities: what is below "
-        "0 is cut and has no gradient."
+        "0 is clipped and has no gradient."
     )
 
     def check(self, program: Program) -> Iterator[Finding]:

@@ -19,7 +19,7 @@ class TensorInAttribute(Rule):
     inputs.
 
     ## Why is this bad
-    `call` runs once, to record the step; the attribute holds a name from that recording. Read after
+    `call` runs once, to trace the step, and the attribute holds a tensor of that trace. Read after
     `fit` it is out of scope, and with `import keras` on JAX it is an escaped tracer.
 
     ## Example
@@ -62,7 +62,7 @@ class TensorInAttribute(Rule):
                     yield self.finding(
                         node,
                         f"{made.name}.call stores {what} of this batch in {in_words(names)}.",
-                        f"{keep} from call; or hand what shall be watched to a metric, "
+                        f"{keep} from call; or pass what you want to watch to a metric, "
                         f"{owner}.tracker.update_state({local}).",
                     )
 

@@ -16,7 +16,7 @@ class UnboundedLogVar(Rule):
     log_var comes from a layer without an activation and is not clipped.
 
     ## Why is this bad
-    Where the mean meets the data the variance can shrink without end: the loss goes to minus
+    Where the mean meets the data the variance can shrink without end: the loss falls to minus
     infinity, and one step too far makes exp(-log_var) infinite and the loss NaN.
 
     ## Example
@@ -66,7 +66,7 @@ class UnboundedLogVar(Rule):
 
 
 def _learned_log_var(expression: Expression) -> Opaque | None:
-    """L of c (L + (x - m)^2 e^-L) + ..., or None where it is something else."""
+    """L of c (L + (x - m)^2 e^-L) + ...; None for anything else."""
     squares = []
     for coefficient, atoms in expression.terms:
         exponentials = [a for a in atoms if isinstance(a, Operation) and a.name == "exp"]
@@ -75,7 +75,7 @@ def _learned_log_var(expression: Expression) -> Opaque | None:
         squared = [a for a in atoms if isinstance(a, Operation) and a.name == "square"]
         differences = [a for a in squared if len(a.argument.terms) == 2]
         if len(atoms) != 2 or len(differences) != 1:
-            return None  # of a KL divergence, perhaps
+            return None  # perhaps of a KL divergence
         squares.append((coefficient, exponentials[0].argument))
     if len(squares) != 1 or len(squares[0][1].terms) != 1:
         return None
