@@ -240,6 +240,8 @@ class LatentVariableModel(CheckedModel, Replicas, SharedBatches, keras.Model, ab
                     f"{type(self).__name__} is its objective. Choose it with "
                     f"{type(self).__name__}(..., objective=...) and call compile(optimizer)."
                 )
+        if not self.objective.built:  # one that was exchanged
+            self.objective.build(self.data_shape, self.latent_shape)
         forget(self)
         super().compile(optimizer=optimizer, **kwargs)
 
