@@ -26,13 +26,14 @@ from kelbo.inputs import check_shape, check_target_shape, joined, split
 from kelbo.likelihoods import Likelihood
 from kelbo.objectives import Objective
 from kelbo.passes import predict_in_passes
+from kelbo.saved_model import SavedModel
 from kelbo.trace import Sizes, Trace
 
 # The name under which training reports what the networks add to the loss.
 PENALTY = "penalty"
 
 
-class LatentVariableModel(CheckedModel, Replicas, SharedBatches, keras.Model, abc.ABC):
+class LatentVariableModel(CheckedModel, SavedModel, Replicas, SharedBatches, keras.Model, abc.ABC):
     """p(x|z) and latents z, joined by an objective; what the latents are, subclasses say.
 
     The loss is computed in `compute_loss`, with keras.ops alone, from what `call` returns: this
@@ -70,18 +71,28 @@ class LatentVariableModel(CheckedModel, Replicas, SharedBatches, keras.Model, ab
                 part.build(part.context_shape)
             setattr(self, name, part)
         self._parts = tuple(parts)
-        if not objective.built:
-            objective.build(self.data_shape, self.latent_shape)
         self.objective = objective
         self.seed = seed
         self.seed_generator = SeedOfReplica(seed)
-        self._trackers = {name: keras.metrics.Mean(name) for name in (*objective.logged, PENALTY)}
+        self._trackers: dict[str, keras.metrics.Mean] = {}
         self._has_penalty = False
-        if objective.scheduled:
+        self._take_objective()
+        self.built = True
+
+    def _take_objective(self) -> None:
+        """Make what the objective needs: its weights, its metrics, a count of steps."""
+        objective = self.objective
+        if not objective.built:
+            objective.build(self.data_shape, self.latent_shape)
+        logged = {*objective.logged, PENALTY}
+        for name in set(self._trackers) - logged:
+            self._trackers.pop(name)
+        for name in sorted(logged - set(self._trackers)):
+            self._trackers[name] = keras.metrics.Mean(name)
+        if objective.scheduled and not hasattr(self, "training_steps"):
             self.training_steps = self.add_weight(
                 shape=(), initializer="zeros", dtype="int32", trainable=False, name="training_steps"
             )
-        self.built = True
 
     # Shapes and sizes.
 
@@ -243,26 +254,8 @@ class LatentVariableModel(CheckedModel, Replicas, SharedBatches, keras.Model, ab
         if not self.objective.built:  # one that was exchanged
             self.objective.build(self.data_shape, self.latent_shape)
         forget(self)
+        self._take_objective()  # it may have been exchanged
         super().compile(optimizer=optimizer, **kwargs)
-
-    def get_compile_config(self) -> dict[str, Any] | None:
-        """How the model was compiled, readable on every backend.
-
-        On PyTorch Keras names its own subclass of the optimiser, which exists only there.
-        """
-        config = super().get_compile_config()
-        if config and config["optimizer"]["module"].startswith("keras.src.backend."):
-            config["optimizer"]["module"] = "keras.optimizers"
-        return config
-
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compile as saved (Keras asks for this where `compile` is overridden)."""
-        config = keras.saving.deserialize_keras_object(config)
-        if config.get("jit_compile"):
-            # Keras saves what it chose for the backend of the day; here it chooses anew.
-            del config["jit_compile"]
-        self.compile(**{key: value for key, value in config.items() if value is not None})
-        self.optimizer.build(self.trainable_variables)
 
     def compute_loss(
         self,
@@ -444,23 +437,6 @@ class LatentVariableModel(CheckedModel, Replicas, SharedBatches, keras.Model, ab
         )
 
     # Saving.
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save the whole model to a .keras file, as `keras.Model.save`."""
-        if self.compiled and not self.optimizer.built:
-            # Without its variables Keras would not find them when it loads the file.
-            self.optimizer.build(self.trainable_variables)
-        super().save(*args, **kwargs)
-
-    def save_own_variables(self, store: Any) -> None:
-        """Save the state of the noise too, which Keras leaves out, so that training goes on."""
-        super().save_own_variables(store)
-        store["noise"] = ops.convert_to_numpy(self.seed_generator.state)
-
-    def load_own_variables(self, store: Any) -> None:
-        """Restore what `save_own_variables` saved."""
-        self.seed_generator.state.assign(store["noise"])
-        super().load_own_variables({key: store[key] for key in store.keys() if key != "noise"})
 
     def get_config(self) -> dict[str, Any]:
         """The parts."""

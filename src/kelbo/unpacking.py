@@ -7,13 +7,14 @@ that says what the file declares and what it holds; who reads the file adds its 
 
 import lzma
 import math
-import os
 import zipfile
 import zlib
 from pathlib import Path
 from typing import IO
 
 import numpy as np
+
+from kelbo.memory import total_memory
 
 # What reading a damaged or hostile archive raises. zipfile raises a RuntimeError for an entry with
 # a password, Python's parser a MemoryError or a RecursionError for a header that is nested deeply.
@@ -59,7 +60,7 @@ def check_size(declared: int, held: int, expansion: float, what: str) -> None:
             f"{what} would take {declared:,} bytes, expected at most {most:,} of a file of "
             f"{held:,} bytes"
         )
-    memory = _memory()
+    memory = total_memory()
     if memory is not None and declared > memory:
         raise ValueError(
             f"{what} would take {declared:,} bytes, more than the {memory:,} bytes of memory of "
@@ -144,10 +145,3 @@ def _read_array(stream: IO[bytes], held: int, name: str) -> np.ndarray:
     check_size(declared, held, 1, name)
     stream.seek(0)
     return np.lib.format.read_array(stream, allow_pickle=False)
-
-
-def _memory() -> int | None:
-    """The bytes of memory of this machine; None where the system does not say, as Windows."""
-    if not hasattr(os, "sysconf"):
-        return None
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
