@@ -177,6 +177,12 @@ def test_log_var_of_30(model):
     assert "dimensions 1 " in found.meaning
 
 
+def test_a_sigma_of_0_is_not_taken_for_another_order():
+    model = foreign_vae()
+    model.encoder.get_layer("log_var").bias.assign(np.full(LATENT, -2000.0))
+    assert finding(model).name == "log-var-out-of-range"
+
+
 @pytest.mark.parametrize(
     ("head", "value", "title"),
     [("log_var", 100.0, "log_var is as large as 100"), ("mu", 1e30, "The KL is not finite")],
