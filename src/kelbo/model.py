@@ -251,6 +251,8 @@ class LatentVariableModel(CheckedModel, SavedModel, Replicas, SharedBatches, ker
                     f"{type(self).__name__} is its objective. Choose it with "
                     f"{type(self).__name__}(..., objective=...) and call compile(optimizer)."
                 )
+        if not self.objective.built:  # one that was exchanged
+            self.objective.build(self.data_shape, self.latent_shape)
         forget(self)
         self._take_objective()  # it may have been exchanged
         super().compile(optimizer=optimizer, **kwargs)
