@@ -255,8 +255,8 @@ def spoilt(value):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (spoilt(np.nan), r"1 NaN.*x_train\[3\]"),
-        (spoilt(np.inf), r"1 infinite.*x_train\[3\]"),
+        (spoilt(np.nan), r"1 NaN.*image 3"),
+        (spoilt(np.inf), r"1 infinite.*image 3"),
         (lambda x: x * 255, "0..255.*divide by 255"),
         (lambda x: x * 2 - 1, "-1, 1"),
         (lambda x: x[:0], "is empty"),

@@ -70,7 +70,7 @@ def test_every_network_goes_with_every_likelihood(network, likelihood):
     each = p.distribution(p.parameters(outputs)).log_prob_per_dimension(x)
     assert each.shape == (2, 5, 4, 2)
     expected = to_numpy(each).sum(axis=(1, 2, 3))
-    np.testing.assert_allclose(to_numpy(trace.log_px_z), expected, rtol=1e-5)
+    np.testing.assert_allclose(to_numpy(trace.log_px_z), expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -177,6 +177,13 @@ def test_log_var_of_30(model):
     assert "dimensions 1 " in found.meaning
 
 
+def test_a_sigma_of_0_is_not_taken_for_another_order():
+    model = foreign_vae()
+    model.encoder.get_layer("log_var").bias.assign(np.full(LATENT, -2000.0))
+    found = names(kelbo.diagnose(model, images()))
+    assert "log-var-out-of-range" in found and "z-is-no-draw" not in found
+
+
 @pytest.mark.parametrize(
     ("head", "value", "title"),
     [("log_var", 100.0, "log_var is as large as 100"), ("mu", 1e30, "The KL is not finite")],

@@ -244,6 +244,10 @@ def test_a_train_step_of_its_own_without_a_call():
             "no bias was found",
         ),
         (lambda: foreign_vae(lambda x, p: ops.sum(p, axis=(1, 2, 3))), "not that of a cross-ent"),
+        (
+            lambda: foreign_vae(lambda x, p: ops.sum(ops.sqrt(0.0 * p), axis=(1, 2, 3))),
+            "not finite",
+        ),
     ],
 )
 def test_what_cannot_be_measured_is_not_guessed(model, reason):

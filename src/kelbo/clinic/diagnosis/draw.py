@@ -63,7 +63,7 @@ def check_draw(subject: Subject, data: Data) -> Finding | None:
     if len(drawn) > 1:
         return None
     noise = _noise(tensors, (*order, "log_var"))
-    if not np.isfinite(noise).all():  # another check says what overflows
+    if not np.isfinite(noise).all():  # of a sigma of 0, which another check finds
         return None
     if _is_standard(noise) and drawn.isdisjoint(order):
         return None
@@ -147,6 +147,6 @@ def _cure(way: _Way | None, order: tuple[int, int], spread: float) -> str:
     if spread <= _NO_NOISE:
         return f"Draw {draw}, with noise of keras.random.normal(ops.shape(mu))."
     return (
-        f"Draw {draw}, noise with a standard deviation of 1. Where z is meant to be more, as a "
-        "flow's, pass an encoder that gives mu and log_var alone: the KL is that of q before it."
+        f"Draw {draw}, noise with a standard deviation of 1. If z is meant to be more, such as "
+        "a flow's, pass an encoder that gives mu and log_var alone: the KL is that of q before it."
     )

@@ -196,8 +196,8 @@ def _find_log_var_bias(subject: Subject, data: Data) -> _Head:
             return head
         _assign(changed, values)
     raise UnmeasuredError(
-        f"no bias was found that lowers log_var to {_LEVEL_OF_BIAS:g} and leaves mu alone, as that "
-        "of a Dense layer without activation does; a narrower bound on log_var is a reason"
+        f"no bias was found that lowers log_var to {_LEVEL_OF_BIAS:g} and leaves mu alone, such as "
+        "that of a Dense layer without activation; a narrower bound on log_var is a reason"
     )
 
 
@@ -304,8 +304,8 @@ def _fit_reconstruction(subject: Subject, slopes: list[Slope], data: Data) -> tu
             others = [other for other, of, _ in fits if of != name]
             if min(others, default=np.inf) < max(_TOLERANCE, _BETTER * error):
                 raise UnfitError(
-                    "more than one likelihood explains the decoder's gradient, as where its "
-                    "outputs are all alike; train on first"
+                    "more than one likelihood explains the decoder's gradient; if its outputs are "
+                    "all alike, train on first"
                 )
             return name, weight
     raise UnfitError(

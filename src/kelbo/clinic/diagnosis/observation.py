@@ -177,17 +177,17 @@ def observe(
 
     Args:
         subject: the model.
-        data: at least two, in one batch; their target in the shape that the decoder gives.
-        likelihood: name of p(x|z) in `subject.likelihoods`, or None.
-        loss_weights: as measured, or None.
-        kl_of_epochs: the KL of each epoch of the training, where it is known.
-        seed: of the draws of z.
+        data: at least two, in one batch; the target has the shape that p(x|z) takes.
+        likelihood: the name of p(x|z) in `subject.likelihoods`, or None.
+        loss_weights: the measured weights, or None.
+        kl_of_epochs: the KL of each epoch of the training, if it is known.
+        seed: for the draws of z.
     """
     mu, log_var = subject.encode(data.x, data.conditions)
     z, q = mu, None
     if log_var is not None:
         epsilon = np.random.default_rng(seed).standard_normal(mu.shape, "float32")
-        # An exp that overflows is what a check looks for.
+        # A check looks for an exponential that overflows.
         with np.errstate(over="ignore", invalid="ignore"):
             z = mu + np.exp(0.5 * log_var) * epsilon
         q = Normal(mu, log_var, mu.ndim - 1)
@@ -195,7 +195,7 @@ def observe(
     if q is not None and subject.prior is not None:
         kl, kl_per_dimension = _kl(q, subject.prior(data.x, data.conditions), z)
     p = log_px_z = log_px_other_z = floor = None
-    # With its own condition, which is no part of what z tells.
+    # Each datum keeps its own condition: only z is another's.
     own, others = (subject.decode(code, data.conditions) for code in (z, np.roll(z, 1, axis=0)))
     flat = zip(keras.tree.flatten(own), keras.tree.flatten(others), strict=True)
     is_deaf = all(np.array_equal(one, other) for one, other in flat)

@@ -1,4 +1,4 @@
-"""The networks in the configuration of a .keras file, as graphs. Nothing is made or run here."""
+"""The networks in the configuration of a .keras file as graphs. Nothing is built or run here."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,21 +12,21 @@ _TENSOR = "__keras_tensor__"
 
 @dataclass(frozen=True)
 class FileNetwork(Network):
-    """A network as its configuration describes it.
+    """A network in a configuration.
 
     Attributes:
-        layers: name -> configuration of the layer, with its calls under "inbound_nodes".
+        layers: name -> the layer's configuration, with its calls under "inbound_nodes".
     """
 
     layers: Mapping[str, Any] = field(default_factory=dict)
 
     def call(self, output: Output) -> dict[str, Any]:
-        """The arguments of the call that gives an output."""
+        """The configuration of the call that returns an output."""
         return self.layers[output.layer]["inbound_nodes"][output.call]
 
 
 def find_networks(config: Any, path: tuple[str, ...] = ()) -> Iterator[FileNetwork]:
-    """Every network in a configuration, the outer ones before those that they hold."""
+    """Every network in a configuration, outer networks before inner ones."""
     if isinstance(config, list):
         for number, value in enumerate(config):
             yield from find_networks(value, (*path, str(number)))
@@ -40,14 +40,14 @@ def find_networks(config: Any, path: tuple[str, ...] = ()) -> Iterator[FileNetwo
 
 
 def tensor_of(value: Any) -> Output | None:
-    """The tensor that a value in a configuration stands for, or None."""
+    """The tensor that a value in a configuration denotes; None if it denotes none."""
     if isinstance(value, dict) and value.get("class_name") == _TENSOR:
         return Output(*value["config"]["keras_history"])
     return None
 
 
 def _network(layers: dict[str, Any], **described: Any) -> FileNetwork:
-    """The network of these layers, with all that their configuration says of its tensors."""
+    """The network of these layers, with the shapes that their configuration has."""
     steps: dict[str, Step] = {}
     shapes: dict[Output, tuple[int | None, ...]] = {}
     for name, entry in layers.items():
@@ -70,7 +70,7 @@ def _network(layers: dict[str, Any], **described: Any) -> FileNetwork:
 
 
 def _tensors(value: Any) -> Iterator[tuple[Output, tuple[int | None, ...] | None]]:
-    """Tensors among arguments, each with its shape, if that is said."""
+    """The tensors among arguments, each with its shape; None where the shape is not given."""
     tensor = tensor_of(value)
     if tensor is not None:
         shape = value["config"].get("shape")
@@ -85,7 +85,7 @@ def _functional(config: dict[str, Any], path: tuple[str, ...]) -> FileNetwork:
 
     def leaves(structure: Any, key: str = "") -> Iterator[tuple[str, Output]]:
         if isinstance(structure, dict):
-            # In the order in which Keras counts them.
+            # Keras numbers them in this order.
             for name, inner in sorted(structure.items()):
                 yield from leaves(inner, name)
         elif structure and isinstance(structure[0], str):
@@ -108,7 +108,7 @@ def _functional(config: dict[str, Any], path: tuple[str, ...]) -> FileNetwork:
 
 
 def _sequential(config: dict[str, Any], path: tuple[str, ...]) -> FileNetwork:
-    """A sequence as the graph that it is."""
+    """The graph of a Sequential."""
     entries = list(config["layers"])
     if entries[0]["class_name"] != "InputLayer":
         given = {"name": "input", "batch_shape": config.get("build_input_shape")}

@@ -1,4 +1,4 @@
-"""A .keras file -> what of it can be diagnosed."""
+"""Read a .keras file for a diagnosis."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,36 +28,36 @@ _WAY_OUT = (
 )
 _SAY = (
     "Name the layers: kelbo.read_model(path, mu=..., log_var=..., decoder=...), or --role "
-    f"mu=NAME --role log_var=NAME of kelbo doctor; log_sigma, sigma or var in the place of log_var "
-    f"where it is that, and encoder or z where that is not clear. {_WAY_OUT}"
+    f"mu=NAME --role log_var=NAME of kelbo doctor. If the layer gives another parameter, say "
+    f"log_sigma, sigma or var in place of log_var; encoder and z can be named, too. {_WAY_OUT}"
 )
-# Names of Keras's losses, as functions and as classes, in one spelling.
+# The names of Keras's losses, functions and classes alike, without underscores and in lower case.
 _CROSS_ENTROPY = ("binarycrossentropy", "bce")
 _SQUARED_ERROR = ("meansquarederror", "mse")
 
 
 def read_model(path: str | Path, **roles: str) -> Subject:
-    """Read what can be diagnosed of a .keras file: kelbo's, or any VAE's without its code.
+    """Read a .keras file for a diagnosis: a model of kelbo's, or any VAE without its code.
 
-    Of a VAE that is not kelbo's these are the networks from x to mu and log_var and from z to x,
-    `encoder` and `decoder` of the result, with their weights. They are made of Keras's own layers;
-    a layer of another class may only stand behind mu and log_var, as a Sampling layer does. Nothing
-    in the file is run, and no module that it names is imported.
+    A VAE that is not kelbo's is read as two networks with their weights: `encoder`, from x to mu
+    and log_var, and `decoder`, from z to x. They consist of Keras's own layers; a layer of another
+    class, such as a Sampling layer, may only come after mu and log_var. Nothing in the file is run,
+    and no module that it names is imported.
 
     Args:
-        path: of the file.
-        **roles: where names and structure do not tell, the names of layers: `mu` and one of
-            `log_var` (log sigma^2), `log_sigma`, `sigma` and `var` (sigma^2); `encoder` and
-            `decoder`, networks; `z`, what draws it in a network that holds both. As in
-            read_model("vae.keras", mu="dense_3", log_sigma="dense_4").
+        path: the path of the file.
+        **roles: the names of layers, needed only if names and structure do not tell: `mu` and one
+            of `log_var` (log sigma^2), `log_sigma`, `sigma` and `var` (sigma^2); `encoder` and
+            `decoder`, networks; `z`, the layer that draws z in a network with both encoder and
+            decoder. An example: read_model("vae.keras", mu="dense_3", log_sigma="dense_4").
 
     Returns:
-        What `kelbo.diagnose` takes in the place of a model; its `origin` says what was taken for
-        encoder and decoder, what was left out, and what the decoder's output was taken for.
+        A subject, which `kelbo.diagnose` takes in place of a model. Its `origin` says what was
+        taken for encoder and decoder, what was left out, and what the decoder's output means.
 
     Raises:
-        RunError: there is no such file, it is damaged, or it does not say enough.
-        UsageError: there is no such role, or the model is kelbo's and has its own.
+        RunError: there is no such file, it is damaged, or it does not tell enough.
+        UsageError: there is no such role, or roles are given for a model of kelbo's.
     """
     path = Path(path)
     told = Roles.of(roles)
@@ -113,7 +113,7 @@ def _read(path: Path, config: dict[str, Any], told: Roles) -> Subject:
 def _encoder(
     networks: Sequence[FileNetwork], told: Roles, most_weights: int
 ) -> tuple[Encoder[FileNetwork], keras.Model]:
-    """The first place of mu and log_var that can be made of what the file holds."""
+    """The first candidate for the encoder that can be built from the file alone."""
     refused = None
     for place in find_encoder(networks, told):
         try:
@@ -124,12 +124,12 @@ def _encoder(
 
 
 def _likelihood(config: dict[str, Any], decoder: keras.Model) -> tuple[str | None, str]:
-    """What the decoder's output means, and how that is known: by the loss, else by a sigmoid."""
+    """The meaning of the decoder's output, and the reason: the loss, else a sigmoid at its end."""
     loss = (config.get("compile_config") or {}).get("loss")
     if loss is None:
         sigmoid = ends_in_sigmoid(decoder)
         return (PROBABILITIES, "the decoder ends in a sigmoid") if sigmoid else (None, "")
-    # Of a class by its name and its options, of a function by its name alone; several have none.
+    # A class has a name and options, a function a name alone; several losses have neither.
     described = loss.get("config") if isinstance(loss, dict) else loss
     options = described if isinstance(described, dict) else {}
     said = loss.get("class_name") if options else described
@@ -147,9 +147,7 @@ def _likelihood(config: dict[str, Any], decoder: keras.Model) -> tuple[str | Non
 def _left_out(
     networks: Sequence[FileNetwork], from_x: Encoder[FileNetwork], from_z: Decoder[FileNetwork]
 ) -> list[str]:
-    """The layers of the encoder's and the decoder's networks, and of those around, that are in
-    neither.
-    """
+    """The unused layers in the networks of encoder and decoder, and in those around them."""
     used = {
         (from_x.network.path, output.layer) for output in from_x.network.calls_before(from_x.wanted)
     } | {

@@ -1,4 +1,4 @@
-"""A part of a network, made anew of Keras's own layers; no other code is looked for."""
+"""Rebuild a part of a network from Keras's own layers; no other code is looked for."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -18,18 +18,18 @@ def rebuild(
     wanted: Sequence[Output],
     most_weights: int,
 ) -> keras.Model:
-    """The part of a network between some of its tensors, as a model with new weights.
+    """Rebuild the part of a network between some of its tensors, with new weights.
 
     Args:
         network: the network.
         given: the tensors where the part begins, each with its shape in `network.shapes`.
-        wanted: the tensors where it ends.
-        most_weights: the bytes of all weights in the file; one of more is never made.
+        wanted: the tensors where the part ends.
+        most_weights: the bytes of all weights in the file; a larger part is never built.
 
     Raises:
-        CodeNeededError: a layer in between needs code that is not Keras's.
-        ValueError: the graph has a loop, or a layer does not take what it gets.
-        TooManyWeightsError: there are more weights.
+        CodeNeededError: a layer of the part needs code that is not Keras's.
+        ValueError: the graph has a loop, or a layer refuses its input.
+        TooManyWeightsError: the part has more weights than the file.
     """
 
     def make() -> keras.Model:
@@ -40,7 +40,7 @@ def rebuild(
 
 
 def _make(network: FileNetwork, given: Sequence[Output], wanted: Sequence[Output]) -> keras.Model:
-    # An input keeps its name, which may tell x from a condition; in the midst it is a layer's.
+    # An input keeps its name, which may tell x from a condition. An inner tensor has none.
     inputs = [
         keras.Input(
             network.shapes[output][1:], name=output.layer if output in network.inputs else None
@@ -66,15 +66,15 @@ def _call(layer: Any, call: Mapping[str, Any], tensors: Mapping[Output, Any]) ->
     arguments, options = _revive(call["args"], tensors), _revive(call["kwargs"], tensors)
     try:
         return keras.tree.flatten(layer(*arguments, **options))
-    except Exception as error:  # whatever a layer may have against its arguments
+    except Exception as error:  # a layer may raise anything on its arguments
         raise ValueError(f"{layer.name} cannot be called: {error}") from error
 
 
 def make_layer(entry: Mapping[str, Any]) -> Any:
-    """A layer of Keras's or kelbo's, by its configuration.
+    """Make a layer of Keras's or kelbo's from its configuration.
 
     Raises:
-        CodeNeededError: it is another's, or holds program code.
+        CodeNeededError: the layer is of another class, or holds program code.
     """
     needed = needed_code(entry)
     if needed is not None:
@@ -83,14 +83,14 @@ def make_layer(entry: Mapping[str, Any]) -> Any:
     try:
         # A copy, because Keras takes the configuration of a network apart.
         return keras.saving.deserialize_keras_object(copy.deepcopy(described), safe_mode=True)
-    except Exception as error:  # whatever its configuration makes Keras stumble over
+    except Exception as error:  # Keras may raise anything on its configuration
         raise CodeNeededError(
             f"{in_words(entry)} cannot be made: {reason_of(error)[:300]}"
         ) from error
 
 
 def _revive(value: Any, tensors: Mapping[Output, Any]) -> Any:
-    """Arguments of a call, with the tensors in their places."""
+    """The arguments of a call, with tensors in place of their configuration."""
     tensor = tensor_of(value)
     if tensor is not None:
         return tensors[tensor]

@@ -1,6 +1,6 @@
-"""The weights of a .keras file, into a network that was made of a part of it.
+"""Load the weights of a .keras file into a network that was rebuilt from a part of it.
 
-In model.weights.h5 every layer is a group, wherever the model had it, with its name written on it:
+In model.weights.h5 every layer has a group, with the name of the layer as an attribute:
 
     encoder/vars                        name: "encoder"
     encoder/layers/dense_1/vars         name: "z_mean"
@@ -23,15 +23,15 @@ from kelbo.errors import RunError
 def load_weights(part: keras.Model, network: FileNetwork, file: h5py.File) -> None:
     """Load the weights of all layers of a part of a network.
 
-    Each layer's group is put in the place where this Keras expects it, and Keras loads them.
+    Each layer's group is copied to where this version of Keras expects it, and Keras loads them.
 
     Args:
-        part: its layers have the names of those in the file.
-        network: the network in the file that it is a part of.
+        part: the rebuilt part; its layers have the names of those in the file.
+        network: the network in the file that the part belongs to.
         file: the file's model.weights.h5, as `kelbo.model_file.open_weights` gives it.
 
     Raises:
-        RunError: a layer has no weights there, or others than it takes.
+        RunError: the file has no weights for a layer, or weights of other shapes.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.weights.h5"
@@ -58,10 +58,10 @@ def load_weights(part: keras.Model, network: FileNetwork, file: h5py.File) -> No
 def _saved_layers(
     wanted: dict[str, h5py.Group], network: FileNetwork, file: h5py.File
 ) -> dict[str, h5py.Group]:
-    """The groups of the layers of a network in a file, by the layers' names.
+    """The groups of a network's layers in a file, by the names of the layers.
 
-    Before Keras 3.6 no names are written: a layer is known by its class and by how many of that
-    class come before it, and a network by its layers.
+    Keras before 3.6 wrote no names. There a layer is known by its class and the number of layers of
+    that class before it, and a network by its layers.
     """
     groups = _groups(file)
     places = [group for group in groups if "layers" in _held(group)]
@@ -91,7 +91,7 @@ def _saved_layers(
 
 
 def _places_of_layers(network: FileNetwork) -> dict[str, str]:
-    """The name of each layer -> that of its group, as Keras makes it of the classes."""
+    """The name of each layer -> the name of its group, which Keras derives from the classes."""
     places: dict[str, str] = {}
     counts: Counter[str] = Counter()
     for name, entry in network.layers.items():
@@ -103,7 +103,7 @@ def _places_of_layers(network: FileNetwork) -> dict[str, str]:
 
 
 def _fit(wanted: dict[str, h5py.Group], saved: dict[str, h5py.Group]) -> bool:
-    """Whether there is a group for each layer, with all the weights in their shapes."""
+    """Whether each layer has a group with all its weights, in their shapes."""
     return all(
         name in saved and _shapes(group).items() <= _shapes(saved[name]).items()
         for name, group in wanted.items()
@@ -116,13 +116,13 @@ def _layers(place: h5py.Group) -> dict[str, h5py.HLObject]:
 
 
 def read_training_steps(file: h5py.File) -> int | None:
-    """How many steps the optimiser has taken: its first variable. None where it is not there."""
+    """The number of steps that the optimiser has taken, its first variable; None without one."""
     name = "optimizer/vars/0"
     return int(file[name][()]) or None if _shapes(file).get(name) == () else None
 
 
 def _check(layer: str, saved: h5py.Group, expected: h5py.Group) -> None:
-    """Check that a layer has all the weights that it needs, and each in its shape."""
+    """Check that a group has all the weights of a layer, in their shapes."""
     found = _shapes(saved)
     for weight, shape in _shapes(expected).items():
         if found.get(weight) != shape:
@@ -145,14 +145,14 @@ def _shapes(group: h5py.Group) -> dict[str, tuple[int, ...]]:
 
 
 def _groups(file: h5py.File) -> list[h5py.Group]:
-    """Every group; links to other files are not followed."""
+    """Every group of a file; links to other files are not followed."""
     groups = [file]
     file.visititems(lambda _, item: groups.append(item) if isinstance(item, h5py.Group) else None)
     return groups
 
 
 def _held(group: h5py.HLObject) -> dict[str, h5py.HLObject]:
-    """What a group itself holds, by its name; a link to another place or file is not followed."""
+    """The members of a group, by name; links to other places or files are not followed."""
     if not isinstance(group, h5py.Group):
         return {}
     links = group.id.links
@@ -162,7 +162,7 @@ def _held(group: h5py.HLObject) -> dict[str, h5py.HLObject]:
 
 
 def _name(group: h5py.HLObject) -> str | None:
-    """The name of the layer whose group it is."""
+    """The name of the layer that a group belongs to; None if the group has none."""
     variables = _held(group).get("vars")
     name = None if variables is None else variables.attrs.get("name")
     return name if isinstance(name, str) else None
