@@ -152,7 +152,7 @@ class Ladder(LatentVariableModel):
         qs = self.top.distribution(passed["top"]), self.bottom.distribution(passed["bottom"])
         ps = Normal(zeros, zeros), self.prior.distribution(passed["prior"])
         groups = tuple(
-            Group(z, q, p, log_q, p.log_prob(z), kelbo.distributions.kl_divergence(q, p))
+            Group(z, q, p, log_q)
             for z, log_q, q, p in zip(passed["z"], passed["log_q"], qs, ps, strict=True)
         )
         px_z = self.likelihood.distribution(passed["likelihood"])

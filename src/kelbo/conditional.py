@@ -1,6 +1,7 @@
 """The one abstraction behind p(x|z) and q(z|x): context -> parameters -> distribution."""
 
 import abc
+from functools import cached_property
 from typing import Any, Self
 
 import keras
@@ -40,7 +41,7 @@ class Conditional(keras.Layer, abc.ABC):
         """What the layers of the network that have weights compute in."""
         return _compute_dtypes(self.network)
 
-    @property
+    @cached_property
     def context_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of each context without the batch axis, by the name of the network's input."""
         return {each.name: tuple(each.shape[1:]) for each in self.network.inputs}
@@ -93,15 +94,14 @@ class Conditional(keras.Layer, abc.ABC):
                 name, of which those without sample axes are repeated over S.
             training: handed on to the network. Keras would not do so on every backend.
         """
-        contexts = context if isinstance(context, dict) else {self.network.inputs[0].name: context}
+        shapes = self.context_shapes
+        contexts = context if isinstance(context, dict) else {next(iter(shapes)): context}
         sample_shape, batch = self._sample_axes(contexts)
-
-        def folded(each: keras.KerasTensor) -> Tensor:
-            return self._folded(contexts[each.name], tuple(each.shape[1:]), sample_shape)
-
-        sequential = isinstance(self.network, keras.Sequential)
-        structure = self.network.inputs[0] if sequential else self.network.input
-        outputs = self.network(keras.tree.map_structure(folded, structure), training=training)
+        folded = {
+            name: self._folded(contexts[name], shape, sample_shape)
+            for name, shape in shapes.items()
+        }
+        outputs = self.network(self._as_network_takes(folded), training=training)
         parameters = self.parameters([float32(each) for each in keras.tree.flatten(outputs)])
         if not sample_shape:
             return parameters
@@ -109,6 +109,14 @@ class Conditional(keras.Layer, abc.ABC):
             name: ops.reshape(value, (*sample_shape, batch, *ops.shape(value)[1:]))
             for name, value in parameters.items()
         }
+
+    def _as_network_takes(self, contexts: dict[str, Tensor]) -> Any:
+        """Contexts by name, in the structure of the network's inputs."""
+        sequential = isinstance(self.network, keras.Sequential)
+        structure = self.network.inputs[0] if sequential else self.network.input
+        if isinstance(structure, keras.KerasTensor):
+            return contexts[structure.name]
+        return keras.tree.map_structure(lambda each: contexts[each.name], structure)
 
     def _sample_axes(self, contexts: dict[str, Tensor]) -> tuple[tuple[Any, ...], Any]:
         """The sample axes of the context that has them, and the size of the batch."""

@@ -13,7 +13,7 @@ from kelbo.backends.jax.shared_batches import SharedBatches
 from kelbo.backends.tensorflow.replicas import one_pass
 from kelbo.backends.tensorflow.untuned import UntunedData
 from kelbo.checked import Checking
-from kelbo.distributions import Factorised, has_closed_form, kl_divergence, kl_per_dimension
+from kelbo.distributions import Factorised, has_closed_form, kl_per_dimension
 from kelbo.distributions.distribution import Distribution, Tensor
 from kelbo.errors import UsageError
 from kelbo.inputs import as_numpy, joined, select, split
@@ -131,15 +131,15 @@ class SingleGroup(LatentVariableModel):
         """Draw z from q(z|x) and decode it.
 
         Returns:
-            `encoded` and {"z": (S..., batch, *latent_shape), "log_q": (S..., batch), of a model
-            with a prior, "likelihood": parameters of p(x|z)}.
+            `encoded` and {"z": (S..., batch, *latent_shape), "likelihood": parameters of p(x|z)},
+            and "log_q", (S..., batch), where q(z|x) is known best while z is drawn.
         """
         _, context = split(inputs)
         q = self.posterior.distribution(encoded["posterior"])
         drawn: dict[str, Tensor] = {}
-        if self.prior is None:
+        if self.prior is None or isinstance(q, Factorised):
             z = q.sample(seed, sample_shape)
-        else:
+        else:  # for a flow log q(z) alone would need the inverse
             z, drawn["log_q"] = q.sample_and_log_prob(seed, sample_shape)
         likelihood = self.likelihood(
             select(z, context, self.likelihood.context_shapes), training=training
@@ -179,14 +179,9 @@ class SingleGroup(LatentVariableModel):
         return {name: ops.reshape(value, (-1, self.latent_dim)) for name, value in found.items()}
 
     def _group(self, passed: dict[str, Any]) -> Group:
-        z = passed["z"]
         q = self.posterior.distribution(passed["posterior"])
-        if self.prior is None:
-            return Group(z, q)
-        p = self.prior.distribution(passed["prior"])
-        log_q, log_p = passed["log_q"], p.log_prob(z)
-        kl = kl_divergence(q, p) if has_closed_form(q, p) else log_q - log_p
-        return Group(z, q, p, log_q, log_p, kl)
+        p = None if self.prior is None else self.prior.distribution(passed["prior"])
+        return Group(passed["z"], q, p, passed.get("log_q"))
 
     # Plain keras models of the parts, and arrays through them.
 

@@ -4,10 +4,12 @@ import functools
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from keras import ops
 
 from kelbo.distributions.distribution import Distribution, Tensor
+from kelbo.distributions.kl import has_closed_form, kl_divergence
 from kelbo.errors import UsageError
 
 
@@ -30,24 +32,43 @@ class Sizes:
 class Group:
     """One group of latents: z ~ q(z | x, groups above), judged by p(z | groups above), in nats.
 
-    An autoencoder has no density on z: there all but z and q are None.
+    Each density is computed when it is first asked for: an ELBO whose KL has a closed form needs
+    none. An autoencoder has no density on z: there they are None.
 
     Attributes:
         z: draws, (S..., batch, *event).
         q: the distribution that z is drawn from.
-        p: the prior of this group.
-        log_q: log q(z), (S..., batch).
-        log_p: log p(z), (S..., batch).
-        kl: KL(q || p), (batch,) in closed form where the table of `distributions.kl` has it, else
-            its one-sample estimates log q(z) - log p(z), (S..., batch).
+        p: the prior of this group; None of an autoencoder.
+        drawn_log_q: log q(z), (S..., batch), where it was found with the draw, as a flow's is.
     """
 
     z: Tensor
     q: Distribution
     p: Distribution | None = None
-    log_q: Tensor | None = None
-    log_p: Tensor | None = None
-    kl: Tensor | None = None
+    drawn_log_q: Tensor | None = None
+
+    @cached_property
+    def log_q(self) -> Tensor | None:
+        """log q(z), (S..., batch)."""
+        if self.p is None or self.drawn_log_q is not None:
+            return self.drawn_log_q
+        return self.q.log_prob(self.z)
+
+    @cached_property
+    def log_p(self) -> Tensor | None:
+        """log p(z), (S..., batch)."""
+        return None if self.p is None else self.p.log_prob(self.z)
+
+    @cached_property
+    def kl(self) -> Tensor | None:
+        """KL(q || p), (batch,) in closed form where the table of `distributions.kl` has it.
+
+        Otherwise its one-sample estimates log q(z) - log p(z), (S..., batch).
+        """
+        if self.p is not None and has_closed_form(self.q, self.p):
+            return kl_divergence(self.q, self.p)
+        log_q, log_p = self.log_q, self.log_p
+        return None if log_q is None or log_p is None else log_q - log_p
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """What objectives compute from a trace, against the numbers in it."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ import pytest
 import kelbo
 from kelbo.objectives import Objective
 from kelbo.objectives.objective import elbo_terms
-from kelbo.trace import Group, Sizes, Trace
+from kelbo.trace import Sizes, Trace
 from tests.support import to_numpy
 
 RECONSTRUCTION = np.float32([-90.0, -80.0, -100.0])
@@ -17,7 +19,7 @@ SIZES = Sizes(data_dim=784, latent_dim=16)
 
 def trace(log_px_z=RECONSTRUCTION, kl=KL):
     kl = None if kl is None else keras.ops.convert_to_tensor(kl)
-    group = Group(None, None, log_q=kl, log_p=None if kl is None else 0.0 * kl, kl=kl)
+    group = SimpleNamespace(log_q=kl, log_p=None if kl is None else 0.0 * kl, kl=kl)
     log_px_z, step = map(keras.ops.convert_to_tensor, (log_px_z, 2))
     return Trace((group,), log_px_z, px_z=None, x=None, sizes=SIZES, step=step)
 

@@ -36,12 +36,11 @@ class _FixedNoiseVAE(VAE):
         seed: Any,
         training: bool | None = None,
     ) -> dict[str, Any]:
-        """z at that noise, with its density and p(x|z)."""
+        """z at that noise, and p(x|z)."""
         mu, log_var = encoded["posterior"]["mu"], encoded["posterior"]["log_var"]
         z = mu + ops.exp(0.5 * log_var) * ops.convert_to_tensor(self.epsilon)
-        log_q = self.posterior.distribution(encoded["posterior"]).log_prob(z)
         likelihood = self.likelihood(z, training=training)
-        return {**encoded, "z": z, "log_q": log_q, "likelihood": likelihood}
+        return {**encoded, "z": z, "likelihood": likelihood}
 
 
 def parity_arrays(kind: str) -> dict[str, np.ndarray]:
