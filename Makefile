@@ -72,7 +72,7 @@ recipes-record: $(VENV)/.dev
 
 # Measure which names of TensorFlow 1 the installed TensorFlow lacks; the doctor reads the table.
 tables: $(VENV)/.dev
-	$(BIN)/python -m tests.clinic.doctor.tensorflow_1 src/kelbo/clinic/doctor/tensorflow_1.json
+	$(BIN)/python -m tests.clinic.doctor.tensorflow_1 src/kelbo/clinic/explain/tensorflow_1.json
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.speed --page

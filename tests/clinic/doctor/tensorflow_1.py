@@ -1,7 +1,7 @@
 """Measures which names of TensorFlow 1 the installed TensorFlow lacks, and what it has instead.
 
 `python -m tests.clinic.doctor.tensorflow_1 TABLE.json`, which `make tables` runs, writes the table
-that the doctor reads.
+that the doctor and `kelbo explain` read.
 """
 
 import inspect

@@ -10,10 +10,10 @@ import pytest
 from kelbo.clinic.doctor import examine, select
 from kelbo.clinic.doctor.rules.tensorflow_1_names import BETTER, NEEDLESS
 from kelbo.clinic.doctor.source import read_script
-from kelbo.clinic.doctor.tensorflow_1 import gone
+from kelbo.clinic.explain.tensorflow_1 import gone
 from tests.clinic.doctor import tensorflow_1
 
-STORED = json.loads((files("kelbo.clinic.doctor") / "tensorflow_1.json").read_text())
+STORED = json.loads((files("kelbo.clinic.explain") / "tensorflow_1.json").read_text())
 
 
 def test_the_table_is_what_tensorflow_says_of_itself():

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 from kelbo.clinic.doctor.program import Program, once
 from kelbo.clinic.doctor.rule import Finding, Rule, Severity
-from kelbo.clinic.doctor.tensorflow_1 import Gone, gone
 from kelbo.clinic.doctor.values import Known, Value, is_layer_name, options
 from kelbo.clinic.doctor.words import dotted, in_words
+from kelbo.clinic.explain.tensorflow_1 import Gone, gone
 
 _TENSORFLOW, _VERSION_1 = "tensorflow.", "compat.v1."
 # With Keras 2, TensorFlow has these; KLB403 speaks of Keras.

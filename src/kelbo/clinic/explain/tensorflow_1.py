@@ -41,9 +41,16 @@ def gone(name: str) -> Gone | None:
 
 @functools.cache
 def _table() -> dict[str, Gone]:
-    stored = json.loads((files("kelbo.clinic.doctor") / "tensorflow_1.json").read_text())
+    stored = json.loads((files("kelbo.clinic.explain") / "tensorflow_1.json").read_text())
     found = [Gone(name, new, same=True) for name, new in stored["renamed"].items()]
     found += [Gone(name, new) for name, new in stored["changed"].items()]
     found += [Gone(name, f"compat.v1.{name}") for name in stored["only_in_version_1"]]
     found += [Gone(name, None) for name in stored["gone"]]
     return {one.name: one for one in found}
+
+
+def gone_names() -> list[str]:
+    """The names of the table without their modules, the longest first."""
+    return sorted(
+        {name.rpartition(".")[2] for name in _table()}, key=lambda name: (-len(name), name)
+    )
