@@ -23,7 +23,7 @@ def ported(text):
         ("from tensorflow.keras import layers, backend as K\nlayers, ops\n",
          "from keras import layers, ops\nlayers, ops\n"),
         ("import numpy as np\nimport tensorflow as tf\nnp, keras, ops\n",
-         "import keras\nfrom keras import ops\nimport numpy as np\nnp, keras, ops\n"),
+         "import numpy as np\nimport keras\nfrom keras import ops\nnp, keras, ops\n"),
         ("import tensorflow as tf\ntf.data\n", "import tensorflow as tf\ntf.data\n"),
         ("from keras import layers\n", "from keras import layers\n"),  # used or not
         ("from __future__ import division\nops\n",

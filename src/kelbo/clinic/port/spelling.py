@@ -135,7 +135,7 @@ def port_imports(before: str, code: str) -> str:
     wanted += [f"import {m}" for m in ("keras", "tensorflow") if m in used - own - imports.bound]
     if imports.missing:
         wanted.append("from keras import ops")
-    return module.visit(_Adding(wanted)).code if wanted else module.code
+    return module.visit(_Adding(wanted)).code
 
 
 def _loaded(tree: ast.Module) -> set[str]:
@@ -146,6 +146,9 @@ def _moves(module: str) -> bool:
     return library.canonical(module).split(".")[0] in ("keras", "tensorflow")
 
 
+_GONE = "_kelbo_import"  # keeps the place of an import that is gone
+
+
 class _Imports(cst.CSTTransformer):
     """Rewrites imports; `bound` holds the names that they bind afterwards."""
 
@@ -153,6 +156,10 @@ class _Imports(cst.CSTTransformer):
         super().__init__()
         self.used, self.before, self.missing = used, before, missing
         self.bound: set[str] = set()
+        self.top: Sequence[cst.CSTNode] = ()
+
+    def visit_Module(self, node: cst.Module) -> None:
+        self.top = list(node.body)
 
     def _is_gone(self, name: str, module: str) -> bool:
         """Whether nothing uses a name any longer; a name of Keras 3 that was never used stays."""
@@ -171,6 +178,8 @@ class _Imports(cst.CSTTransformer):
             kept = self._import_from(small)
         else:
             return updated_node
+        if not kept and any(original_node is line for line in self.top):
+            return updated_node.with_changes(body=[cst.Expr(cst.Name(_GONE))])
         lines = [updated_node.with_changes(body=[one]) for one in kept]
         lines[1:] = [line.with_changes(leading_lines=[]) for line in lines[1:]]
         return cst.FlattenSentinel(lines) if len(lines) != 1 else lines[0]
@@ -283,7 +292,7 @@ def _with_names(node: cst.Import, aliases: list[cst.ImportAlias]) -> list[cst.Im
 
 
 class _Adding(cst.CSTTransformer):
-    """Adds imports beside those of Keras, or else before the first one there is."""
+    """Adds imports beside those of Keras, in place of one that is gone, or else on top."""
 
     def __init__(self, wanted: list[str]):
         super().__init__()
@@ -291,12 +300,20 @@ class _Adding(cst.CSTTransformer):
 
     def leave_Module(self, original_node, updated_node):  # type: ignore[no-untyped-def]
         body = list(updated_node.body)
+        kept = any(map(_imports_keras, body))
+        gone = [one for one in body if code_of(one).strip().endswith(_GONE)]
+        for line in gone if kept or not self.wanted else gone[1:]:
+            body.remove(line)
         for wanted in self.wanted:
             line = cst.ensure_type(cst.parse_statement(wanted), cst.SimpleStatementLine)
             whole = next((p for p, one in enumerate(body) if _says(one, "import keras")), None)
             first = next((p for p, one in enumerate(body) if _imports_keras(one)), None)
             if whole is not None:
                 body.insert(whole + 1, line)
+                continue
+            if first is None and gone:
+                place = body.index(gone[0])
+                body[place] = line.with_changes(leading_lines=gone[0].leading_lines)
                 continue
             head = list(itertools.takewhile(_comes_first, body))
             place = len(head) if first is None else first
