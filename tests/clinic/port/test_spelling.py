@@ -1,4 +1,5 @@
 import inspect
+import re
 
 import pytest
 
@@ -18,9 +19,10 @@ def ported(text):
         ("from tensorflow import keras\nkeras.Input\n", "import keras\nkeras.Input\n"),
         ("import tensorflow.keras as keras\nkeras.Input\n", "import keras\nkeras.Input\n"),
         ("import tensorflow.keras.layers as L\nL\n", "import keras.layers as L\nL\n"),
-        ("from tensorflow.keras.layers import A, B\nA\n", "from keras.layers import A\nA\n"),
+        ("from tensorflow.keras.layers import A, B\nA\n", "from keras.layers import A, B\nA\n"),
+        ("from tensorflow.keras.layers import A, CuDNNGRU\nA\n", "from keras.layers import A\nA\n"),
         ("from tensorflow.keras.layers import *\n", "from keras.layers import *\n"),
-        ("from tensorflow.keras import layers, backend as K\nlayers, ops\n",
+        ("from tensorflow.keras import layers\nlayers, ops\n",
          "from keras import layers, ops\nlayers, ops\n"),
         ("import numpy as np\nimport tensorflow as tf\nnp, keras, ops\n",
          "import numpy as np\nimport keras\nfrom keras import ops\nnp, keras, ops\n"),
@@ -35,6 +37,28 @@ def ported(text):
 )  # fmt: skip
 def test_imports(before, after):
     assert port_imports(before, before) == after
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("import os, numpy as np\nfrom functools import partial, wraps\nos, wraps, {np, partial}\n",
+         "import os\nfrom functools import wraps\nos, wraps, {}\n"),
+        ("import os, numpy as np\nfrom functools import partial\n{np, partial}\n",
+         "import os\n{}\n"),
+        ("import os\n\n# Keras\nfrom keras import backend as K\nfrom keras import layers\n{K}\n",
+         "import os\n\n# Keras\nfrom keras import layers\n{}\n"),
+        ("import os\n\n# Keras\n\nimport tensorflow as tf\nx = 1\n{tf}\n",
+         "import os\n\n# Keras\n\nx = 1\n{}\n"),
+        ("import os\n# of K alone\nimport keras.backend as K\n\nx = 1\n{K}\n",
+         "import os\n\nx = 1\n{}\n"),
+        ("# Title\n\nimport tensorflow as tf\n\nx = 1\n{tf}\n", "# Title\n\nx = 1\n{}\n"),
+        ("import tensorflow as tf\n\nx = 1\n{tf}\n", "x = 1\n{}\n"),
+    ],
+)  # fmt: skip
+def test_an_import_that_is_no_longer_used_goes_without_a_trace(before, after):
+    ported = re.sub(r"\{.*\}", "{}", before)
+    assert port_imports(before, ported) == after
 
 
 HEAD = "import tensorflow as tf\nfrom tensorflow.keras import backend as K\n"
