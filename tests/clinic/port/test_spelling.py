@@ -216,3 +216,17 @@ def test_lines_of_an_import_stay_under_its_parenthesis():
         return f"{head}Dense,\n{' ' * len(head)}Input)\nDense, Input\n"
 
     assert ported(lines("tensorflow.keras.layers")) == lines("keras.layers")
+
+
+def test_a_function_has_one_style_of_operations():
+    text = (
+        "import numpy as np\nimport tensorflow as tf\nfrom tensorflow import keras\n"
+        "def distance(a, b):\n    scale = tf.sqrt(tf.reduce_sum(np.ones(3)))\n"
+        "    return tf.reduce_mean(tf.square(a - b)) / scale\n"
+        "def scaled(x):\n    return tf.cast(x, 'float32') / 255.0\n"
+        "image = keras.Input((4,))\nprint(distance(image, image))\n"
+        "data = tf.data.Dataset.from_tensor_slices(np.ones((8, 4))).map(scaled)\n"
+    )
+    result = port(read_script("script.py", text.encode()))
+    assert "scale = ops.sqrt(ops.sum(np.ones(3)))\n    return ops.mean(" in result.text
+    assert "return tf.cast(x, 'float32') / 255.0" in result.text

@@ -42,6 +42,12 @@ def respell(script: Script) -> None:
     calls: dict[ast.AST, list[Call]] = {}
     for call in program.calls:
         calls.setdefault(call.node.func, []).append(call)
+    rewritten = {
+        script.function_around(node)
+        for node, found in calls.items()
+        if any(today(name, script.ops) for name in known_names(program.value(node)))
+        and any(_meets_tensors(script, call) for call in found)
+    } - {None}
     seen: set[ast.AST] = set()
     for reading in program.readings:
         node, value = reading.node, reading.value
@@ -62,7 +68,10 @@ def respell(script: Script) -> None:
         of_backend = value.name.startswith("keras.backend.")
         inside = any(_meets_tensors(script, call) for call in calls.get(node, ()))
         settled = value.name == "tensorflow.random.set_seed"
-        name = today(value.name, script.ops) if of_backend or inside or settled else None
+        # A function has one style: what computes with numbers there follows what meets tensors.
+        beside = script.function_around(node) in rewritten and not library.noise(value.name)
+        renamed = of_backend or inside or settled or beside
+        name = today(value.name, script.ops) if renamed else None
         others = [word for call in calls.get(node, ()) for word in unknown_arguments(call, name)]
         if others:
             script.leave(node, f"{name} takes no {in_words(others)}.")
