@@ -103,10 +103,10 @@ def port(
 
         write_text(place, ported.text)
         say(f"Wrote {place}.")
-    for rewritten in ported.rewritten:
+    for rewritten in ported.cells:
         say(f"Rewritten: {_place_in(rewritten.cell, rewritten.lines)}.")
-    if ported.rewritten:
-        first = ported.rewritten[0].cell
+    if ported.cells:
+        first = ported.cells[0].cell
         say(f"The outputs of cell {first} and of the cells after it no longer hold, and are gone.")
     for finding in ported.errors:
         line = finding.place.line if finding.place is not None else 1

@@ -10,10 +10,11 @@ from pathlib import Path
 from kelbo.clinic.doctor import load
 from kelbo.clinic.port import port
 from kelbo.files import write_text
-from tests.clinic.port.fixtures import BOOKS, RECIPES, SPELLINGS
+from tests.clinic.port.fixtures import BOOKS, SPELLINGS
 from tests.processes import ROOT
 
 BEGIN, END = "<!-- forms: made by `make docs` -->\n", "<!-- end of the forms -->\n"
+RECIPES = ROOT / "tests/clinic/doctor/fixtures/recipes"
 CATALOGUE = ROOT / "src/kelbo/clinic/recipes/catalogue"
 NAMES = {path.name[0]: path.name.replace("-", " ") for path in CATALOGUE.glob("[1-5]-*")}
 

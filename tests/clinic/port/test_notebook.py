@@ -98,8 +98,8 @@ def test_cells_names_and_metadata_stay_and_outputs_that_no_longer_hold_go(path):
     # The first cell that changed is that of the imports.
     assert [cell.execution_count for cell in made] == [1] + [None] * 7
     assert [len(cell.outputs) for cell in made] == [1] + [0] * 7
-    assert [cell.cell for cell in result.rewritten] == [2, 4, 5, 6, 7]
-    assert result.rewritten[2].lines == (6,)
+    assert [cell.cell for cell in result.cells] == [2, 4, 5, 6, 7]
+    assert result.cells[2].lines == (6,)
 
 
 def test_what_the_port_adds_and_removes_is_in_the_cell_of_what_it_replaces(path, trials_here):

@@ -59,7 +59,7 @@ def port_notebook(source: Source) -> Ported:
         left=tuple(sorted(left, key=lambda one: (one.cell, one.line))),
         errors=tuple(errors),
         runnable=cells.runnable(ported.text),
-        rewritten=tuple(rewritten),
+        cells=tuple(rewritten),
     )
 
 

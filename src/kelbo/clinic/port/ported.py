@@ -52,7 +52,7 @@ class Ported:
         errors: the errors that the doctor still finds in the ported script, if nothing was left.
         vae: whether the script has a known KL term, or a compute_loss of its own.
         runnable: of a notebook, its code as a script.
-        rewritten: of a notebook, the cells that changed.
+        cells: of a notebook, the cells that changed.
     """
 
     text: str
@@ -62,7 +62,7 @@ class Ported:
     errors: tuple[Finding, ...] = field(default=())
     vae: bool = False
     runnable: str = ""
-    rewritten: tuple[Rewritten, ...] = field(default=())
+    cells: tuple[Rewritten, ...] = field(default=())
 
 
 def port(source: Source) -> Ported:
