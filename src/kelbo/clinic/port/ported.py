@@ -18,6 +18,7 @@ from kelbo.clinic.port.sampling import port_sampling
 from kelbo.clinic.port.script import Left, Script
 from kelbo.clinic.port.spelling import port_imports, respell
 from kelbo.clinic.port.tapes import leave_probability, leave_tapes
+from kelbo.clinic.port.train_step import port_train_steps
 from kelbo.clinic.port.training import respell_training
 from kelbo.clinic.port.weights import rename_weights
 from kelbo.clinic.port.wrapping import wrapped
@@ -66,7 +67,7 @@ def port(source: Source) -> Ported:
     respell_optimizers(script)
     respell_training(script)
     rename_weights(script)
-    leave_tapes(script)
+    leave_tapes(script, *port_train_steps(script))
     leave_probability(script)
     port_sampling(script)
     port_added_losses(script)
