@@ -28,6 +28,7 @@ class Step:
         target: what the tape follows the gradient of; None in a test_step.
         returned: what it returns.
         weights: the models whose weights are trained; "self" for all of them.
+        after: the lines that come after the update of the weights.
     """
 
     script: Script
@@ -38,6 +39,7 @@ class Step:
     target: ast.expr | None = None
     returned: ast.expr | None = None
     weights: set[str] = field(default_factory=set)
+    after: list[ast.stmt] = field(default_factory=list)
 
     def assigned(self, name: str) -> list[ast.stmt]:
         """The statements that give a name its value."""
@@ -83,6 +85,8 @@ class _Reading:
             self._open(node)
         elif isinstance(node, ast.Return):
             step.returned = node.value or ast.Constant(None)
+            if any(dotted(n).startswith(_OPTIMIZER) for n in ast.walk(step.returned)):
+                raise Unportable(node, f"line {node.lineno} returns a number of the optimizer.")
         elif self._trains(node) or self._is_alias(node) or step.data.takes(node):
             return
         else:
@@ -201,6 +205,8 @@ class _Reading:
             if code.endswith((".apply_gradients", ".minimize")):
                 owner = code.rpartition(".")[0]
                 raise Unportable(inner, self._trained(node, owner))
+            if code.startswith((_OPTIMIZER, "self.compiled_")):
+                raise Unportable(inner, f"line {line} uses {code}, which no compute_loss can.")
             if isinstance(inner, ast.Lambda | ast.NamedExpr | ast.Await | ast.Yield):
                 raise Unportable(inner, f"line {line} holds more than a computation.")
         if self.gradients in names:
@@ -216,6 +222,7 @@ class _Reading:
         if not plain:
             raise Unportable(node, f"line {line} is more than a computation: {_kind(node)}.")
         self.step.lines.append(node)
+        self.step.after += [node] * self.applied
 
     def _is_update(self, node: ast.stmt) -> bool:
         """Whether a statement updates a metric of the model; the metric is noted."""

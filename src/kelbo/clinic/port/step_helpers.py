@@ -29,8 +29,8 @@ def join_helpers(script: Script, step: Step, layers: Layers) -> list[ast.Functio
         if line is None:
             return found
         helper = _helper(script, line, layers)
-        if helper is None or helper in found:
-            raise Unportable(line, f"line {line.lineno} calls a helper a second time.")
+        if helper is None or helper in found or line in step.after:
+            raise Unportable(line, f"line {line.lineno} calls layers a second time.")
         _refuse_other_users(script, helper, layers)
         found.append(helper)
         place = step.lines.index(line)

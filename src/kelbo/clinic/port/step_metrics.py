@@ -56,7 +56,13 @@ class _Planning:
         self._refuse_compiled(written)
 
     def _refuse_unlisted(self) -> None:
-        """Refuse metrics that the class does not list: on JAX they would stay 0."""
+        """Refuse what is no metric, and metrics not listed by the class: on JAX they stay 0."""
+        for name, value in self.step.updates.items():
+            known = self.layers.known(name)
+            if not any(one.startswith("keras.metrics.") for one in known):
+                raise Unportable(
+                    value, f"line {value.lineno} updates self.{name}, not known as a metric."
+                )
         if self.listed is None:
             return
         listed = {dotted(node) for node in ast.walk(self.listed)}

@@ -1,11 +1,12 @@
 """Makes sure that what leaves a train_step runs on every backend: no name of TensorFlow is left."""
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from kelbo.clinic.doctor.values import known_names
 from kelbo.clinic.port.edits import Unportable
 from kelbo.clinic.port.script import Script
+from kelbo.clinic.port.step import Step, stored
 
 _TYPES = frozenset("bfloat16 bool float16 float32 float64 int32 int64 uint8".split())
 
@@ -24,6 +25,43 @@ def respell_step(script: Script, nodes: Iterable[ast.AST]) -> None:
         whole = node.body if isinstance(node, ast.FunctionDef) else [node]
         for mention in (mention for part in whole for mention in _mentions(part)):
             _respell(script, mention)
+
+
+def refuse_variables(
+    script: Script, step: Step, nodes: Sequence[ast.AST], functions: Sequence[ast.AST]
+) -> None:
+    """Refuse numbers that TensorFlow holds, and numbers that one method leaves for another.
+
+    Args:
+        script: the script.
+        step: the step.
+        nodes: the lines and the functions that remain.
+        functions: the functions among them.
+
+    Raises:
+        Unportable: there is such a number.
+    """
+    inside = {inner for node in nodes for inner in ast.walk(node)}
+    for function in functions:
+        for node in ast.walk(function):
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                raise Unportable(
+                    node, f"line {node.lineno} keeps a value of one batch in {script.code(node)}."
+                )
+    local = set().union(*map(stored, step.lines)) if step.lines else set()
+    read = {n.attr for n in inside if isinstance(n, ast.Attribute)}
+    read |= {n.id for n in inside if isinstance(n, ast.Name) and n.id not in local}
+    for node in ast.walk(script.source.tree):
+        if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Call):
+            continue
+        names = known_names(script.program.value(node.value.func))
+        held = any(n.startswith(("tensorflow.", "keras.backend.")) for n in names)
+        for target in node.targets if held and node not in inside else ():
+            name = getattr(target, "attr", getattr(target, "id", ""))
+            if name in read and not script.edits.is_changed(node.value.func):
+                raise Unportable(
+                    node, f"line {node.lineno} makes {script.code(target)} a TensorFlow value."
+                )
 
 
 def _undecorate(script: Script, node: ast.FunctionDef) -> None:

@@ -124,6 +124,9 @@ def parts_of(script: Script, step: Step, layers: Layers) -> Parts:
         if any(layers.calls(line)) or stored(line) & wanted:
             forward.insert(0, line)
             wanted |= loaded(line)
+    for line in step.after:
+        if line in forward:
+            raise Unportable(line, f"line {line.lineno} calls layers after the update.")
     loss = [line for line in step.lines if line not in forward]
     given = set().union(*map(stored, forward)) if forward else set()
     read = set().union(*map(loaded, loss), *(loaded(n) for n in _rest(step))) & given
@@ -131,14 +134,26 @@ def parts_of(script: Script, step: Step, layers: Layers) -> Parts:
         lines = step.assigned(name)
         if len(lines) > 1 and (name in read or any(line in loss for line in lines)):
             raise Unportable(lines[1], f"line {lines[1].lineno} gives {name} another value.")
+    _refuse_data_changed_late(step)
     if not forward:
         raise Unportable(step.method, "it calls no layer.")
     whole = _whole(forward, layers)
     if whole is None:
         _refuse_losses(script, step, forward, layers)
-    names = [n for line in [forward[-1], *forward] for n in _targets(line) if n in read]
+    drawn = [line for line in forward if not all(_is_noise(script, c) for c in layers.calls(line))]
+    names = [n for line in [*drawn[-1:], *forward] for n in _targets(line) if n in read]
     order = [*dict.fromkeys(names)]
     return Parts(forward, loss, order, whole, _is_training(forward, layers))
+
+
+def _refuse_data_changed_late(step: Step) -> None:
+    """Refuse data that are changed after they were used."""
+    names = {name for target, _ in step.data.parts for name in stored(target)}
+    used: set[str] = set()
+    for line in step.lines:
+        if late := stored(line) & names & used:
+            raise Unportable(line, f"line {line.lineno} changes {min(late)} after its use.")
+        used |= loaded(line)
 
 
 def _rest(step: Step) -> list[ast.expr]:

@@ -12,12 +12,12 @@ from kelbo.clinic.port.step import TAPE, Step, loaded, methods, read_step, store
 from kelbo.clinic.port.step_extras import add_to_init, generator, pack_labels
 from kelbo.clinic.port.step_helpers import join_helpers
 from kelbo.clinic.port.step_metrics import Metrics, plan_metrics
-from kelbo.clinic.port.step_names import respell_step
+from kelbo.clinic.port.step_names import refuse_variables, respell_step
 from kelbo.clinic.port.step_parts import Layers, Parts, parts_of
 
 _HEAD = "def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **kwargs):\n"
 # What Keras calls in its own train_step, and functions that call it.
-_TAKEN = ("compute_loss", "compute_metrics", "make_train_function", "make_test_function")
+_TAKEN = ("compute_metrics", "make_train_function", "make_test_function")
 
 
 def port_train_steps(script: Script) -> tuple[set[ast.AST], dict[ast.AST, str]]:
@@ -61,6 +61,9 @@ def _port(script: Script, written: Class, found: dict[str, ast.FunctionDef]) -> 
     layers = Layers(script, written)
     step = read_step(script, train)
     helpers = join_helpers(script, step, layers)
+    if found.get("compute_loss") not in [None, *helpers]:
+        raise Unportable(found["compute_loss"], "the class has a compute_loss of its own.")
+    _refuse_another_optimizer(layers)
     parts = parts_of(script, step, layers)
     _refuse_partial_training(step, parts, layers)
     test = read_step(script, found["test_step"]) if "test_step" in found else None
@@ -75,7 +78,9 @@ def _port(script: Script, written: Class, found: dict[str, ast.FunctionDef]) -> 
     others = [f for line in step.lines for f in layers.reached(line)]
     calls = [own.kept] if own.kept is not None else []
     target = [step.target] if step.target is not None else []
-    respell_step(script, [*step.lines, *target, *metrics.values, *others, *calls])
+    whole = [*step.lines, *target, *metrics.values, *others, *calls]
+    respell_step(script, whole)
+    refuse_variables(script, step, whole, [*others, *calls])
     trackers = [f'self.{t}_tracker = keras.metrics.Mean(name="{t}")' for t in metrics.trackers]
     start = add_to_init(script, layers, [*trackers, *noise])
     _write(script, step, parts, own, metrics, start)
@@ -98,6 +103,24 @@ def _refuse_partial_training(step: Step, parts: Parts, layers: Layers) -> None:
     if step.weights != {"self"} and called != step.weights:
         trained = " and ".join(sorted(step.weights))
         raise Unportable(step.method, f"it trains {trained} alone, and fit trains all weights.")
+
+
+def _refuse_another_optimizer(layers: Layers) -> None:
+    """Refuse a compile that keeps the optimizer from Keras's own."""
+    compiling = layers.methods.get("compile")
+    if compiling is None:
+        return
+    handed = [
+        call
+        for call in ast.walk(compiling)
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr == "compile"
+        and {"optimizer", "kwargs", "args"} & loaded(call)
+    ]
+    if "optimizer" in layers.made or not handed:
+        line = compiling.lineno
+        raise Unportable(compiling, f"line {line} has a compile that sets the optimizer itself.")
 
 
 def _write(
@@ -158,6 +181,7 @@ def _unpacked(step: Step, parts: Parts, metrics: Metrics, own: OwnCall) -> list[
     nodes: list[ast.AST] = [*parts.loss, *metrics.values]
     nodes += [step.target] if step.target is not None else []
     read = set().union(*map(loaded, nodes))
+    read -= set(parts.outputs)
     found = [(t, part) for t, part in step.data.parts if read & stored(t)]
     if own.labels:
         inputs = [t for t, part in step.data.parts if part in ("x", "y")]
