@@ -61,6 +61,60 @@ def test_what_no_compute_loss_can_do_is_left_whole_and_named(path):
     ]
 
 
+STEP = """\
+    def train_step(self, data):
+        with tf.GradientTape() as tape:
+            mu, log_var, z = self.encoder(data)
+            y = self.decoder(z)
+            kl = -0.5 * tf.reduce_mean(1 + log_var - tf.square(mu) - tf.exp(log_var))
+            loss = tf.reduce_mean(tf.square(data - y)) + kl
+        grads = tape.gradient(loss, self.trainable_weights)
+        self.optimizer.apply_gradients(zip(grads, self.trainable_weights))
+        return {"loss": loss}
+"""
+WITH = "        with tf.GradientTape() as tape:\n"
+BODY = (LEFT_STEPS[0].parent / "clipped.py").read_text().partition("    def train_step")[0]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reason"),
+    [
+        ("data)\n", "data)\n            self.steps = 1\n", "line 17 is more than a computation"),
+        (
+            "            loss =",
+            "            if kl > 0:\n                kl = 2 * kl\n            loss =",
+            "a condition",
+        ),
+        (
+            "            y = self",
+            "            self.add_loss(z)\n            y = self",
+            "not known as a metric",
+        ),
+        ('"loss": loss', '"lr": self.optimizer.learning_rate', "a number of the optimizer"),
+        ("(loss, self", "(self.kl(loss), self", "give what it returns a name"),
+        (WITH, "        data = data / 2\n" + WITH, ""),
+        (WITH, "        mu, log_var, z = self.encoder(data)\n" + WITH, "line 15 computes outside"),
+        (
+            "        return",
+            "        self.kl.update_state(self.critic(y))\n        return",
+            "after the update",
+        ),
+        ("+ kl", "+ self.compiled_loss(data, y)", "uses self.compiled_loss"),
+        ("self.encoder(data)", "self.encoder(data, training=True)", "only some of its layers"),
+        ("data - y", "data[0] - y", "takes a part of data"),
+        (
+            "            loss =",
+            "            data = 2 * data\n            loss =",
+            "changes data after its use",
+        ),
+    ],
+)
+def test_a_step_with_more_than_a_loss_is_left(before, after, reason):
+    text = BODY + STEP.replace(before, after, 1)
+    result = port(read_script("script.py", text.encode()))
+    assert (reason in result.left[0].reason) if reason else not result.left
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """What came of training each script: one process for each environment."""

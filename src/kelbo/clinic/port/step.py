@@ -28,6 +28,7 @@ class Step:
         target: what the tape follows the gradient of; None in a test_step.
         returned: what it returns.
         weights: the models whose weights are trained; "self" for all of them.
+        taped: the lines that the tape watches.
         after: the lines that come after the update of the weights.
     """
 
@@ -39,6 +40,7 @@ class Step:
     target: ast.expr | None = None
     returned: ast.expr | None = None
     weights: set[str] = field(default_factory=set)
+    taped: list[ast.stmt] = field(default_factory=list)
     after: list[ast.stmt] = field(default_factory=list)
 
     def assigned(self, name: str) -> list[ast.stmt]:
@@ -102,8 +104,10 @@ class _Reading:
         if options or not isinstance(item.optional_vars, ast.Name):
             raise Unportable(node, f"line {node.lineno} gives the tape options.")
         self.tape = item.optional_vars.id
+        before = len(self.step.lines)
         for inner in node.body:
             self.read(inner)
+        self.step.taped = self.step.lines[before:]
 
     def _trains(self, node: ast.stmt) -> bool:
         """Take the statements that compute the gradients and hand them to the optimizer."""

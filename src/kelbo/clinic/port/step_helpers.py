@@ -34,7 +34,9 @@ def join_helpers(script: Script, step: Step, layers: Layers) -> list[ast.Functio
         _refuse_other_users(script, helper, layers)
         found.append(helper)
         place = step.lines.index(line)
-        step.lines[place : place + 1] = _lines(step, line, helper)
+        made = _lines(step, line, helper)
+        step.lines[place : place + 1] = made
+        step.taped += made if line in step.taped else []
 
 
 def _helper(script: Script, line: ast.stmt, layers: Layers) -> ast.FunctionDef | None:

@@ -127,6 +127,12 @@ def parts_of(script: Script, step: Step, layers: Layers) -> Parts:
     for line in step.after:
         if line in forward:
             raise Unportable(line, f"line {line.lineno} calls layers after the update.")
+    _refuse_untaped(script, step, layers)
+    for node in [*_rest(step), *(line for line in forward if isinstance(line, ast.Expr))]:
+        if any(layers.calls(node)):
+            raise Unportable(
+                node, f"line {node.lineno} calls a layer; give what it returns a name."
+            )
     loss = [line for line in step.lines if line not in forward]
     given = set().union(*map(stored, forward)) if forward else set()
     read = set().union(*map(loaded, loss), *(loaded(n) for n in _rest(step))) & given
@@ -154,6 +160,16 @@ def _refuse_data_changed_late(step: Step) -> None:
         if late := stored(line) & names & used:
             raise Unportable(line, f"line {line.lineno} changes {min(late)} after its use.")
         used |= loaded(line)
+
+
+def _refuse_untaped(script: Script, step: Step, layers: Layers) -> None:
+    """Refuse layers and losses outside of the tape, which has no gradient for them."""
+    if step.target is None:
+        return
+    for line in step.lines:
+        calls = [call for call in layers.calls(line) if not _is_noise(script, call)]
+        if line not in step.taped and (calls or stored(line) & loaded(step.target)):
+            raise Unportable(line, f"line {line.lineno} computes outside of the tape.")
 
 
 def _rest(step: Step) -> list[ast.expr]:
