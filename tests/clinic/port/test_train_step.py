@@ -88,7 +88,7 @@ BODY = (LEFT_STEPS[0].parent / "clipped.py").read_text().partition("    def trai
         (
             "            y = self",
             "            self.add_loss(z)\n            y = self",
-            "not known as a metric",
+            "line 17 is more than a computation",
         ),
         ('"loss": loss', '"lr": self.optimizer.learning_rate', "a number of the optimizer"),
         ("(loss, self", "(self.kl(loss), self", "give what it returns a name"),
@@ -101,6 +101,11 @@ BODY = (LEFT_STEPS[0].parent / "clipped.py").read_text().partition("    def trai
         ),
         ("+ kl", "+ self.compiled_loss(data, y)", "uses self.compiled_loss"),
         ("self.encoder(data)", "self.encoder(data, training=True)", "only some of its layers"),
+        (
+            "        return",
+            "        self.train_step = None\n        return",
+            "uses self.train_step itself",
+        ),
         ("data - y", "data[0] - y", "takes a part of data"),
         (
             "            loss =",

@@ -67,7 +67,8 @@ def port(source: Source) -> Ported:
     respell_optimizers(script)
     respell_training(script)
     rename_weights(script)
-    leave_tapes(script, *port_train_steps(script))
+    ported_steps, reasons = port_train_steps(script)
+    leave_tapes(script, ported_steps, reasons)
     leave_probability(script)
     port_sampling(script)
     port_added_losses(script)
@@ -84,7 +85,7 @@ def port(source: Source) -> Ported:
     if isinstance(found, Skipped):
         raise _broken(source, found.reason)
     errors = [f for f in examine(found) if f.rule.severity is Severity.ERROR and not left]
-    vae = _has_vae(script)
+    vae = _has_vae(script) or bool(ported_steps)
     return Ported(text, text != source.text, left, formula, tuple(errors), vae)
 
 

@@ -235,7 +235,8 @@ class _Reading:
             return False
         attribute = dotted(call.func).removesuffix(".update_state")
         owner, _, name = attribute.partition(".")
-        if owner != "self" or not name.isidentifier() or name in self.step.updates:
+        known = name in (*self.step.updates, "add_loss", "add_metric")
+        if owner != "self" or not name.isidentifier() or known:
             return False
         self.step.updates[name] = call.args[0]
         return True

@@ -128,7 +128,11 @@ def parts_of(script: Script, step: Step, layers: Layers) -> Parts:
         if line in forward:
             raise Unportable(line, f"line {line.lineno} calls layers after the update.")
     _refuse_untaped(script, step, layers)
-    for node in [*_rest(step), *(line for line in forward if isinstance(line, ast.Expr))]:
+    others: list[ast.expr | ast.stmt] = [
+        *_rest(step),
+        *(line for line in forward if isinstance(line, ast.Expr)),
+    ]
+    for node in others:
         if any(layers.calls(node)):
             raise Unportable(
                 node, f"line {node.lineno} calls a layer; give what it returns a name."

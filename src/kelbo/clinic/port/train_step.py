@@ -84,14 +84,22 @@ def _port(script: Script, written: Class, found: dict[str, ast.FunctionDef]) -> 
     trackers = [f'self.{t}_tracker = keras.metrics.Mean(name="{t}")' for t in metrics.trackers]
     start = add_to_init(script, layers, [*trackers, *noise])
     _write(script, step, parts, own, metrics, start)
-    for method in [*helpers, *([test.method] if test is not None else [])]:
+    gone = [*helpers, *([test.method] if test is not None else [])]
+    for method in gone:
         script.edits.remove(method)
+    above = written.node.body[: written.node.body.index(train)]
+    if all(node in gone for node in above):
+        # The first in the class: no empty line above it.
+        script.edits.adapt(train, lambda statement: statement.with_changes(leading_lines=[]))
 
 
 def _refuse_kin(script: Script, written: Class, train: ast.FunctionDef) -> None:
     """Refuse a class whose training is spread over several classes of the script."""
     if not all(isinstance(base, Known) and is_model_name(base.name) for base in written.bases):
         raise Unportable(train, "its class is derived from another one than keras.Model.")
+    for node in ast.walk(script.source.tree):
+        if isinstance(node, ast.Attribute) and node.attr in ("train_step", "test_step"):
+            raise Unportable(node, f"line {node.lineno} uses {script.code(node)} itself.")
     for other in script.program.classes:
         if any(written in options(base) for base in other.bases):
             raise Unportable(train, f"{other.name} is derived from its class.")
