@@ -106,6 +106,8 @@ BODY = (LEFT_STEPS[0].parent / "clipped.py").read_text().partition("    def trai
             "        self.train_step = None\n        return",
             "uses self.train_step itself",
         ),
+        ('{"loss": loss}', "self.track(loss)", "returns what self.track makes"),
+        ("tf.reduce_mean(tf.square(data - y))", "self.loss_of(data, y)", ""),
         ("data - y", "data[0] - y", "takes a part of data"),
         (
             "            loss =",

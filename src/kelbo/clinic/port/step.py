@@ -248,7 +248,10 @@ class _Reading:
             raise Unportable(step.method, f"{step.method.name} does not end in a return.")
         if self.tape and not (step.target and self.applied):
             raise Unportable(step.method, "its gradients do not go to self.optimizer.")
-        step.returned = self._resolved(step.returned)
+        step.returned = made = self._resolved(step.returned)
+        if isinstance(made, ast.Call) and dotted(made.func) != "self.get_metrics_result":
+            code = self.script.code(made.func)
+            raise Unportable(made, f"line {made.lineno} returns what {code} makes.")
         step.data.settle([*step.lines, step.returned])
         return step
 

@@ -107,7 +107,7 @@ class Layers:
             return False
         if not attribute:
             return True
-        if attribute.partition(".")[2] in ("update_state", "result"):
+        if attribute.partition(".")[2] in ("update_state", "result") or "loss" in attribute:
             return False
         return not any(known.startswith(_LOSSES) for known in self.known(attribute))
 
