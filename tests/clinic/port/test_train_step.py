@@ -79,7 +79,7 @@ BODY = (LEFT_STEPS[0].parent / "clipped.py").read_text().partition("    def trai
 @pytest.mark.parametrize(
     ("before", "after", "reason"),
     [
-        ("data)\n", "data)\n            self.steps = 1\n", "line 17 is more than a computation"),
+        ("data)\n", "data)\n            self.steps = 1\n", "line 18 is more than a computation"),
         (
             "            loss =",
             "            if kl > 0:\n                kl = 2 * kl\n            loss =",
@@ -88,12 +88,12 @@ BODY = (LEFT_STEPS[0].parent / "clipped.py").read_text().partition("    def trai
         (
             "            y = self",
             "            self.add_loss(z)\n            y = self",
-            "line 17 is more than a computation",
+            "line 18 is more than a computation",
         ),
         ('"loss": loss', '"lr": self.optimizer.learning_rate', "a number of the optimizer"),
         ("(loss, self", "(self.kl(loss), self", "give what it returns a name"),
         (WITH, "        data = data / 2\n" + WITH, ""),
-        (WITH, "        mu, log_var, z = self.encoder(data)\n" + WITH, "line 15 computes outside"),
+        (WITH, "        mu, log_var, z = self.encoder(data)\n" + WITH, "line 16 computes outside"),
         (
             "        return",
             "        self.kl.update_state(self.critic(y))\n        return",
@@ -108,6 +108,7 @@ BODY = (LEFT_STEPS[0].parent / "clipped.py").read_text().partition("    def trai
         ),
         ('{"loss": loss}', "self.track(loss)", "returns what self.track makes"),
         ("tf.reduce_mean(tf.square(data - y))", "self.loss_of(data, y)", ""),
+        ("decoder(z)", "decoder(z + np.random.normal(size=(2,)))", "noise with NumPy"),
         ("data - y", "data[0] - y", "takes a part of data"),
         (
             "            loss =",
@@ -117,7 +118,7 @@ BODY = (LEFT_STEPS[0].parent / "clipped.py").read_text().partition("    def trai
     ],
 )
 def test_a_step_with_more_than_a_loss_is_left(before, after, reason):
-    text = BODY + STEP.replace(before, after, 1)
+    text = "import numpy as np\n" + BODY + STEP.replace(before, after, 1)
     result = port(read_script("script.py", text.encode()))
     assert (reason in result.left[0].reason) if reason else not result.left
 

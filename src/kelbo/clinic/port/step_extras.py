@@ -12,23 +12,33 @@ from kelbo.clinic.port.own_call import OwnCall
 from kelbo.clinic.port.sampling import draw_from_generator
 from kelbo.clinic.port.script import Script, argument
 from kelbo.clinic.port.step import Step
-from kelbo.clinic.port.step_parts import Layers, Parts
+from kelbo.clinic.port.step_parts import Layers
 
 _START = "def __init__(self, *args, **kwargs):\n    super().__init__(*args, **kwargs)\n"
 
 
-def generator(script: Script, layers: Layers, parts: Parts) -> list[str]:
+def generator(script: Script, layers: Layers, lines: Sequence[ast.AST]) -> list[str]:
     """The line of __init__ for the noise that the model draws itself, if it does.
+
+    Args:
+        script: the script.
+        layers: the model's layers.
+        lines: the lines and the call in which it may be drawn.
 
     Raises:
         Unportable: it is drawn outside of the model's methods.
     """
-    nodes = [*parts.forward, *(f for line in parts.forward for f in layers.reached(line))]
+    nodes = [*lines, *(f for line in lines for f in layers.reached(line))]
     seeds = []
     for node in dict.fromkeys(nodes):
         for call in script.calls_in(node):
             if not any(map(library.noise, call.names)):
                 continue
+            if not all(name.startswith(("keras.", "tensorflow.")) for name in call.names):
+                line = call.node.lineno
+                raise Unportable(
+                    call.node, f"line {line} draws noise with NumPy, once for all steps."
+                )
             if script.function_around(call.node) not in layers.methods.values():
                 line = call.node.lineno
                 raise Unportable(call.node, f"line {line} draws noise outside of the model.")

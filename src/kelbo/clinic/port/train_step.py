@@ -74,9 +74,9 @@ def _port(script: Script, written: Class, found: dict[str, ast.FunctionDef]) -> 
     metrics = plan_metrics(script, written, step, test, layers)
     own = plan_call(script, written, step, parts, layers)
     pack_labels(script, written, step, own)
-    noise = generator(script, layers, parts)
-    others = [f for line in step.lines for f in layers.reached(line)]
     calls = [own.kept] if own.kept is not None else []
+    noise = generator(script, layers, [*parts.forward, *calls])
+    others = [f for line in [*step.lines, *calls] for f in layers.reached(line)]
     target = [step.target] if step.target is not None else []
     whole = [*step.lines, *target, *metrics.values, *others, *calls]
     respell_step(script, whole)
