@@ -7,6 +7,7 @@ import libcst as cst
 
 from kelbo.clinic.doctor import Finding, Severity, Skipped, Source, examine
 from kelbo.clinic.doctor.objective import kl_terms
+from kelbo.clinic.doctor.rules.tensorflow_1_names import is_of_version_1, lacking
 from kelbo.clinic.doctor.source import read_script
 from kelbo.clinic.port.added_loss import port_added_losses
 from kelbo.clinic.port.formula import Formula
@@ -62,6 +63,10 @@ def port(source: Source) -> Ported:
     if (guarded := script.guarded) is not None:
         reason = "the script checks which Keras it runs on, and is left as it was."
         return Ported(source.text, False, (Left(guarded, reason),), vae=_has_vae(script))
+    if is_of_version_1(script.program):
+        line = min(node.lineno for node in lacking(script.program))  # type: ignore[attr-defined]
+        reason = "this is a script of TensorFlow 1 without a model of Keras; write it anew."
+        return Ported(source.text, False, (Left(line, reason),))
     respell(script)
     respell_options(script)
     respell_optimizers(script)
