@@ -164,6 +164,27 @@ def test_every_seed_draws_and_is_saved(seed, tmp_path):
     assert kelbo.load_model(tmp_path / "model.keras").seed == int(seed)
 
 
+def test_hdf5_is_refused_before_anything_is_written(trained, tmp_path):
+    with pytest.raises(UsageError, match="would not load again.*model.keras"):
+        trained.save(tmp_path / "model.h5")
+    assert not any(tmp_path.iterdir())
+
+
+def test_what_is_no_z_is_refused_with_the_way_out(trained):
+    with pytest.raises(DataError, match="expected z, received mu, log_var.*such as the mu"):
+        trained.decode(trained.encode(X))
+
+
+def test_conditions_are_finite_and_have_names():
+    model, given = kinds.conditional_vae(), kinds.inputs("conditional", 5)
+    with pytest.raises(DataError, match="context={'c': c}, received a ndarray"):
+        model.sample(5, context=given["c"])
+    given["c"][3, 0] = np.nan
+    model.compile("adam")
+    with pytest.raises(DataError, match="in 1 of 5 rows"):
+        model.fit(given, verbose=0)
+
+
 def test_a_draw_of_the_encoder_is_decoded(trained):
     assert trained.decode(trained.encoder(X[:3])).shape == (3, *SHAPE)
 

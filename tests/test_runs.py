@@ -20,6 +20,7 @@ from kelbo.runs import (
     ENVIRONMENT,
     EVALUATION,
     FILES,
+    LOCK,
     METRICS,
     MODEL,
     PICTURES,
@@ -417,3 +418,18 @@ def test_writing_leaves_the_umask_of_the_process_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "umask", None)
     write_text(tmp_path / "a.txt", "a")
     assert (tmp_path / "a.txt").read_text() == "a"
+
+
+def test_a_run_that_is_being_trained_is_not_begun_again(tmp_path):
+    run = RunDirectory.create(tmp_path / "run")
+    run.write_config({"kelbo": "1"})
+    with run.training():
+        with pytest.raises(RunError, match="is being trained at this moment"):
+            RunDirectory.check_place(run.path, force=True)
+        RunDirectory.open(run.path)  # reading is free
+        with pytest.raises(RunError, match="is being trained at this moment"):
+            RunDirectory.create(run.path, force=True)
+    assert sorted(each.name for each in run.path.iterdir()) == ["config.toml"]
+    run.file(LOCK).touch()  # as a kill leaves it
+    RunDirectory.open(run.path)
+    assert not run.file(LOCK).exists()

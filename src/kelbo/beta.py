@@ -64,6 +64,8 @@ def explain_beta(beta: float) -> str:
 
 
 def _times(factor: float) -> str:
+    if factor >= 1e9:
+        return f"{factor:.0e} times"
     digits = 1 if factor < 10.0 else 0
     return f"{factor:,.{digits}f} times"
 

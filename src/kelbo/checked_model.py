@@ -19,6 +19,7 @@ from kelbo.inputs import (
     split,
 )
 from kelbo.likelihoods import Likelihood
+from kelbo.support import REAL
 
 
 class CheckedModel:
@@ -89,6 +90,7 @@ class CheckedModel:
         self.check_target(x)
         for name, shape in shapes.items():
             check_shape(context[name], shape, name)
+            REAL.check(context[name], f"condition {name!r} of a {type(self).__name__}")
             if len(context[name]) != len(x):
                 raise DataError(
                     f"Expected one {name} for each datum, received {len(context[name])} for "

@@ -71,7 +71,8 @@ def load_model(path: str | Path) -> LatentVariableModel:
         raise RunError(f"{path} is damaged ({reason[:300]}). {SAVE_AGAIN}") from error
     if not isinstance(model, LatentVariableModel):
         raise RunError(
-            f"{path} holds a {type(model).__name__}, expected a model of kelbo (VAE or AE)."
+            f"{path} holds a {type(model).__name__}, expected a model of kelbo (VAE or AE). "
+            "Other models of Keras are loaded with keras.saving.load_model."
         )
     return model
 

@@ -468,8 +468,15 @@ class LatentVariableModel(CheckedModel, SavedModel, Replicas, SharedBatches, ker
         A conditional model takes {"z": z, "c": c} with the decoder's conditions c.
         """
         given = z if isinstance(z, Mapping) else {"z": z}
-        arrays = {name: as_numpy(value).astype("float32") for name, value in given.items()}
         shapes = self.likelihood.context_shapes
+        names = list(shapes) if len(shapes) > 1 else ["z"]
+        if set(given) != set(names):
+            raise DataError(
+                f"decode() expected {', '.join(names)}, received {', '.join(map(str, given))}. It "
+                "takes z itself, such as the mu that encode gives, or a dict of z and the "
+                "conditions by name."
+            )
+        arrays = {name: as_numpy(value).astype("float32") for name, value in given.items()}
         check_shape(arrays["z"], shapes.get("z", self.likelihood.context_shape), "z")
         return predict_in_passes(
             self.decoder, arrays if len(arrays) > 1 else arrays["z"], batch_size, self.data_dim
@@ -519,6 +526,14 @@ class LatentVariableModel(CheckedModel, SavedModel, Replicas, SharedBatches, ker
         )
 
 
+_EXAMPLES = {
+    "Posterior": ", such as kelbo.GaussianPosterior(encoder_network, latent_dim=16)",
+    "Likelihood": ", such as kelbo.BernoulliLikelihood(decoder_network)",
+    "Prior": ", such as kelbo.StandardNormalPrior()",
+    "Objective": ", such as kelbo.ELBO()",
+}
+
+
 def check_kind(part: Any, kind: type) -> None:
     """Refuse a part that is not of its kind.
 
@@ -526,7 +541,10 @@ def check_kind(part: Any, kind: type) -> None:
         UsageError: with what arrived.
     """
     if not isinstance(part, kind):
-        raise UsageError(f"Expected an instance of {kind.__name__}, received {part!r}.")
+        name = kind.__name__
+        raise UsageError(
+            f"Expected an instance of {name}{_EXAMPLES.get(name, '')}, received {part!r}."
+        )
 
 
 def _target(x: Any, y: Any, sample_weight: Any) -> Any:

@@ -52,6 +52,10 @@ def read_config(path: Path) -> dict[str, Any]:
         RunError: there is no such file, it is damaged, it is of another kind, or it declares more
             than it can hold.
     """
+    if path.is_dir():
+        raise RunError(
+            f"{path} is a folder, expected a model file, such as {path / 'model.keras'}."
+        )
     if not path.is_file():
         raise RunError(f"There is no model file {path}.")
     try:

@@ -11,11 +11,12 @@ import json
 import math
 import tempfile
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import filelock
 import numpy as np
 import tomli_w
 
@@ -31,6 +32,7 @@ EVALUATION = "evaluation.json"  # figures on the test set
 ARRAYS = "arrays.npz"  # what the pictures show, as numbers
 PICTURES = "pictures"  # a folder of PNG files
 REPORT = "report.html"  # everything above in one page
+LOCK = ".training.lock"  # held while the run is trained
 
 FILES = (CONFIG, MODEL, METRICS, ENVIRONMENT, EVALUATION, ARRAYS, REPORT)
 
@@ -99,6 +101,11 @@ class RunDirectory:
                 f"{run.path} is not empty and is not a run (it has no {CONFIG} of kelbo's). "
                 "Choose another folder with --out."
             )
+        if run._is_being_trained():
+            raise RunError(
+                f"{run.path} is being trained at this moment. Wait for the end, or choose another "
+                "folder with --out."
+            )
         if not force:
             raise RunError(
                 f"{run.path} already holds a run. Choose another folder with --out, "
@@ -119,6 +126,26 @@ class RunDirectory:
                 f"Nothing can be written in {place} ({error.strerror}). Choose another folder with "
                 "--out, or change its permissions."
             ) from error
+
+    @contextlib.contextmanager
+    def training(self) -> Iterator[None]:
+        """Hold the run while it is trained, so that nobody else clears it meanwhile."""
+        with filelock.FileLock(self.file(LOCK), timeout=0):
+            try:
+                yield
+            finally:
+                self.file(LOCK).unlink(missing_ok=True)
+
+    def _is_being_trained(self) -> bool:
+        """Whether another training holds the run; the lock of one that was killed is removed."""
+        if not self.file(LOCK).exists():
+            return False
+        try:
+            with filelock.FileLock(self.file(LOCK), timeout=0):
+                self.file(LOCK).unlink()
+        except filelock.Timeout:
+            return True
+        return False
 
     def _is_run(self) -> bool:
         """Whether the configuration is kelbo's: other programs have a config.toml too."""
@@ -144,6 +171,7 @@ class RunDirectory:
                 f"{run.path} is not a run directory: it has no {CONFIG}. "
                 "A run is what `kelbo train` writes."
             )
+        run._is_being_trained()  # which removes the lock of a training that was killed
         run._clear_leftovers()
         return run
 
@@ -276,6 +304,9 @@ class RunDirectory:
             EVALUATION: f"`kelbo evaluate {self.path}` writes it.",
             ARRAYS: f"`kelbo evaluate {self.path}` writes it.",
             REPORT: f"`kelbo report {self.path}` writes it.",
+            MODEL: f"Train it again with `kelbo train --config {self.file(CONFIG)}`."
+            if self.file(METRICS).is_file()
+            else "The training that made this run did not finish its first epoch.",
         }.get(name, "The training that made this run did not finish its first epoch.")
         return RunError(f"The run {self.path} has no {name}. {cure}")
 

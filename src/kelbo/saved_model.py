@@ -5,6 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from kelbo.errors import UsageError
+
 
 class SavedModel:
     """For a keras.Model with a `seed_generator` to inherit from."""
@@ -16,7 +18,18 @@ class SavedModel:
     compiled: bool
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save the whole model to a .keras file, as `keras.Model.save`."""
+        """Save the whole model to a .keras file, as `keras.Model.save`.
+
+        Raises:
+            UsageError: the file is of HDF5, from which no model of a class of its own is loaded.
+        """
+        path = str(args[0] if args else kwargs.get("filepath", ""))
+        if path.endswith((".h5", ".hdf5")):
+            raise UsageError(
+                f"{path} would not load again: Keras's HDF5 files hold no model like this one. "
+                "Save the model as model.keras, or its weights alone with "
+                "save_weights('model.weights.h5')."
+            )
         if self.compiled and not self.optimizer.built:
             # Without its variables Keras would not find them when it loads the file.
             self.optimizer.build(self.trainable_variables)
@@ -43,8 +56,9 @@ class SavedModel:
         On PyTorch Keras names its own subclass of the optimiser, which exists only there.
         """
         config = super().get_compile_config()  # type: ignore[misc]
-        if config and config["optimizer"]["module"].startswith("keras.src.backend."):
-            config["optimizer"]["module"] = "keras.optimizers"
+        optimizer = config and config.get("optimizer")
+        if optimizer and optimizer["module"].startswith("keras.src.backend."):
+            optimizer["module"] = "keras.optimizers"
         return config
 
     def compile_from_config(self, config: dict[str, Any]) -> None:

@@ -91,7 +91,7 @@ class VAE(SingleGroup):
             f"{n:,} samples of shape {self.data_shape}",
             "Draw fewer at a time, each time with another seed.",
         )
-        context = self._check_context(n, context or {})
+        context = self._check_context(n, {} if context is None else context)
         seed = self.seed_generator if seed is None else folded(seed)
         own = {name: context[name] for name in self.prior.context_shapes}
         p = self.prior.distribution(self._prior_parameters(own, training=False))
@@ -99,7 +99,12 @@ class VAE(SingleGroup):
         wanted = select(z, context, self.likelihood.context_shapes)
         return self.decode(wanted, batch_size)
 
-    def _check_context(self, n: int, context: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    def _check_context(self, n: int, context: Any) -> dict[str, np.ndarray]:
+        if not isinstance(context, Mapping):
+            raise DataError(
+                f"Expected the conditions by name, as context={{'c': c}}, received a "
+                f"{type(context).__name__}."
+            )
         if set(context) != set(self.context_shapes):
             expected = ", ".join(self.context_shapes) or "none"
             received = ", ".join(context) or "none"

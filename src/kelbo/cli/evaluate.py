@@ -138,6 +138,10 @@ def figure_rows(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
         value = -value if figure.role is Role.FLOOR else value
         remark = (figure.unit, f"{figure.better} is better" if figure.better else "")
         rows.append(
-            (figure.name(figures), figure.show(value, figures), ", ".join(filter(None, remark)))
+            (
+                figure.name(figures) + (", as log p(x)" if figure.role is Role.FLOOR else ""),
+                figure.show(value, figures),
+                ", ".join(filter(None, remark)),
+            )
         )
     return rows

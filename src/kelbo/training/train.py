@@ -92,14 +92,15 @@ def train(
     run = RunDirectory.create(out, force)
     run.write_config(_found_from_anywhere(configuration).to_toml())
     run.write_json(ENVIRONMENT, {**describe_environment(), **_counts(data)})
-    model.fit(
-        batches,
-        epochs=configuration.epochs,
-        shuffle=False,  # they shuffle themselves
-        validation_data=validation,
-        verbose=0,
-        callbacks=[Checkpoint(run, data.count("train")), *callbacks],
-    )
+    with run.training():
+        model.fit(
+            batches,
+            epochs=configuration.epochs,
+            shuffle=False,  # they shuffle themselves
+            validation_data=validation,
+            verbose=0,
+            callbacks=[Checkpoint(run, data.count("train")), *callbacks],
+        )
     return run
 
 

@@ -181,7 +181,8 @@ class Subject:
             shapes = f" of shape {', '.join(map(str, self.conditions))}" if self.conditions else ""
             raise DataError(
                 f"Expected x and {len(self.conditions)} condition(s){shapes}, received "
-                f"{len(arrays)} array(s). Pass them together, as to fit: [x, labels]."
+                f"{len(arrays)} array(s). Pass them together, as to fit: [x, labels], or by "
+                "the names of the inputs: {'x': x, 'c': c}."
             )
         shape, given = self.input_shape, list(arrays)
         fitting = (n for n, one in enumerate(given) if shape and fits(shape[1:], one))
