@@ -2,7 +2,8 @@
 
 It passes once over the statements, in their order. Calls of the script's own functions are followed
 with their arguments, each function a few times at most, so the work grows with the size of the
-script and not with what it would compute. Nothing here raises, whatever the script says.
+script and not with what it would compute. What the script defines and does not use is then used as
+another file would use it. Nothing here raises, whatever the script says.
 """
 
 import ast
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from kelbo.clinic.doctor import expressions, library
+from kelbo.clinic.doctor import callers, expressions, library
 from kelbo.clinic.doctor.expressions import Noise
 from kelbo.clinic.doctor.pixels import pixel_range, pixels
 from kelbo.clinic.doctor.program import Call, Program, Reading, SymbolicRead
@@ -33,6 +34,7 @@ from kelbo.clinic.doctor.values import (
     Items,
     Known,
     Step,
+    Super,
     Table,
     Tensor,
     Unknown,
@@ -64,7 +66,13 @@ _ENDS_OF_A_MODEL = ["inputs", "outputs"]
 
 # What may be asked of a symbolic tensor anywhere: it is known when the model is built.
 _STATIC = ("shape", "dtype", "name", "ndim", "rank", "get_shape", "_keras_shape", "set_shape")
-_STATIC_CALLS = {"keras.backend.int_shape", "keras.backend.ndim", "keras.backend.dtype"}
+_STATIC_CALLS = (
+    "keras.backend.int_shape",
+    "keras.backend.ndim",
+    "keras.backend.dtype",
+    ".assert_same_structure",
+    ".map_structure",
+)
 
 _OPERATORS = {
     ast.Add: operator.add,
@@ -103,17 +111,61 @@ class _Interpreter:
         self.returned: dict[ast.AST, Value] = {}
         self.instances: dict[Class, Instance] = {}
         self.built: set[Instance] = set()
+        # The objects that only the callers of the script have.
+        self.left: list[callers.Made] = []
+        # Whether the script compiles a model itself: a loss that it does not use is not one then.
+        self.compiles = False
         self.tensors = Tensors()
 
     def run(self) -> None:
         self.execute_all(self.program.tree.body)
-        # What the script defines but does not use itself. Both lists may grow meanwhile.
+        self.use_what_is_left()
+
+    # What the script defines and does not use
+
+    def use_what_is_left(self) -> None:
+        """Use the classes and functions that nothing used yet, as another file would."""
+        self.compiles = any(call.method == "compile" for call in self.program.calls)
+        bases = {base for made in self.program.classes for base in made.ancestry[1:]}
+        # A base is used by what inherits from it. The lists may grow meanwhile.
         for made in self.program.classes:
-            self.follow_hooks(made)
+            if made not in bases:
+                self.use_class(made)
+        for made in self.program.classes:
+            self.use_class(made)
+        # Those that take an object come after those that may make it.
+        takers = []
         for function in self.program.functions:
-            if not self.runs[function.node]:
-                step = Step("tf.function", function) if _is_tf_function(function) else None
-                self.follow(function, Arguments(), step)
+            if not self.runs[function.node] and callers.asked(function):
+                takers.append(function)
+            else:
+                self.use(function)
+        for function in takers:
+            self.use(function)
+
+    def use_class(self, made: Class) -> None:
+        """Make an object of a class and call those of its methods that nothing called yet."""
+        self.follow_hooks(made)
+        waiting = [method for method in made.methods if not self.runs[method.node]]
+        if not waiting:
+            return
+        instance = self.instances.get(made) or self.instantiate(made, Arguments(), None)
+        self.left.append(callers.Made(instance, frozenset({made.name.lower()})))
+        for method in callers.in_order(waiting, instance):
+            self.use(self.bound(method, instance))
+
+    def use(self, function: Function) -> None:
+        """Call a function that nothing called yet."""
+        if self.runs[function.node]:
+            return
+        if not self.compiles and callers.is_loss(function):
+            target, output = self.tensors.fresh(None), self.tensors.fresh(None)
+            self.run_step("loss", function, Arguments((target, output)), None)
+            return
+        step = Step("tf.function", function) if _is_tf_function(function) else None
+        given = callers.objects(function, self.left, self.program)
+        result = self.follow(function, Arguments(keywords=tuple(given.items())), step)
+        self.left += callers.models(function, result, self.program)
 
     # Statements
 
@@ -185,12 +237,12 @@ class _Interpreter:
         self.frame = Frame(outer, outer.step)
         self.execute_all(node.body)
         body = self.frame.layers[-1]
-        self.frame = outer
+        inner, self.frame = self.frame, outer
+        made = Class(node, outer, bases, body, decorators)
         # The names of a class's body are not those of its methods.
         for value in body.values():
-            if isinstance(value, Function):
-                value.frame = outer
-        made = Class(node, outer, bases, body, decorators)
+            if isinstance(value, Function) and value.frame is inner:
+                value.frame, value.home = outer, made
         self.program.classes.append(made)
         outer.bind(node.name, made)
 
@@ -320,6 +372,10 @@ class _Interpreter:
             self.program.changes_activations |= target.attr == "activation" and not own
             if isinstance(owner, Instance):
                 self.name(value, target.attr)
+                before = owner.attributes.get(target.attr)
+                if before is not None and len(self.frame.layers) > 1:
+                    # A flag that one branch sets may still be what it was.
+                    value = join([before, value]) if isinstance(value, Constant) else value
                 owner.attributes[target.attr] = value
         elif isinstance(target, ast.Subscript):
             changed = self.evaluate(target.value)
@@ -428,8 +484,13 @@ class _Interpreter:
             return Items(tuple(Constant(n) if isinstance(n, int) else UNKNOWN for n in owner.shape))
         if isinstance(owner, Instance):
             return self.attribute_of_instance(owner, name)
+        if isinstance(owner, Super):
+            return self.attribute_of_super(owner, name)
         if isinstance(owner, Class):
-            return owner.find(name) or Attribute(owner, name)
+            found = owner.find(name)
+            if isinstance(found, Function) and found.is_a("builtins.classmethod"):
+                return replace(found, owner=owner)
+            return found or Attribute(owner, name)
         return Attribute(UNKNOWN if isinstance(owner, Attribute) else owner, name)
 
     def attribute_of_instance(self, owner: Instance, name: str) -> Value:
@@ -451,13 +512,21 @@ class _Interpreter:
             return ends
         return Attribute(owner, name)
 
+    def attribute_of_super(self, owner: Super, name: str) -> Value:
+        for base in owner.of.ancestry[1:]:
+            found = base.body.get(name) if isinstance(base, Class) else None
+            if isinstance(found, Function) and isinstance(owner.owner, Instance):
+                return self.method(found, owner.owner)
+            if found is not None:
+                return found
+        return Attribute(owner.owner, name)
+
     def method(self, function: Function, owner: Instance) -> Value:
-        kinds = {name for decorator in function.decorators for name in _names(decorator)}
-        if kinds & {"builtins.staticmethod"}:
-            return function
-        if kinds & {"builtins.property", "builtins.classmethod"}:
-            return Attribute(owner, function.name)
-        return replace(function, owner=owner)
+        """What a method is as an attribute of its object."""
+        bound = self.bound(function, owner)
+        if function.is_a("builtins.property", "functools.cached_property"):
+            return self.follow(bound, Arguments(), self.step)
+        return bound
 
     def evaluate_Subscript(self, node: ast.Subscript) -> Value:
         value = self.evaluate(node.value)
@@ -581,7 +650,7 @@ class _Interpreter:
 
     def evaluate_Call(self, node: ast.Call) -> Value:
         function = self.evaluate(node.func)
-        static = bool(_names(function) & _STATIC_CALLS)
+        static = any(name.endswith(_STATIC_CALLS) for name in _names(function))
         self.quiet += static
         positional: list[Value] = []
         more = False
@@ -639,7 +708,7 @@ class _Interpreter:
         if len(self.followed) >= _MOST_CALLS or node in self.followed:
             return UNKNOWN
         self.runs[node] += 1
-        frame = Frame(function.frame, step)
+        frame = Frame(function.frame, step, function=function)
         outer = self.frame, self.step, self.guards
         self.frame, self.step = frame, step
         self.followed.append(node)
@@ -705,6 +774,10 @@ class _Interpreter:
         return instance
 
     def bound(self, function: Function, owner: Instance) -> Function:
+        if function.is_a("builtins.staticmethod"):
+            return function
+        if function.is_a("builtins.classmethod") and isinstance(owner.of, Class):
+            return replace(function, owner=owner.of)
         return replace(function, owner=owner)
 
     def connect(self, model: Instance, arguments: Arguments) -> None:
@@ -797,6 +870,8 @@ class _Interpreter:
         owner, name = function.owner, function.name
         if name == "compile":
             self.compile(owner, arguments, node)
+        if name == "__init__" and isinstance(owner, Instance) and owner.is_model:
+            self.connect(owner, arguments)
         if isinstance(owner, Instance) and owner.is_layer:
             if name == "get_layer":
                 return Instance(_known("keras.layers.Layer"), node)
@@ -818,6 +893,18 @@ class _Interpreter:
         if name == "predict" and isinstance(owner, Instance) and owner.outputs is not None:
             return self.tensors.outputs_of(owner.outputs, False)
         return UNKNOWN
+
+    def super(self, arguments: Arguments) -> Value:
+        """What a call of super stands for."""
+        if len(arguments.positional) == 2:
+            of, owner = arguments.positional
+            return Super(owner, "super", of) if isinstance(of, Class) else UNKNOWN
+        frame: Frame | None = self.frame
+        while frame is not None and (frame.function is None or frame.function.home is None):
+            frame = frame.parent
+        if frame is None or frame.function is None or frame.function.home is None:
+            return UNKNOWN
+        return Super(frame.function.owner or UNKNOWN, "super", frame.function.home)
 
     def compile(self, model: Value, arguments: Arguments, node: ast.Call) -> None:
         """Follow the functions that compile makes Keras apply to the outputs of a model."""
@@ -843,6 +930,8 @@ class _Interpreter:
     def call_library(self, function: Known, arguments: Arguments, node: ast.Call) -> Value:
         name = function.name
         given = next(iter(arguments), UNKNOWN)
+        if name == "builtins.super":
+            return self.super(arguments)
         if name == "builtins.hasattr" or any(isinstance(value, Version) for value in arguments):
             return VERSION if name != "builtins.print" else UNKNOWN
         if name in ("keras.Input", "keras.layers.Input"):
