@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from kelbo.clinic.doctor import callers, expressions, library
+from kelbo.clinic.doctor import callers, expressions, library, strings
 from kelbo.clinic.doctor.expressions import Noise
 from kelbo.clinic.doctor.pixels import pixel_range, pixels
 from kelbo.clinic.doctor.program import Call, Program, Reading, SymbolicRead
@@ -43,15 +43,19 @@ from kelbo.clinic.doctor.values import (
     bounded,
     is_layer_name,
     is_model_name,
+    is_same,
     is_symbolic,
     join,
     options,
+    truth,
 )
 from kelbo.clinic.doctor.words import dotted
 
-# How often a function is followed, and how deep calls and syntax may be nested.
+# How often a function is followed, how deep calls and syntax may be nested, and how often a loop
+# over layers is followed.
 _MOST_RUNS = 3
 _MOST_CALLS = 12
+_MOST_TURNS = 16
 _MOST_NESTING = 100
 
 # The statements that end a function or a turn of a loop, and the expressions that make tensors.
@@ -109,6 +113,7 @@ class _Interpreter:
         self.quiet = 0
         self.runs: Counter[ast.AST] = Counter()
         self.returned: dict[ast.AST, Value] = {}
+        self.forms: dict[ast.AST, set[int]] = {}
         self.instances: dict[Class, Instance] = {}
         self.built: set[Instance] = set()
         # The objects that only the callers of the script have.
@@ -248,7 +253,8 @@ class _Interpreter:
 
     def execute_Return(self, node: ast.Return) -> None:
         value = self.evaluate(node.value) if node.value else Constant(None)
-        self.frame.returns.append(value)
+        if not self.frame.over:
+            self.frame.returns.append(value)
 
     def execute_Assign(self, node: ast.Assign) -> None:
         value = self.evaluate(node.value)
@@ -278,8 +284,9 @@ class _Interpreter:
                 self.frame.elsewhere[name] = owner
 
     def execute_If(self, node: ast.If) -> None:
-        with self.guarded(isinstance(self.evaluate(node.test), Version)):
-            self.branches([[node.body], [node.orelse]])
+        test = self.evaluate(node.test)
+        with self.guarded(isinstance(test, Version)):
+            self.branches([[node.body], [node.orelse]], self.decided(node.test, test))
 
     def execute_Try(self, node: ast.Try) -> None:
         for handler in node.handlers:
@@ -296,17 +303,31 @@ class _Interpreter:
 
     def execute_For(self, node: ast.For | ast.AsyncFor) -> None:
         items = self.evaluate(node.iter)
-        element = join(list(items.items)) if isinstance(items, Items) else UNKNOWN
-        self.bind(node.target, element)
-        self.execute_all(node.body)
+        turns = [join(list(items.items)) if isinstance(items, Items) else UNKNOWN]
+        alone = len(node.body) == 1 and not self.frame.loops
+        if isinstance(items, Items) and alone and _are_layers(items):
+            # Each turn calls another layer.
+            turns = list(items.items)
+        with self.looping():
+            for element in turns:
+                self.bind(node.target, element)
+                self.execute_all(node.body)
         self.execute_all(node.orelse)
 
     execute_AsyncFor = execute_For
 
     def execute_While(self, node: ast.While) -> None:
         self.evaluate(node.test)
-        self.execute_all(node.body)
+        with self.looping():
+            self.execute_all(node.body)
         self.execute_all(node.orelse)
+
+    @contextmanager
+    def looping(self) -> Iterator[None]:
+        """Within a loop: what is known of the first turn may not hold in others."""
+        self.frame.loops += 1
+        yield
+        self.frame.loops -= 1
 
     def execute_With(self, node: ast.With | ast.AsyncWith) -> None:
         for item in node.items:
@@ -329,19 +350,39 @@ class _Interpreter:
     def execute_Delete(self, node: ast.Delete) -> None:
         """Deleting a name reads nothing."""
 
-    def branches(self, arms: list[list[list[ast.stmt]]]) -> None:
-        """Follow alternative branches and join what they bind."""
+    def branches(self, arms: list[list[list[ast.stmt]]], taken: bool | None = None) -> None:
+        """Follow alternative branches and join what they bind.
+
+        Args:
+            arms: the statements of each.
+            taken: whether the first is taken, or the second; None if that is not known. What is
+                not taken is followed too, but nothing that it binds or returns counts.
+        """
         outcomes = []
-        for arm in arms:
+        over = self.frame.over
+        counted = [taken is None or taken == (place == 0) for place in range(len(arms))]
+        # The attributes that the branch taken sets replace those of the others.
+        for counts, arm in sorted(zip(counted, arms, strict=True), key=lambda one: one[0]):
             self.frame.layers.append({})
+            self.frame.over = over or not counts
             goes_on = all([self.execute_all(body) for body in arm])
             bound = self.frame.layers.pop()
-            if goes_on:
+            if goes_on and counts:
                 outcomes.append(bound)
+        self.frame.over = over or taken is not None and not outcomes
         for name in dict.fromkeys(name for bound in outcomes for name in bound):
             before = self.frame.find(name)
             values = [bound.get(name, before) for bound in outcomes]
             self.frame.layers[-1][name] = join([value for value in values if value is not None])
+
+    def decided(self, test: ast.expr, value: Value) -> bool | None:
+        """Whether a condition holds, if it is certain to be what it is here."""
+        names = {node.id for node in ast.walk(test) if isinstance(node, ast.Name)}
+        attributes = any(isinstance(node, ast.Attribute) for node in ast.walk(test))
+        if self.frame.function is None or self.frame.loops or attributes:
+            return None
+        own = all(self.lookup(name)[1] in (self.frame, None) for name in names)
+        return truth(value) if own else None
 
     @contextmanager
     def guarded(self, guarded: bool) -> Iterator[None]:
@@ -432,6 +473,20 @@ class _Interpreter:
             if isinstance(child, ast.expr):
                 self.evaluate(child)
         return UNKNOWN
+
+    def evaluate_JoinedStr(self, node: ast.JoinedStr) -> Value:
+        parts: list[Value] = []
+        for part in node.values:
+            plain = isinstance(part, ast.Constant) or not part.format_spec  # type: ignore
+            value = self.evaluate(part)
+            parts.append(value if plain else UNKNOWN)
+        return strings.added(parts)
+
+    def evaluate_FormattedValue(self, node: ast.FormattedValue) -> Value:
+        value = self.evaluate(node.value)
+        if node.format_spec is not None:
+            self.evaluate(node.format_spec)
+        return strings.written(value) if node.conversion == -1 else UNKNOWN
 
     def evaluate_Constant(self, node: ast.Constant) -> Value:
         return Constant(node.value)
@@ -579,8 +634,11 @@ class _Interpreter:
         return bounded(Table(tuple(entries)))
 
     def evaluate_IfExp(self, node: ast.IfExp) -> Value:
-        with self.guarded(isinstance(self.evaluate(node.test), Version)):
-            return join([self.evaluate(node.body), self.evaluate(node.orelse)])
+        test = self.evaluate(node.test)
+        with self.guarded(isinstance(test, Version)):
+            values = [self.evaluate(node.body), self.evaluate(node.orelse)]
+        holds = self.decided(node.test, test)
+        return join(values) if holds is None else values[not holds]
 
     def evaluate_NamedExpr(self, node: ast.NamedExpr) -> Value:
         value = self.evaluate(node.value)
@@ -596,7 +654,14 @@ class _Interpreter:
 
     def evaluate_Compare(self, node: ast.Compare) -> Value:
         values = [self.evaluate(value) for value in (node.left, *node.comparators)]
-        return VERSION if any(isinstance(value, Version) for value in values) else UNKNOWN
+        if any(isinstance(value, Version) for value in values):
+            return VERSION
+        same = is_same(*values) if len(values) == 2 else None
+        if same is not None and isinstance(node.ops[0], ast.Eq | ast.Is):
+            return Constant(same)
+        if same is not None and isinstance(node.ops[0], ast.NotEq | ast.IsNot):
+            return Constant(not same)
+        return UNKNOWN
 
     def evaluate_UnaryOp(self, node: ast.UnaryOp) -> Value:
         value = self.evaluate(node.operand)
@@ -604,6 +669,9 @@ class _Interpreter:
             return value
         if isinstance(node.op, ast.USub):
             return self.binary(ast.Mult(), Constant(-1), value)
+        if isinstance(node.op, ast.Not):
+            holds = truth(value)
+            return UNKNOWN if holds is None else Constant(not holds)
         return value if isinstance(node.op, ast.UAdd) else UNKNOWN
 
     def evaluate_BinOp(self, node: ast.BinOp) -> Value:
@@ -640,6 +708,8 @@ class _Interpreter:
     # Arithmetic
 
     def binary(self, sign: ast.operator, left: Value, right: Value) -> Value:
+        if (text := strings.operated(sign, left, right)) is not None:
+            return text
         if isinstance(left, Constant) and isinstance(right, Constant):
             return _fold(type(sign), left.value, right.value)
         if isinstance(left, Items) and isinstance(right, Items) and isinstance(sign, ast.Add):
@@ -704,6 +774,8 @@ class _Interpreter:
         if self.runs[node] >= _MOST_RUNS:
             # What it returned before, as far as that does not depend on its arguments.
             before = self.returned.get(node, UNKNOWN)
+            if len(self.forms[node]) > 1:
+                return UNKNOWN
             return self.tensors.outputs_of(before, is_symbolic(arguments.all))
         if len(self.followed) >= _MOST_CALLS or node in self.followed:
             return UNKNOWN
@@ -719,8 +791,11 @@ class _Interpreter:
             self.execute_all(node.body)
         self.followed.pop()
         self.frame, self.step, self.guards = outer
-        self.returned[node] = join(frame.returns) if frame.returns else Constant(None)
-        return self.returned[node]
+        result = join(frame.returns) if frame.returns else Constant(None)
+        # A later run may return something of another form.
+        self.forms.setdefault(node, set()).add(_form(result))
+        self.returned[node] = result
+        return result
 
     def pass_arguments(self, function: Function, arguments: Arguments, frame: Frame) -> None:
         spec = function.node.args
@@ -868,6 +943,8 @@ class _Interpreter:
 
     def call_method(self, function: Attribute, arguments: Arguments, node: ast.Call) -> Value:
         owner, name = function.owner, function.name
+        if (text := strings.of_method(owner, name, arguments)) is not None:
+            return text
         if name == "compile":
             self.compile(owner, arguments, node)
         if name == "__init__" and isinstance(owner, Instance) and owner.is_model:
@@ -954,6 +1031,8 @@ class _Interpreter:
             return _known(module)
         if library.is_dataset(name):
             return Items((Items((pixels(name), UNKNOWN)),) * 2)
+        if (text := strings.of_library(name, arguments)) is not None:
+            return text
         return self.tensors.compute(name, arguments, given)
 
 
@@ -993,6 +1072,17 @@ def _partial(function: Function, node: ast.Call) -> Value:
     if any(isinstance(value, ast.Starred) for value in node.args) or None in dict(named):
         return UNKNOWN
     return replace(function, partial=(*function.partial, *unnamed, *named))
+
+
+def _are_layers(items: Items) -> bool:
+    """Whether a list holds layers, and few enough to follow each."""
+    layers = (isinstance(item, Instance) and item.is_layer for item in items.items)
+    return 0 < len(items.items) <= _MOST_TURNS and all(layers)
+
+
+def _form(value: Value) -> int:
+    """How many values a function returned at once."""
+    return len(value.items) if isinstance(value, Items) else -1
 
 
 def _is_tf_function(function: Function) -> bool:

@@ -41,6 +41,13 @@ class Constant:
     value: Any
 
 
+@dataclass(frozen=True)
+class Text:
+    """A string or a path of which only the end is known."""
+
+    end: str
+
+
 # No structure of tensors is longer or nested deeper.
 _MOST_ITEMS = 32
 _MOST_LEVELS = 4
@@ -172,6 +179,8 @@ class Frame:
         stars: the modules imported with `from ... import *`.
         returns: what the function has returned so far.
         function: the function.
+        loops: how many loops of it are open.
+        over: whether it has certainly returned before, so that what follows does not count.
     """
 
     parent: "Frame | None" = None
@@ -181,6 +190,8 @@ class Frame:
     stars: list[str] = field(default_factory=list)
     returns: list["Value"] = field(default_factory=list)
     function: "Function | None" = None
+    loops: int = 0
+    over: bool = False
 
     def find(self, name: str) -> "Value | None":
         """The value of a name that is bound here, or None."""
@@ -349,6 +360,7 @@ Value = (
     Unknown
     | Known
     | Constant
+    | Text
     | Items
     | Table
     | Tensor
@@ -371,6 +383,25 @@ def options(value: Value | None) -> tuple[Value, ...]:
     if value is None:
         return ()
     return value.options if isinstance(value, Choice) else (value,)
+
+
+def truth(value: Value) -> bool | None:
+    """Whether a value counts as true in a condition; None if that is not known."""
+    if isinstance(value, Constant):
+        return bool(value.value)
+    # A list that is empty here may have been filled since by a method.
+    full = isinstance(value, Items) and bool(value.items)
+    return True if full or isinstance(value, Function | Class | Instance) else None
+
+
+def is_same(one: Value, other: Value) -> bool | None:
+    """Whether two values are one constant; None if that is not known."""
+    if isinstance(one, Constant) and isinstance(other, Constant):
+        return bool(one.value == other.value)
+    # What is made of something is not None.
+    values = [value for value in (one, other) if value != Constant(None)]
+    made = isinstance(values[0], Items | Table | Function | Class | Instance)
+    return False if len(values) == 1 and made else None
 
 
 def join(values: list[Value]) -> Value:
