@@ -70,6 +70,8 @@ def in_order(methods: Sequence[Function], instance: Instance) -> list[Function]:
         methods: the methods.
         instance: the object, which may have some attributes already.
     """
+    if len(methods) == 1:
+        return [*methods]
     there = {name for name, value in instance.attributes.items() if value != Constant(None)}
     uses = {method: _Uses(method, there) for method in methods}
     read = Counter(name for use in uses.values() for name in use.read)
@@ -142,6 +144,8 @@ def is_loss(function: Function) -> bool:
 def asked(function: Function) -> dict[str, set[str]]:
     """For each argument of a function of which it asks attributes: their names."""
     found: dict[str, set[str]] = {}
+    if not function.parameters:
+        return found
     for name, attribute, sets in _attributes(function, function.parameters):
         if not sets:
             found.setdefault(name, set()).add(attribute)

@@ -18,7 +18,7 @@ from dataclasses import replace
 from kelbo.clinic.doctor import callers, expressions, library, strings
 from kelbo.clinic.doctor.expressions import Noise
 from kelbo.clinic.doctor.pixels import pixel_range, pixels
-from kelbo.clinic.doctor.program import Call, Program, Reading, SymbolicRead
+from kelbo.clinic.doctor.program import LEGACY, Call, Program, Reading, SymbolicRead
 from kelbo.clinic.doctor.tensors import Tensors
 from kelbo.clinic.doctor.values import (
     UNKNOWN,
@@ -489,6 +489,8 @@ class _Interpreter:
         return strings.written(value) if node.conversion == -1 else UNKNOWN
 
     def evaluate_Constant(self, node: ast.Constant) -> Value:
+        if node.value == LEGACY:
+            self.program.names_legacy = True
         return Constant(node.value)
 
     def evaluate_Name(self, node: ast.Name) -> Value:
