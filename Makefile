@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PYTHON3 ?= python3
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-all check benchmark benchmark-cpu benchmark-gpu recipes recipes-record docs clean
+.PHONY: demo test test-all check benchmark benchmark-cpu benchmark-gpu recipes recipes-record tables docs clean
 
 # Train the article's VAE on all of MNIST, judge it and show it.
 demo: $(VENV)/.demo
@@ -71,6 +71,10 @@ recipes-record: $(VENV)/.dev
 	$(BIN)/kelbo recipes run --jobs 2 --save $(RECIPES)/matrix.json
 	$(BIN)/kelbo recipes bisect --jobs 2 --save $(RECIPES)/history.json
 
+# Measure which names of TensorFlow 1 the installed TensorFlow lacks; the doctor reads the table.
+tables: $(VENV)/.dev
+	$(BIN)/python -m tests.clinic.doctor.tensorflow_1 src/kelbo/clinic/explain/tensorflow_1.json
+
 docs: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.speed --page
 	$(BIN)/python -m benchmarks.evaluation --page
@@ -80,6 +84,7 @@ docs: $(VENV)/.dev
 	$(BIN)/kelbo recipes table --out docs/recipes.md
 	$(BIN)/kelbo recipes table --format html --out docs/recipes.html
 	$(BIN)/python -m kelbo.clinic.doctor.page docs/doctor.md
+	$(BIN)/python -m tests.clinic.port.forms docs/port.md
 
 $(BIN)/python:
 	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -23,6 +23,8 @@ def test_beta_is_w_times_d_over_latent_d(weight, beta):
         (4.0, ["4.0 times more", "fewer active latent"]),
         (10.0, ["10 times more", "blurrier"]),
         (49.0, ["49 times more", "posterior collapse"]),
+        (-1.0, ["wrong sign"]),
+        (float("nan"), ["not a number"]),
     ],
 )
 def test_says_how_much_the_kl_counts_and_what_follows(beta, words):

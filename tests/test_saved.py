@@ -1,6 +1,7 @@
 """Files of earlier versions still load, and say the same: see tests/saved."""
 
 import shutil
+import zipfile
 from pathlib import Path
 
 import keras
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 import kelbo
+from kelbo.errors import RunError
 from kelbo.runs import RunDirectory
 from kelbo.training.configuration import Configuration
 from tests.support import to_numpy
@@ -35,6 +37,19 @@ def test_a_model_of_0_1_0_trains_on_where_it_was():
     assert sorted(shapes) == sorted(moment.shape for moment in moments)
     model.fit(x, batch_size=8, verbose=0)
     assert int(to_numpy(model.optimizer.iterations)) == 15
+
+
+def test_a_model_of_0_1_0_that_is_refused_today_says_why(tmp_path):
+    path = tmp_path / "tanh.keras"
+    with zipfile.ZipFile(SAVED / "iwae.keras") as saved, zipfile.ZipFile(path, "w") as changed:
+        for name in saved.namelist():
+            content = saved.read(name)
+            if name == "config.json":  # the decoder's last activation is the last that is named
+                head, linear, rest = content.rpartition(b'"activation": "linear"')
+                content = head + linear.replace(b"linear", b"tanh") + rest
+            changed.writestr(name, content)
+    with pytest.raises(RunError, match="is refused.*activation tanh of the layer 'dec_output_2'"):
+        kelbo.load_model(path)
 
 
 def test_a_run_of_0_1_0_is_opened_with_its_configuration_and_its_schedule(tmp_path):

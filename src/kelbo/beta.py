@@ -29,6 +29,12 @@ def explain_beta(beta: float) -> str:
     Args:
         beta: the effective beta.
     """
+    if math.isnan(beta):
+        return "it is not a number, and neither is the loss"
+    if beta < 0.0:
+        return (
+            "the KL term has the wrong sign: the loss falls without end as q(z|x) leaves the prior"
+        )
     if beta == 0.0:
         return (
             "the KL term does not count at all: a plain autoencoder with noise, whose samples from "

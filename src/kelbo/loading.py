@@ -9,7 +9,7 @@ import keras
 
 # Keras finds a class in a file only when it is registered, which importing it does.
 from kelbo.ae import AE
-from kelbo.errors import RunError
+from kelbo.errors import RunError, UsageError
 from kelbo.model import LatentVariableModel
 from kelbo.model_file import (
     SAVE_AGAIN,
@@ -59,6 +59,9 @@ def load_model(path: str | Path) -> LatentVariableModel:
     except TooManyWeightsError as error:
         raise RunError(f"{path} is refused: {error}. {SAVE_AGAIN}") from error
     except Exception as error:  # whatever the damage makes Keras stumble over
+        refusal = _refusal(error)
+        if refusal is not None:
+            raise RunError(f"{path} is refused, as its model is: {refusal}") from error
         reason = reason_of(error)
         if "Could not locate" in reason:
             raise RunError(
@@ -92,3 +95,10 @@ def _check_weights(config: dict[str, Any], room: int) -> None:
         # A class of the caller's may make a variable from a value, which has none here.
         if find_class(config) is None:
             raise
+
+
+def _refusal(error: BaseException | None) -> UsageError | None:
+    """What a class of kelbo has against the model, where Keras reports that."""
+    while error is not None and not isinstance(error, UsageError):
+        error = error.__cause__ or error.__context__
+    return error

@@ -21,7 +21,7 @@ from kelbo.errors import RunError
 from kelbo.unpacking import UNREADABLE, check_entries
 
 WEIGHTS = "model.weights.h5"
-SAVE_AGAIN = "Save the model again with model.save('model.keras')."
+SAVE_AGAIN = "Ask for it anew from whoever saved it, with model.save('model.keras')."
 
 # How an HDF5 file begins: Keras 2's .h5, or weights alone.
 _HDF5 = b"\x89HDF\r\n\x1a\n"

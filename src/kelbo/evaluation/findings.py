@@ -52,12 +52,12 @@ def _collapse(evaluation: Mapping[str, Any]) -> Finding | None:
     if beta is not None and beta > 1.25:
         cure = (
             f"The effective beta of {format_beta(beta)} is a likely reason: train with a lower "
-            "one, or let it rise slowly (--warmup-epochs)."
+            "one, or let it rise slowly (--warmup-epochs, where the model has it)."
         )
     else:
         cure = (
-            "Train longer, let beta rise slowly (--warmup-epochs), or take a decoder that cannot "
-            "do without z."
+            "Train longer, let beta rise slowly (--warmup-epochs, where the model has it), or take "
+            "a decoder that cannot do without z."
         )
     return Finding(
         "Posterior collapse",

@@ -703,7 +703,7 @@ def test_a_file_that_was_cut_is_damaged(path):
     whole = save(models.subclassed()[0], path).read_bytes()
     for start in range(0, len(whole), len(whole) // 10):
         path.write_bytes(whole[:start])
-        with pytest.raises(RunError, match="is damaged.*Save the model again"):
+        with pytest.raises(RunError, match="is damaged.*Ask for it anew"):
             read_model(path)
 
 

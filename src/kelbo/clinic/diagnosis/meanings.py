@@ -6,10 +6,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from kelbo.clinic.anatomy.last_step import ends_in_sigmoid
 from kelbo.clinic.anatomy.roles import TO_LOG_VAR
 from kelbo.distributions import Bernoulli, Normal
 from kelbo.distributions.distribution import Distribution, Tensor
-from kelbo.likelihoods.logits import ends_in_sigmoid
 from kelbo.support import REAL, UNIT_INTERVAL, Support
 
 # Keras clips the probabilities in a cross-entropy to this.

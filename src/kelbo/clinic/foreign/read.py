@@ -8,6 +8,7 @@ import keras
 
 from kelbo.clinic.anatomy.find_decoder import Decoder, find_decoder
 from kelbo.clinic.anatomy.find_encoder import Encoder, find_encoder
+from kelbo.clinic.anatomy.last_step import ends_in_sigmoid
 from kelbo.clinic.anatomy.roles import RoleError, Roles
 from kelbo.clinic.diagnosis.find_subject import subject_of, subject_of_networks
 from kelbo.clinic.diagnosis.meanings import GAUSSIAN, LOGITS, PROBABILITIES
@@ -17,7 +18,6 @@ from kelbo.clinic.foreign.configuration import FileNetwork, find_networks
 from kelbo.clinic.foreign.rebuild import rebuild
 from kelbo.clinic.foreign.weights import load_weights, read_training_steps
 from kelbo.errors import RunError, UsageError
-from kelbo.likelihoods.logits import ends_in_sigmoid
 from kelbo.loading import load_model
 from kelbo.model_file import SAVE_AGAIN, TooManyWeightsError, open_weights, read_config
 from kelbo.unpacking import UNREADABLE

@@ -7,6 +7,7 @@ import libcst as cst
 
 from kelbo.clinic.doctor import Finding, Severity, Skipped, Source, examine
 from kelbo.clinic.doctor.objective import kl_terms
+from kelbo.clinic.doctor.rules.tensorflow_1_names import is_of_version_1, lacking
 from kelbo.clinic.doctor.source import read_script
 from kelbo.clinic.port.added_loss import port_added_losses
 from kelbo.clinic.port.formula import Formula
@@ -28,16 +29,31 @@ _CODING = re.compile(r"\A(?P<before>(?:#.*\r?\n)?[ \t\f]*#.*?coding[:=][ \t]*)[-
 
 
 @dataclass(frozen=True)
-class Ported:
-    """A ported script.
+class Rewritten:
+    """A cell of a notebook that the port changed.
 
     Args:
-        text: its code.
+        cell: its number among the code cells, from 1.
+        lines: the lines that there were others for, or before, as they were numbered.
+    """
+
+    cell: int
+    lines: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Ported:
+    """A ported script or notebook.
+
+    Args:
+        text: its code; of a notebook, the content of its file.
         changed: whether there was anything to port.
         left: what was left as it was.
         formula: the loss as read from the original; None if it cannot be read.
         errors: the errors that the doctor still finds in the ported script, if nothing was left.
         vae: whether the script has a known KL term, or a compute_loss of its own.
+        runnable: of a notebook, its code as a script.
+        cells: of a notebook, the cells that changed.
     """
 
     text: str
@@ -46,6 +62,8 @@ class Ported:
     formula: Formula | None = None
     errors: tuple[Finding, ...] = field(default=())
     vae: bool = False
+    runnable: str = ""
+    cells: tuple[Rewritten, ...] = field(default=())
 
 
 def port(source: Source) -> Ported:
@@ -61,6 +79,10 @@ def port(source: Source) -> Ported:
     if (guarded := script.guarded) is not None:
         reason = "the script checks which Keras it runs on, and is left as it was."
         return Ported(source.text, False, (Left(guarded, reason),), vae=_has_vae(script))
+    if is_of_version_1(script.program):
+        line = min(node.lineno for node in lacking(script.program))  # type: ignore[attr-defined]
+        reason = "this is a script of TensorFlow 1 without a model of Keras; write it anew."
+        return Ported(source.text, False, (Left(line, reason),))
     respell(script)
     respell_options(script)
     respell_optimizers(script)

@@ -3,9 +3,12 @@
 import ast
 from collections.abc import Iterator
 
+import libcst as cst
+
 from kelbo.clinic.doctor import library, strings
 from kelbo.clinic.doctor.program import Call
 from kelbo.clinic.doctor.values import Constant
+from kelbo.clinic.port.edits import without
 from kelbo.clinic.port.endings import ends_of, respell_end, text_of
 from kelbo.clinic.port.script import Script, argument
 
@@ -39,6 +42,19 @@ def rename_weights(script: Script) -> None:
             script.leave(path, f"Keras 3 saves weights only to a file named *{_ENDING}.")
     for string in _strings(script, names):
         _rename(script, string, renamed)
+    for call in written:
+        path = argument(call.node, 0, "filepath")
+        if path is None or argument(call.node, None, "save_format") is None:
+            continue
+        whole = strings.ending(script.program.value(path))
+        if whole is None and not any(ends_of(script, path)):
+            script.leave(call.node, "Keras 3 takes no save_format; the name of the file decides.")
+        else:
+            script.edits.change(call.node, _without_format)
+
+
+def _without_format(node: cst.BaseExpression) -> cst.BaseExpression:
+    return without(cst.ensure_type(node, cst.Call), None, "save_format")
 
 
 def _rename(script: Script, end: ast.expr, renamed: set[ast.expr]) -> None:

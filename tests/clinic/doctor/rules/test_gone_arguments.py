@@ -45,7 +45,12 @@ def test_optimizers_and_methods_refuse_what_is_gone():
     for name in OF_METHODS["fit"]:
         with pytest.raises(TypeError, match=name):
             model.fit(np.zeros((2, 1)), **{name: 1})
-    assert set(OF_METHODS) == {"add_loss", "fit"} and set(OF_METHODS["add_loss"]) == {"inputs"}
+    with pytest.raises(TypeError, match="save_format"):
+        model.save_weights("vae.weights.h5", save_format="h5")
+    assert {method: set(gone) for method, gone in OF_METHODS.items() if method != "fit"} == {
+        "add_loss": {"inputs"},
+        "save_weights": {"save_format"},
+    }
     x = keras.Input((1,))
     keras.Model(inputs=x, outputs=x)
     with pytest.raises((TypeError, ValueError)):
@@ -67,6 +72,9 @@ CALLS = [
     ("save_weights('{}/vae')", False),
     ("save_weights('{}/vae.h5')", False),
     ("save_weights('{}/vae.weights.h5')", True),
+    ("save('{}/vae', save_format='tf')", False),
+    ("save('{}/vae', save_format='h5')", False),
+    ("save('{}/vae.h5', save_format='h5')", True),
 ]
 CHECKPOINTS = [
     ("'w.h5', save_weights_only=True", False),
@@ -91,7 +99,7 @@ def test_a_file_is_refused_where_keras_refuses_it(call, taken, tmp_path):
     if taken:
         eval(f"made.{call}", {"made": model()})
     else:
-        with pytest.raises(ValueError, match=r"must end in|Invalid filepath extension"):
+        with pytest.raises(ValueError, match=r"must end in|Invalid filepath extension|save_format"):
             eval(f"made.{call}", {"made": model()})
 
 
@@ -131,6 +139,11 @@ def test_a_checkpoint_is_refused_where_keras_refuses_it(arguments, taken):
             "keras.layers.BatchNormalization(fused=True)",
             "keras.layers.BatchNormalization takes no fused in Keras 3.",
             "Leave fused out.",
+        ),
+        (
+            "model.save_weights('w.weights.h5', save_format='h5')",
+            "model.save_weights takes no save_format in Keras 3.",
+            "In place of save_format take a file name that ends in .weights.h5.",
         ),
         ("model.fit_generator(x)", "A model of Keras 3 has no fit_generator.", "Take fit."),
     ],

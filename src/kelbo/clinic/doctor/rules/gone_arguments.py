@@ -109,6 +109,7 @@ METHODS = {
 OF_METHODS = {
     "add_loss": {"inputs": ""},
     "fit": {"nb_epoch": "epochs", "show_accuracy": "", "nb_worker": ""},
+    "save_weights": {"save_format": "a file name that ends in .weights.h5"},
 }
 _ROOTS = ("keras.", "tensorflow.keras.")
 # How a file name must end.
@@ -121,8 +122,9 @@ class GoneArguments(Rule):
 
     ## What it does
     Reports `lr` and `decay` of optimizers, arguments of layers and of models and methods of models
-    that Keras 3 does not have, those of Keras 1 included, and file names that `save`,
-    `save_weights` and `ModelCheckpoint` refuse, wherever the script puts them together.
+    that Keras 3 does not have, those of Keras 1 and the `save_format` of `save_weights` among them,
+    and file names that `save`, `save_weights` and `ModelCheckpoint` refuse, with or without a
+    `save_format`, wherever the script puts them together.
 
     ## Why is this bad
     Keras 3 stops: ValueError, TypeError or AttributeError. It ignores a `decay`, with a warning, so
@@ -198,7 +200,7 @@ class GoneArguments(Rule):
             )
         elif method == "save":
             yield from self._of_file(call, _WHOLE)
-        elif method == "save_weights":
+        elif method == "save_weights" and call.arguments.get(None, "save_format") is None:
             yield from self._of_file(call, _WEIGHTS_ALONE)
         else:
             yield from self._of_arguments(call, OF_METHODS.get(method, {}))
@@ -218,7 +220,7 @@ class GoneArguments(Rule):
             )
 
     def _of_file(self, call: Call, ends: tuple[str, ...]) -> Iterator[Finding]:
-        given = dict(call.arguments.keywords).keys() & {"zipped", "save_format"}
+        given = dict(call.arguments.keywords).keys() & {"zipped"}
         values = options(call.arguments.get(0, "filepath"))
         names = [name for value in values if (name := ending(value)) is not None]
         wrong = [name for name in names if not name.endswith(ends) and not name.startswith("hf://")]
