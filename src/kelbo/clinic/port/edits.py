@@ -92,13 +92,30 @@ class Edits:
             raise Unportable(node, "it shares its line with another statement.")
         return place
 
+    def _end(self, node: ast.AST) -> Place:
+        return self._place(node.end_lineno, node.end_col_offset)  # type: ignore[attr-defined]
+
     def _span(self, node: ast.expr) -> tuple[Place, Place]:
-        end = self._place(node.end_lineno or node.lineno, node.end_col_offset or 0)
-        return self._start(node), end
+        return self._start(node), self._end(node)
 
     def change(self, node: ast.expr, change: _Change) -> None:
         """Change an expression, after the expressions inside it."""
         self.expressions.setdefault(self._span(node), []).append(change)
+
+    def is_changed(self, node: ast.expr) -> bool:
+        """Whether a change of an expression is planned."""
+        return self._span(node) in self.expressions
+
+    def forget(self, node: ast.AST) -> None:
+        """Drop the changes and the remarks planned inside a piece of syntax."""
+        start, end = self._start(node), self._end(node)
+
+        def is_inside(place: Any) -> bool:
+            first = place[0] if isinstance(place[0], tuple) else place
+            return bool(start <= first < end)
+
+        for name, plans in self.saved().items():
+            setattr(self, name, {p: plan for p, plan in plans.items() if not is_inside(p)})
 
     def respell(self, node: ast.expr, code: str) -> None:
         """Replace an expression by other code."""
@@ -305,7 +322,16 @@ def statements(code: str, leading: Sequence[cst.EmptyLine] = ()) -> list[Stateme
     if found:
         above = [*leading, *module.header, *found[0].leading_lines]
         found[0] = found[0].with_changes(leading_lines=above)
-    return found
+    return [_without_spaces(statement) for statement in found]
+
+
+def _without_spaces(statement: Statement) -> Statement:
+    """A statement above which empty lines are empty, however deep it stands."""
+    lines = [
+        line if line.comment is not None else line.with_changes(indent=False)
+        for line in statement.leading_lines
+    ]
+    return statement.with_changes(leading_lines=lines)
 
 
 def indented(code: str) -> str:

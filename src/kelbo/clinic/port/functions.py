@@ -178,6 +178,14 @@ def _with_axes(given: cst.Arg, position: int, function: str) -> cst.Arg:
     return given
 
 
+def add_up(script: Script, call: Call) -> None:
+    """Replace TensorFlow's sum of a list of tensors by Python's."""
+    script.edits.respell(call.node.func, "sum")
+    script.edits.change(call.node, lambda node: without(cst.ensure_type(node, cst.Call), 1, "name"))
+    if not call.node.args:
+        raise Unportable(call.node, "the list of tensors that add_n sums has a name.")
+
+
 def flatten(script: Script, call: Call) -> None:
     """Make one axis of all axes."""
     script.edits.respell(call.node.func, f"{script.ops}.reshape")

@@ -19,6 +19,7 @@ from kelbo.clinic.port.sampling import port_sampling
 from kelbo.clinic.port.script import Left, Script
 from kelbo.clinic.port.spelling import port_imports, respell
 from kelbo.clinic.port.tapes import leave_probability, leave_tapes
+from kelbo.clinic.port.train_step import port_train_steps
 from kelbo.clinic.port.training import respell_training
 from kelbo.clinic.port.weights import rename_weights
 from kelbo.clinic.port.wrapping import wrapped
@@ -88,7 +89,8 @@ def port(source: Source) -> Ported:
     respell_optimizers(script)
     respell_training(script)
     rename_weights(script)
-    leave_tapes(script)
+    ported_steps, reasons = port_train_steps(script)
+    leave_tapes(script, ported_steps, reasons)
     leave_probability(script)
     port_sampling(script)
     port_added_losses(script)
@@ -105,7 +107,7 @@ def port(source: Source) -> Ported:
     if isinstance(found, Skipped):
         raise _broken(source, found.reason)
     errors = [f for f in examine(found) if f.rule.severity is Severity.ERROR and not left]
-    vae = _has_vae(script)
+    vae = _has_vae(script) or bool(ported_steps)
     return Ported(text, text != source.text, left, formula, tuple(errors), vae)
 
 

@@ -84,7 +84,7 @@ def _in_graph(script: Script, call: Call) -> bool:
     )
 
 
-def _draw_from_generator(script: Script, call: Call) -> str:
+def draw_from_generator(script: Script, call: Call) -> str:
     """Make a call draw from the layer's generator; returns the seed that it had."""
     (name,) = call.names
     seed = next((script.code(k.value) for k in call.node.keywords if k.arg == "seed"), "")
@@ -167,7 +167,7 @@ def _lambda_becomes_layer(script: Script, call: Call, function: Function, number
     if len(function.parameters) - bound - optional != 1 or optional and configured:
         raise Unportable(call.node, "the Lambda's function has more than one argument.")
     name = script.free_name(*_NAMES) if not number else f"Sampling{number + 1}"
-    seeds = [_draw_from_generator(script, noise) for noise in _noise(script, node)]
+    seeds = [draw_from_generator(script, noise) for noise in _noise(script, node)]
     if of_class and isinstance(node, ast.FunctionDef):
         _method_becomes_layer(script, call, function, node, name, seeds[0])
         return name
@@ -280,7 +280,7 @@ def _layer_gets_generator(script: Script, written: Class, noises: list[Call]) ->
     """Give a layer of the script a generator, and register it."""
     if all(name.startswith("keras.random.") for noise in noises for name in noise.names):
         return
-    seeds = [_draw_from_generator(script, noise) for noise in noises]
+    seeds = [draw_from_generator(script, noise) for noise in noises]
     start = written.body.get("__init__")
     known = {
         name.name for d in written.decorators for name in options(d) if isinstance(name, Known)

@@ -18,6 +18,7 @@ from kelbo.clinic.port.edits import Lines, code_of, heading_of, merged
 from kelbo.clinic.port.functions import (
     activation_of,
     adapt_arguments,
+    add_up,
     batch_flatten,
     cross_entropy,
     flatten,
@@ -26,13 +27,15 @@ from kelbo.clinic.port.functions import (
 )
 from kelbo.clinic.port.names import EAGER, SEEDS, place, today
 from kelbo.clinic.port.script import Script, assigned_names, imported_names
-from kelbo.clinic.port.tapes import TAPE
+from kelbo.clinic.port.step import TAPE
 
 # Functions for which another name is not enough.
 _CALLS = {
     "keras.backend.batch_flatten": batch_flatten,
     "keras.backend.flatten": flatten,
     "keras.backend.image_dim_ordering": image_ordering,
+    "tensorflow.add_n": add_up,
+    "tensorflow.math.add_n": add_up,
     "tensorflow.nn.sigmoid_cross_entropy_with_logits": cross_entropy,
 }
 
