@@ -34,14 +34,15 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 # Race kelbo against its peers, on DEVICE=cpu or gpu. Then the bound against a plain loop, images in
-# memory, in files and in the cache against one another, and bfloat16 against float32; on a GPU also
-# what was chosen for epochs that stay there. `docs` makes the pages from what is stored.
+# memory, in files and in the cache against one another, bfloat16 against float32, and the doctor over
+# the sources of Keras; on a GPU also what was chosen for epochs that stay there. `docs` makes the pages from what is stored.
 DEVICE ?= cpu
 benchmark: benchmark-$(DEVICE)
 
 ON_CPU := CUDA_VISIBLE_DEVICES= JAX_PLATFORMS=cpu
 benchmark-cpu: $(VENV)/.peers
 	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.clinic
 	$(ON_CPU) KERAS_BACKEND=tensorflow $(BIN)/python -m benchmarks.evaluation
 	$(ON_CPU) KERAS_BACKEND=jax $(BIN)/python -m benchmarks.evaluation
 	$(ON_CPU) KERAS_BACKEND=tensorflow $(BIN)/python -m benchmarks.streaming
@@ -79,6 +80,7 @@ docs: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.evaluation --page
 	$(BIN)/python -m benchmarks.streaming --page
 	$(BIN)/python -m benchmarks.precision --page
+	$(BIN)/python -m benchmarks.clinic --page
 	$(BIN)/kelbo recipes table --out docs/recipes.md
 	$(BIN)/kelbo recipes table --format html --out docs/recipes.html
 	$(BIN)/python -m kelbo.clinic.doctor.page docs/doctor.md

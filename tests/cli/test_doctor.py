@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from kelbo.cli.doctor import _without_collector
 from kelbo.clinic.doctor import all_rules
+from kelbo.clinic.doctor.collector import without_collector
 from tests.cli.program import kelbo, process, refused
 from tests.clinic.doctor.fixtures import FIXTURES
 
@@ -245,7 +245,7 @@ def test_the_garbage_collector_is_left_as_it_was(enabled):
     before = gc.isenabled()
     try:
         (gc.enable if enabled else gc.disable)()
-        with _without_collector():
+        with without_collector():
             assert not gc.isenabled()
         assert gc.isenabled() == enabled
     finally:

@@ -1,12 +1,10 @@
 """`kelbo doctor`: what is wrong with a VAE script, and the way out."""
 
 import enum
-import gc
 import os
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -180,6 +178,7 @@ class _Report:
     def tell(self, source: "Source | Skipped") -> None:
         """Report on a source at once, unless the format needs all sources together."""
         from kelbo.clinic.doctor import Message, Skipped, examine
+        from kelbo.clinic.doctor.collector import without_collector
 
         self._messages += isinstance(source, Message)
         if isinstance(source, Message) and self._format in (Format.TEXT, Format.JSON):
@@ -193,7 +192,7 @@ class _Report:
             if not source.is_of_keras:
                 self._without_keras.append(source.path)
             told: set[str] = set()
-            with _without_collector():
+            with without_collector():
                 findings = examine(source, self._rules)
             for finding in findings:
                 self._findings.append((source.path, finding))
@@ -251,22 +250,6 @@ class _Report:
     def _skip(self, skipped: "Skipped") -> None:
         say(f"{skipped.path} is skipped: {skipped.reason}", style="yellow")
         self._skipped.append(skipped)
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Follow a script without garbage collection: there is no garbage before the end.
-
-    A collection goes through all that is known so far, and there would be hundreds of them: a
-    quarter of the time.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _roles(given: list[str] | None) -> dict[str, str]:

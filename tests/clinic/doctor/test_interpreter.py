@@ -6,6 +6,7 @@ import pytest
 
 from kelbo.clinic.doctor.interpreter import read
 from kelbo.clinic.doctor.values import (
+    UNKNOWN,
     Constant,
     Items,
     Known,
@@ -89,6 +90,22 @@ def test_what_is_symbolic(code, symbolic):
         ("def f():\n    def g():\n        return a\n    a = 8\n    return g()\nf()\n", Constant(8)),
         ("{'a': 1, 'b': 2}['b']\n", Constant(2)),
         ("(y := 3)\ny\n", Constant(3)),
+        ("class A:\n    @property\n    def b(self):\n        return 3\nA().b\n", Constant(3)),
+        (
+            "class A:\n    c = 4\n    @classmethod\n    def b(cls, d):\n        return cls.c + d\n"
+            "A.b(1)\n",
+            Constant(5),
+        ),
+        (
+            "class A:\n    def __init__(self, b):\n        self.b = b\n"
+            "class B(A):\n    def __init__(self):\n        super().__init__(7)\nB().b\n",
+            Constant(7),
+        ),
+        (
+            "class A:\n    def b(self):\n        return 2\n"
+            "class B(A):\n    def b(self):\n        return super(B, self).b() + 1\nB().b()\n",
+            Constant(3),
+        ),
     ],
 )
 def test_values_go_through_names_functions_and_objects(code, value):
@@ -101,6 +118,69 @@ def test_what_differs_between_branches_is_a_choice():
     assert last("a = 1\nif unknown:\n    raise ValueError\na") == Constant(1)
     value = last("a = 1\nif unknown:\n    a = 2\na")
     assert set(options(value)) == {Constant(1), Constant(2)}
+
+
+BRANCHES = """
+def f(pair=None, *, number=3, layers=()):
+    if TEST:
+        return 1, 2
+    else:
+        other = 4
+    return 5
+"""
+
+
+@pytest.mark.parametrize(
+    ("test", "call", "value"),
+    [
+        ("pair", "f()", Constant(5)),
+        ("pair", "f(True)", Items((Constant(1), Constant(2)))),
+        ("not pair", "f()", Items((Constant(1), Constant(2)))),
+        ("not pair", "f([4])", Constant(5)),
+        ("pair is None", "f()", Items((Constant(1), Constant(2)))),
+        ("pair is None", "f([])", Constant(5)),
+        ("pair is not None", "f(print)", None),
+        ("number == 3", "f()", Items((Constant(1), Constant(2)))),
+        ("number == 3", "f(number=2)", Constant(5)),
+        ("layers", "f()", None),  # it may have been filled by append
+        ("layers", "f(layers=[1])", Items((Constant(1), Constant(2)))),
+        ("number > 2", "f()", None),
+        ("pair", "f(unknown)", None),
+        ("flag", "f()", None),  # others may change it
+    ],
+)
+def test_a_branch_is_decided_where_it_can_be(test, call, value):
+    found = last(f"flag = True\n{BRANCHES.replace('TEST', test)}{call}\n")
+    assert found == value if value is not None else len(options(found)) == 2
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def f(a=None):\n    return 1 if a is None else (1, 2)\nf()\n",
+        "def f(a=1):\n    if a == 2:\n        return 2, 2\n    return 1\nf()\n",
+        "def f(a=0):\n    if a == 0:\n        a = 1\n    else:\n        a = 2\n    return a\nf()\n",
+    ],
+)
+def test_what_a_branch_not_taken_returns_or_binds_does_not_count(code):
+    assert last(code) == Constant(1)
+
+
+def test_what_a_branch_not_taken_calls_is_known():
+    code = "import keras\ndef f(a=None):\n    if a is not None:\n        keras.Input((a,))\nf()\n"
+    assert [*read(ast.parse(code)).calls_of("keras.Input")]
+
+
+def test_a_function_of_two_forms_is_unknown_once_it_is_followed_no_more():
+    code = "def f(a=None):\n    if a is None:\n        return 1, 2\n    return 3\n"
+    assert last(f"{code}f()\nf(1)\nf(1)\nf()\n") == UNKNOWN
+
+
+def test_a_loop_calls_each_layer():
+    code = (
+        f"{HEAD}for layer in [keras.layers.Dense(5), keras.layers.Dense(3)]:\n    x = layer(x)\nx"
+    )
+    assert last(code).shape == (None, 3)
 
 
 def test_a_user_layer_is_followed_with_its_inputs():

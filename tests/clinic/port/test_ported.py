@@ -7,6 +7,7 @@ import tokenize
 from concurrent.futures import ThreadPoolExecutor
 
 import keras
+import numpy as np
 import pytest
 
 from kelbo.clinic.doctor import examine, load
@@ -173,6 +174,73 @@ def test_a_loss_that_partial_made_is_made_anew_of_what_the_model_returns():
     assert not result.left
     assert "        elbo = functools.partial(loss, mu, log_var)\n" in result.text
     assert 'vae.compile("adam")' in result.text
+
+
+MODULE = """\
+from tensorflow import keras
+from tensorflow.keras import backend as K
+
+
+class VAE:
+    def __init__(self, dim, latent):
+        self.dim, self.latent = dim, latent
+        self._build()
+
+    def _build(self):
+        x = keras.Input((self.dim,))
+        self.mu = keras.layers.Dense(self.latent)(x)
+        self.log_var = keras.layers.Dense(self.latent)(x)
+        self.model = keras.Model(x, keras.layers.Dense(self.dim)(self.mu))
+
+    def compile(self, lr):
+        def squares(y_true, y_pred):
+            return K.sum(K.square(y_true - y_pred), axis=1)
+
+        def kl(y_true, y_pred):
+            terms = 1 + self.log_var - K.square(self.mu) - K.exp(self.log_var)
+            return -0.5 * K.sum(terms, axis=1)
+
+        def vae_loss(y_true, y_pred):
+            return squares(y_true, y_pred) + kl(y_true, y_pred)
+
+        self.model.compile(keras.optimizers.Adam(lr), loss=vae_loss, metrics=[squares, kl])
+"""
+
+
+def test_a_class_that_another_file_makes_is_ported():
+    result = port(read_script("script.py", MODULE.encode()))
+    assert result.vae and not result.left and not result.errors
+    names: dict = {}
+    exec(result.text, names)
+    vae = names["VAE"](6, 2)
+    vae.compile(1e-3)
+    x = np.random.default_rng(0).normal(size=(8, 6)).astype("float32")
+    history = vae.model.fit(x, x, verbose=0).history
+    (loss,), (squares,), (kl,) = (history[name] for name in ("loss", "squares", "kl"))
+    assert loss == pytest.approx(squares + kl, rel=1e-5) and kl > 0
+    assert vae.model.predict(x, verbose=0).shape == (8, 6)
+
+
+def test_a_loss_that_another_file_compiles_is_not_ported_in_silence():
+    method = (
+        "    def loss(self, y_true, y_pred):\n        return K.sum(self.log_var - K.exp(self.mu))\n"
+    )
+    text = MODULE[: MODULE.index("    def compile")] + method
+    (error,) = port(read_script("script.py", text.encode())).errors
+    assert error.rule.code == "KLB101"
+
+
+def test_a_helper_of_two_forms_gives_the_output_that_it_returns_here():
+    helper = (
+        "def decode(h, layers=None):\n    if not layers:\n"
+        "        layers = [keras.layers.Dense(4)]\n"
+        "        for layer in layers:\n            h = layer(h)\n        return h, layers\n"
+        "    for layer in layers:\n        h = layer(h)\n    return h\n"
+    )
+    text = CLOSURE.replace("vae = ", f"{helper}output, layers = decode(mu)\nvae = ")
+    text = text.replace("keras.layers.Dense(4)(mu)", "output")
+    result = port(read_script("script.py", text.encode()))
+    assert not result.left and "vae = VAE(image, [output, mu, log_var])" in result.text
 
 
 MADE = """\

@@ -26,6 +26,41 @@ def test_a_file_of_weights_has_one_name_everywhere(path):
     assert ported(lines) == lines.replace("a.h5", "a.weights.h5")
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        'path = os.path.join(folder, "a.h5")',
+        'path = f"{folder}/a.h5"',
+        'path = f"{folder}/a-{{epoch:02d}}.h5"',
+        'path = "%s/a-%d.h5" % (folder, 3)',
+        'path = "{}/a.h5".format(folder)',
+        'path = pathlib.Path(folder) / "a.h5"',
+        'path = str(pathlib.Path(folder, "a.h5"))',
+        'path = pathlib.Path(folder).joinpath("a.h5")',
+        'name = "a" + ".h5"\npath = os.path.join(folder, name)',
+        'path = "b.h5" if folder else f"{folder}a.h5"',
+        'def named(name):\n    return os.path.join(folder, name)\npath = named("a.h5")',
+        'def named(epoch=3):\n    n = f"a-{epoch}.h5"\n    return folder + n\npath = named(2)',
+        'def named(name="a.h5"):\n    return f"{folder}" + name\npath = named()',
+    ],
+)
+def test_a_name_that_the_script_puts_together_gets_its_ending(made):
+    lines = (
+        f"import pathlib\n{made}\n"
+        "keras.callbacks.ModelCheckpoint(path, save_weights_only=True)\nmodel.load_weights(path)\n"
+    )
+    assert ported(lines) == lines.replace(".h5", ".weights.h5")
+    assert not port(read_script("script.py", f"{HEAD}{lines}".encode())).left
+
+
+def test_a_name_that_an_object_keeps_gets_its_ending():
+    lines = (
+        'class Run:\n    def __init__(self, folder):\n        self.path = f"{folder}/a.h5"\n'
+        "    def save(self, model):\n        model.save_weights(self.path)\n"
+    )
+    assert ported(lines) == lines.replace(".h5", ".weights.h5")
+
+
 def test_a_name_for_a_file_of_weights_is_followed():
     lines = (
         'path = "a.h5"\nif os.path.exists(path):\n    model.load_weights(path)\n'

@@ -2,7 +2,8 @@
 
 It passes once over the statements, in their order. Calls of the script's own functions are followed
 with their arguments, each function a few times at most, so the work grows with the size of the
-script and not with what it would compute. Nothing here raises, whatever the script says.
+script and not with what it would compute. What the script defines and does not use is then used as
+another file would use it. Nothing here raises, whatever the script says.
 """
 
 import ast
@@ -14,10 +15,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from kelbo.clinic.doctor import expressions, library
+from kelbo.clinic.doctor import callers, expressions, library, strings
 from kelbo.clinic.doctor.expressions import Noise
 from kelbo.clinic.doctor.pixels import pixel_range, pixels
-from kelbo.clinic.doctor.program import Call, Program, Reading, SymbolicRead
+from kelbo.clinic.doctor.program import LEGACY, Call, Program, Reading, SymbolicRead
 from kelbo.clinic.doctor.tensors import Tensors
 from kelbo.clinic.doctor.values import (
     UNKNOWN,
@@ -33,6 +34,7 @@ from kelbo.clinic.doctor.values import (
     Items,
     Known,
     Step,
+    Super,
     Table,
     Tensor,
     Unknown,
@@ -41,15 +43,19 @@ from kelbo.clinic.doctor.values import (
     bounded,
     is_layer_name,
     is_model_name,
+    is_same,
     is_symbolic,
     join,
     options,
+    truth,
 )
 from kelbo.clinic.doctor.words import dotted
 
-# How often a function is followed, and how deep calls and syntax may be nested.
+# How often a function is followed, how deep calls and syntax may be nested, and how often a loop
+# over layers is followed.
 _MOST_RUNS = 3
 _MOST_CALLS = 12
+_MOST_TURNS = 16
 _MOST_NESTING = 100
 
 # The statements that end a function or a turn of a loop, and the expressions that make tensors.
@@ -64,7 +70,13 @@ _ENDS_OF_A_MODEL = ["inputs", "outputs"]
 
 # What may be asked of a symbolic tensor anywhere: it is known when the model is built.
 _STATIC = ("shape", "dtype", "name", "ndim", "rank", "get_shape", "_keras_shape", "set_shape")
-_STATIC_CALLS = {"keras.backend.int_shape", "keras.backend.ndim", "keras.backend.dtype"}
+_STATIC_CALLS = (
+    "keras.backend.int_shape",
+    "keras.backend.ndim",
+    "keras.backend.dtype",
+    ".assert_same_structure",
+    ".map_structure",
+)
 
 _OPERATORS = {
     ast.Add: operator.add,
@@ -101,19 +113,64 @@ class _Interpreter:
         self.quiet = 0
         self.runs: Counter[ast.AST] = Counter()
         self.returned: dict[ast.AST, Value] = {}
+        self.forms: dict[ast.AST, set[int]] = {}
         self.instances: dict[Class, Instance] = {}
         self.built: set[Instance] = set()
+        # The objects that only the callers of the script have.
+        self.left: list[callers.Made] = []
+        # Whether the script compiles a model itself: a loss that it does not use is not one then.
+        self.compiles = False
         self.tensors = Tensors()
 
     def run(self) -> None:
         self.execute_all(self.program.tree.body)
-        # What the script defines but does not use itself. Both lists may grow meanwhile.
+        self.use_what_is_left()
+
+    # What the script defines and does not use
+
+    def use_what_is_left(self) -> None:
+        """Use the classes and functions that nothing used yet, as another file would."""
+        self.compiles = any(call.method == "compile" for call in self.program.calls)
+        bases = {base for made in self.program.classes for base in made.ancestry[1:]}
+        # A base is used by what inherits from it. The lists may grow meanwhile.
         for made in self.program.classes:
-            self.follow_hooks(made)
+            if made not in bases:
+                self.use_class(made)
+        for made in self.program.classes:
+            self.use_class(made)
+        # Those that take an object come after those that may make it.
+        takers = []
         for function in self.program.functions:
-            if not self.runs[function.node]:
-                step = Step("tf.function", function) if _is_tf_function(function) else None
-                self.follow(function, Arguments(), step)
+            if not self.runs[function.node] and callers.asked(function):
+                takers.append(function)
+            else:
+                self.use(function)
+        for function in takers:
+            self.use(function)
+
+    def use_class(self, made: Class) -> None:
+        """Make an object of a class and call those of its methods that nothing called yet."""
+        self.follow_hooks(made)
+        waiting = [method for method in made.methods if not self.runs[method.node]]
+        if not waiting:
+            return
+        instance = self.instances.get(made) or self.instantiate(made, Arguments(), None)
+        self.left.append(callers.Made(instance, frozenset({made.name.lower()})))
+        for method in callers.in_order(waiting, instance):
+            self.use(self.bound(method, instance))
+
+    def use(self, function: Function) -> None:
+        """Call a function that nothing called yet."""
+        if self.runs[function.node]:
+            return
+        if not self.compiles and callers.is_loss(function):
+            target, output = self.tensors.fresh(None), self.tensors.fresh(None)
+            self.run_step("loss", function, Arguments((target, output)), None)
+            return
+        step = Step("tf.function", function) if _is_tf_function(function) else None
+        given = callers.objects(function, self.left, self.program)
+        result = self.follow(function, Arguments(keywords=tuple(given.items())), step)
+        self.left += callers.models(function, result, self.program)
 
     # Statements
 
@@ -185,18 +242,19 @@ class _Interpreter:
         self.frame = Frame(outer, outer.step)
         self.execute_all(node.body)
         body = self.frame.layers[-1]
-        self.frame = outer
+        inner, self.frame = self.frame, outer
+        made = Class(node, outer, bases, body, decorators)
         # The names of a class's body are not those of its methods.
         for value in body.values():
-            if isinstance(value, Function):
-                value.frame = outer
-        made = Class(node, outer, bases, body, decorators)
+            if isinstance(value, Function) and value.frame is inner:
+                value.frame, value.home = outer, made
         self.program.classes.append(made)
         outer.bind(node.name, made)
 
     def execute_Return(self, node: ast.Return) -> None:
         value = self.evaluate(node.value) if node.value else Constant(None)
-        self.frame.returns.append(value)
+        if not self.frame.over:
+            self.frame.returns.append(value)
 
     def execute_Assign(self, node: ast.Assign) -> None:
         value = self.evaluate(node.value)
@@ -226,8 +284,9 @@ class _Interpreter:
                 self.frame.elsewhere[name] = owner
 
     def execute_If(self, node: ast.If) -> None:
-        with self.guarded(isinstance(self.evaluate(node.test), Version)):
-            self.branches([[node.body], [node.orelse]])
+        test = self.evaluate(node.test)
+        with self.guarded(isinstance(test, Version)):
+            self.branches([[node.body], [node.orelse]], self.decided(node.test, test))
 
     def execute_Try(self, node: ast.Try) -> None:
         for handler in node.handlers:
@@ -244,17 +303,31 @@ class _Interpreter:
 
     def execute_For(self, node: ast.For | ast.AsyncFor) -> None:
         items = self.evaluate(node.iter)
-        element = join(list(items.items)) if isinstance(items, Items) else UNKNOWN
-        self.bind(node.target, element)
-        self.execute_all(node.body)
+        turns = [join(list(items.items)) if isinstance(items, Items) else UNKNOWN]
+        alone = len(node.body) == 1 and not self.frame.loops
+        if isinstance(items, Items) and alone and _are_layers(items):
+            # Each turn calls another layer.
+            turns = list(items.items)
+        with self.looping():
+            for element in turns:
+                self.bind(node.target, element)
+                self.execute_all(node.body)
         self.execute_all(node.orelse)
 
     execute_AsyncFor = execute_For
 
     def execute_While(self, node: ast.While) -> None:
         self.evaluate(node.test)
-        self.execute_all(node.body)
+        with self.looping():
+            self.execute_all(node.body)
         self.execute_all(node.orelse)
+
+    @contextmanager
+    def looping(self) -> Iterator[None]:
+        """Within a loop: what is known of the first turn may not hold in others."""
+        self.frame.loops += 1
+        yield
+        self.frame.loops -= 1
 
     def execute_With(self, node: ast.With | ast.AsyncWith) -> None:
         for item in node.items:
@@ -277,19 +350,39 @@ class _Interpreter:
     def execute_Delete(self, node: ast.Delete) -> None:
         """Deleting a name reads nothing."""
 
-    def branches(self, arms: list[list[list[ast.stmt]]]) -> None:
-        """Follow alternative branches and join what they bind."""
+    def branches(self, arms: list[list[list[ast.stmt]]], taken: bool | None = None) -> None:
+        """Follow alternative branches and join what they bind.
+
+        Args:
+            arms: the statements of each.
+            taken: whether the first is taken, or the second; None if that is not known. What is
+                not taken is followed too, but nothing that it binds or returns counts.
+        """
         outcomes = []
-        for arm in arms:
+        over = self.frame.over
+        counted = [taken is None or taken == (place == 0) for place in range(len(arms))]
+        # The attributes that the branch taken sets replace those of the others.
+        for counts, arm in sorted(zip(counted, arms, strict=True), key=lambda one: one[0]):
             self.frame.layers.append({})
+            self.frame.over = over or not counts
             goes_on = all([self.execute_all(body) for body in arm])
             bound = self.frame.layers.pop()
-            if goes_on:
+            if goes_on and counts:
                 outcomes.append(bound)
+        self.frame.over = over or taken is not None and not outcomes
         for name in dict.fromkeys(name for bound in outcomes for name in bound):
             before = self.frame.find(name)
             values = [bound.get(name, before) for bound in outcomes]
             self.frame.layers[-1][name] = join([value for value in values if value is not None])
+
+    def decided(self, test: ast.expr, value: Value) -> bool | None:
+        """Whether a condition holds, if it is certain to be what it is here."""
+        names = {node.id for node in ast.walk(test) if isinstance(node, ast.Name)}
+        attributes = any(isinstance(node, ast.Attribute) for node in ast.walk(test))
+        if self.frame.function is None or self.frame.loops or attributes:
+            return None
+        own = all(self.lookup(name)[1] in (self.frame, None) for name in names)
+        return truth(value) if own else None
 
     @contextmanager
     def guarded(self, guarded: bool) -> Iterator[None]:
@@ -320,6 +413,10 @@ class _Interpreter:
             self.program.changes_activations |= target.attr == "activation" and not own
             if isinstance(owner, Instance):
                 self.name(value, target.attr)
+                before = owner.attributes.get(target.attr)
+                if before is not None and len(self.frame.layers) > 1:
+                    # A flag that one branch sets may still be what it was.
+                    value = join([before, value]) if isinstance(value, Constant) else value
                 owner.attributes[target.attr] = value
         elif isinstance(target, ast.Subscript):
             changed = self.evaluate(target.value)
@@ -377,7 +474,23 @@ class _Interpreter:
                 self.evaluate(child)
         return UNKNOWN
 
+    def evaluate_JoinedStr(self, node: ast.JoinedStr) -> Value:
+        parts: list[Value] = []
+        for part in node.values:
+            plain = isinstance(part, ast.Constant) or not part.format_spec  # type: ignore
+            value = self.evaluate(part)
+            parts.append(value if plain else UNKNOWN)
+        return strings.added(parts)
+
+    def evaluate_FormattedValue(self, node: ast.FormattedValue) -> Value:
+        value = self.evaluate(node.value)
+        if node.format_spec is not None:
+            self.evaluate(node.format_spec)
+        return strings.written(value) if node.conversion == -1 else UNKNOWN
+
     def evaluate_Constant(self, node: ast.Constant) -> Value:
+        if node.value == LEGACY:
+            self.program.names_legacy = True
         return Constant(node.value)
 
     def evaluate_Name(self, node: ast.Name) -> Value:
@@ -428,8 +541,13 @@ class _Interpreter:
             return Items(tuple(Constant(n) if isinstance(n, int) else UNKNOWN for n in owner.shape))
         if isinstance(owner, Instance):
             return self.attribute_of_instance(owner, name)
+        if isinstance(owner, Super):
+            return self.attribute_of_super(owner, name)
         if isinstance(owner, Class):
-            return owner.find(name) or Attribute(owner, name)
+            found = owner.find(name)
+            if isinstance(found, Function) and found.is_a("builtins.classmethod"):
+                return replace(found, owner=owner)
+            return found or Attribute(owner, name)
         return Attribute(UNKNOWN if isinstance(owner, Attribute) else owner, name)
 
     def attribute_of_instance(self, owner: Instance, name: str) -> Value:
@@ -451,13 +569,21 @@ class _Interpreter:
             return ends
         return Attribute(owner, name)
 
+    def attribute_of_super(self, owner: Super, name: str) -> Value:
+        for base in owner.of.ancestry[1:]:
+            found = base.body.get(name) if isinstance(base, Class) else None
+            if isinstance(found, Function) and isinstance(owner.owner, Instance):
+                return self.method(found, owner.owner)
+            if found is not None:
+                return found
+        return Attribute(owner.owner, name)
+
     def method(self, function: Function, owner: Instance) -> Value:
-        kinds = {name for decorator in function.decorators for name in _names(decorator)}
-        if kinds & {"builtins.staticmethod"}:
-            return function
-        if kinds & {"builtins.property", "builtins.classmethod"}:
-            return Attribute(owner, function.name)
-        return replace(function, owner=owner)
+        """What a method is as an attribute of its object."""
+        bound = self.bound(function, owner)
+        if function.is_a("builtins.property", "functools.cached_property"):
+            return self.follow(bound, Arguments(), self.step)
+        return bound
 
     def evaluate_Subscript(self, node: ast.Subscript) -> Value:
         value = self.evaluate(node.value)
@@ -510,8 +636,11 @@ class _Interpreter:
         return bounded(Table(tuple(entries)))
 
     def evaluate_IfExp(self, node: ast.IfExp) -> Value:
-        with self.guarded(isinstance(self.evaluate(node.test), Version)):
-            return join([self.evaluate(node.body), self.evaluate(node.orelse)])
+        test = self.evaluate(node.test)
+        with self.guarded(isinstance(test, Version)):
+            values = [self.evaluate(node.body), self.evaluate(node.orelse)]
+        holds = self.decided(node.test, test)
+        return join(values) if holds is None else values[not holds]
 
     def evaluate_NamedExpr(self, node: ast.NamedExpr) -> Value:
         value = self.evaluate(node.value)
@@ -527,7 +656,14 @@ class _Interpreter:
 
     def evaluate_Compare(self, node: ast.Compare) -> Value:
         values = [self.evaluate(value) for value in (node.left, *node.comparators)]
-        return VERSION if any(isinstance(value, Version) for value in values) else UNKNOWN
+        if any(isinstance(value, Version) for value in values):
+            return VERSION
+        same = is_same(*values) if len(values) == 2 else None
+        if same is not None and isinstance(node.ops[0], ast.Eq | ast.Is):
+            return Constant(same)
+        if same is not None and isinstance(node.ops[0], ast.NotEq | ast.IsNot):
+            return Constant(not same)
+        return UNKNOWN
 
     def evaluate_UnaryOp(self, node: ast.UnaryOp) -> Value:
         value = self.evaluate(node.operand)
@@ -535,6 +671,9 @@ class _Interpreter:
             return value
         if isinstance(node.op, ast.USub):
             return self.binary(ast.Mult(), Constant(-1), value)
+        if isinstance(node.op, ast.Not):
+            holds = truth(value)
+            return UNKNOWN if holds is None else Constant(not holds)
         return value if isinstance(node.op, ast.UAdd) else UNKNOWN
 
     def evaluate_BinOp(self, node: ast.BinOp) -> Value:
@@ -571,6 +710,8 @@ class _Interpreter:
     # Arithmetic
 
     def binary(self, sign: ast.operator, left: Value, right: Value) -> Value:
+        if (text := strings.operated(sign, left, right)) is not None:
+            return text
         if isinstance(left, Constant) and isinstance(right, Constant):
             return _fold(type(sign), left.value, right.value)
         if isinstance(left, Items) and isinstance(right, Items) and isinstance(sign, ast.Add):
@@ -581,7 +722,7 @@ class _Interpreter:
 
     def evaluate_Call(self, node: ast.Call) -> Value:
         function = self.evaluate(node.func)
-        static = bool(_names(function) & _STATIC_CALLS)
+        static = any(name.endswith(_STATIC_CALLS) for name in _names(function))
         self.quiet += static
         positional: list[Value] = []
         more = False
@@ -635,11 +776,13 @@ class _Interpreter:
         if self.runs[node] >= _MOST_RUNS:
             # What it returned before, as far as that does not depend on its arguments.
             before = self.returned.get(node, UNKNOWN)
+            if len(self.forms[node]) > 1:
+                return UNKNOWN
             return self.tensors.outputs_of(before, is_symbolic(arguments.all))
         if len(self.followed) >= _MOST_CALLS or node in self.followed:
             return UNKNOWN
         self.runs[node] += 1
-        frame = Frame(function.frame, step)
+        frame = Frame(function.frame, step, function=function)
         outer = self.frame, self.step, self.guards
         self.frame, self.step = frame, step
         self.followed.append(node)
@@ -650,8 +793,11 @@ class _Interpreter:
             self.execute_all(node.body)
         self.followed.pop()
         self.frame, self.step, self.guards = outer
-        self.returned[node] = join(frame.returns) if frame.returns else Constant(None)
-        return self.returned[node]
+        result = join(frame.returns) if frame.returns else Constant(None)
+        # A later run may return something of another form.
+        self.forms.setdefault(node, set()).add(_form(result))
+        self.returned[node] = result
+        return result
 
     def pass_arguments(self, function: Function, arguments: Arguments, frame: Frame) -> None:
         spec = function.node.args
@@ -705,6 +851,10 @@ class _Interpreter:
         return instance
 
     def bound(self, function: Function, owner: Instance) -> Function:
+        if function.is_a("builtins.staticmethod"):
+            return function
+        if function.is_a("builtins.classmethod") and isinstance(owner.of, Class):
+            return replace(function, owner=owner.of)
         return replace(function, owner=owner)
 
     def connect(self, model: Instance, arguments: Arguments) -> None:
@@ -795,8 +945,12 @@ class _Interpreter:
 
     def call_method(self, function: Attribute, arguments: Arguments, node: ast.Call) -> Value:
         owner, name = function.owner, function.name
+        if (text := strings.of_method(owner, name, arguments)) is not None:
+            return text
         if name == "compile":
             self.compile(owner, arguments, node)
+        if name == "__init__" and isinstance(owner, Instance) and owner.is_model:
+            self.connect(owner, arguments)
         if isinstance(owner, Instance) and owner.is_layer:
             if name == "get_layer":
                 return Instance(_known("keras.layers.Layer"), node)
@@ -818,6 +972,18 @@ class _Interpreter:
         if name == "predict" and isinstance(owner, Instance) and owner.outputs is not None:
             return self.tensors.outputs_of(owner.outputs, False)
         return UNKNOWN
+
+    def super(self, arguments: Arguments) -> Value:
+        """What a call of super stands for."""
+        if len(arguments.positional) == 2:
+            of, owner = arguments.positional
+            return Super(owner, "super", of) if isinstance(of, Class) else UNKNOWN
+        frame: Frame | None = self.frame
+        while frame is not None and (frame.function is None or frame.function.home is None):
+            frame = frame.parent
+        if frame is None or frame.function is None or frame.function.home is None:
+            return UNKNOWN
+        return Super(frame.function.owner or UNKNOWN, "super", frame.function.home)
 
     def compile(self, model: Value, arguments: Arguments, node: ast.Call) -> None:
         """Follow the functions that compile makes Keras apply to the outputs of a model."""
@@ -843,6 +1009,8 @@ class _Interpreter:
     def call_library(self, function: Known, arguments: Arguments, node: ast.Call) -> Value:
         name = function.name
         given = next(iter(arguments), UNKNOWN)
+        if name == "builtins.super":
+            return self.super(arguments)
         if name == "builtins.hasattr" or any(isinstance(value, Version) for value in arguments):
             return VERSION if name != "builtins.print" else UNKNOWN
         if name in ("keras.Input", "keras.layers.Input"):
@@ -865,6 +1033,8 @@ class _Interpreter:
             return _known(module)
         if library.is_dataset(name):
             return Items((Items((pixels(name), UNKNOWN)),) * 2)
+        if (text := strings.of_library(name, arguments)) is not None:
+            return text
         return self.tensors.compute(name, arguments, given)
 
 
@@ -904,6 +1074,17 @@ def _partial(function: Function, node: ast.Call) -> Value:
     if any(isinstance(value, ast.Starred) for value in node.args) or None in dict(named):
         return UNKNOWN
     return replace(function, partial=(*function.partial, *unnamed, *named))
+
+
+def _are_layers(items: Items) -> bool:
+    """Whether a list holds layers, and few enough to follow each."""
+    layers = (isinstance(item, Instance) and item.is_layer for item in items.items)
+    return 0 < len(items.items) <= _MOST_TURNS and all(layers)
+
+
+def _form(value: Value) -> int:
+    """How many values a function returned at once."""
+    return len(value.items) if isinstance(value, Items) else -1
 
 
 def _is_tf_function(function: Function) -> bool:

@@ -124,6 +124,7 @@ class Program:
         arguments: by the definition of a function, the tensors that each of its arguments was.
         changes_activations: whether the script sets the activation of a layer after making it; if
             so, the output of a layer made without one is uncertain.
+        names_legacy: whether a string of the script is TF_USE_LEGACY_KERAS.
         visits: the number of syntax nodes visited.
         known: the results that `once` keeps.
     """
@@ -140,6 +141,7 @@ class Program:
     names: dict[Opaque, list[str]] = field(default_factory=dict)
     arguments: dict[ast.AST, dict[str, set[Opaque]]] = field(default_factory=dict)
     changes_activations: bool = False
+    names_legacy: bool = False
     visits: int = 0
     known: dict[Callable[..., Any], Any] = field(default_factory=dict)
 
@@ -206,9 +208,7 @@ class Program:
     @cached_property
     def asks_for_keras_2(self) -> bool:
         """Whether the script sets TF_USE_LEGACY_KERAS or mentions tf_keras."""
-        return self.mentions_tf_keras or any(
-            isinstance(node, ast.Constant) and node.value == LEGACY for node in ast.walk(self.tree)
-        )
+        return self.names_legacy or self.mentions_tf_keras
 
     def origin(self, value: Tensor, otherwise: ast.AST) -> ast.AST:
         """The expression that first made a tensor; `otherwise` if it is not known."""

@@ -41,6 +41,13 @@ class Constant:
     value: Any
 
 
+@dataclass(frozen=True)
+class Text:
+    """A string or a path of which only the end is known."""
+
+    end: str
+
+
 # No structure of tensors is longer or nested deeper.
 _MOST_ITEMS = 32
 _MOST_LEVELS = 4
@@ -109,6 +116,18 @@ VERSION = Version(UNKNOWN, "__version__")
 
 
 @dataclass(frozen=True)
+class Super(Attribute):
+    """`super()` in a method.
+
+    Args:
+        owner: the object whose method it is.
+        of: the class that defines the method.
+    """
+
+    of: "Class"
+
+
+@dataclass(frozen=True)
 class Choice:
     """One of several values, from different branches of the script."""
 
@@ -159,6 +178,9 @@ class Frame:
         elsewhere: the names that `global` and `nonlocal` bind in another frame.
         stars: the modules imported with `from ... import *`.
         returns: what the function has returned so far.
+        function: the function.
+        loops: how many loops of it are open.
+        over: whether it has certainly returned before, so that what follows does not count.
     """
 
     parent: "Frame | None" = None
@@ -167,6 +189,9 @@ class Frame:
     elsewhere: dict[str, "Frame"] = field(default_factory=dict)
     stars: list[str] = field(default_factory=list)
     returns: list["Value"] = field(default_factory=list)
+    function: "Function | None" = None
+    loops: int = 0
+    over: bool = False
 
     def find(self, name: str) -> "Value | None":
         """The value of a name that is bound here, or None."""
@@ -190,16 +215,18 @@ class Function:
     Args:
         node: its definition.
         frame: where it was defined.
-        owner: the object whose method it is.
+        owner: the object whose method it is; the class, for a classmethod.
         decorators: its decorators.
         partial: the arguments that functools.partial gives it, each with its name or None.
+        home: the class that defines it.
     """
 
     node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
     frame: Frame
-    owner: "Instance | None" = None
+    owner: "Instance | Class | None" = None
     decorators: tuple["Value", ...] = ()
     partial: tuple[tuple[str | None, ast.expr], ...] = ()
+    home: "Class | None" = None
 
     @property
     def name(self) -> str:
@@ -211,6 +238,10 @@ class Function:
         """The names of its arguments, without *args and **kwargs."""
         arguments = self.node.args
         return [a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+
+    def is_a(self, *kinds: str) -> bool:
+        """Whether it has one of these decorators, such as "builtins.property"."""
+        return any(known_names(decorator) & {*kinds} for decorator in self.decorators)
 
 
 @dataclass(eq=False)
@@ -236,31 +267,37 @@ class Class:
         """Its name."""
         return self.node.name
 
-    def find(self, name: str) -> "Value | None":
-        """What the class, or a base of it in the script, binds to a name; None if none does."""
-        seen = set()
+    @cached_property
+    def ancestry(self) -> "tuple[Value, ...]":
+        """The class itself and all that it inherits from, the nearest first."""
+        found: dict[Value, None] = {}
         todo: list[Value] = [self]
         while todo:
             here = todo.pop(0)
-            if isinstance(here, Class) and here not in seen:
-                seen.add(here)
-                if name in here.body:
-                    return here.body[name]
-                todo.extend(here.bases)
+            if here not in found:
+                found[here] = None
+                todo.extend(here.bases if isinstance(here, Class) else ())
+        return tuple(found)
+
+    def find(self, name: str) -> "Value | None":
+        """What the class, or a base of it in the script, binds to a name; None if none does."""
+        for here in self.ancestry:
+            if isinstance(here, Class) and name in here.body:
+                return here.body[name]
         return None
 
     @property
+    def methods(self) -> "list[Function]":
+        """The methods of its objects, inherited ones included."""
+        found: dict[str, Value] = {}
+        for here in reversed(self.ancestry):
+            found |= here.body if isinstance(here, Class) else {}
+        return [value for value in found.values() if isinstance(value, Function)]
+
+    @cached_property
     def lineage(self) -> set[str]:
         """The names of all library classes that it inherits from."""
-        names, seen = set(), set()
-        todo: list[Value] = [self]
-        while todo:
-            here = todo.pop()
-            if isinstance(here, Class) and here not in seen:
-                seen.add(here)
-                todo.extend(here.bases)
-            names |= known_names(here)
-        return names
+        return {name for here in self.ancestry for name in known_names(here)}
 
     @property
     def is_layer(self) -> bool:
@@ -323,6 +360,7 @@ Value = (
     Unknown
     | Known
     | Constant
+    | Text
     | Items
     | Table
     | Tensor
@@ -345,6 +383,25 @@ def options(value: Value | None) -> tuple[Value, ...]:
     if value is None:
         return ()
     return value.options if isinstance(value, Choice) else (value,)
+
+
+def truth(value: Value) -> bool | None:
+    """Whether a value counts as true in a condition; None if that is not known."""
+    if isinstance(value, Constant):
+        return bool(value.value)
+    # A list that is empty here may have been filled since by a method.
+    full = isinstance(value, Items) and bool(value.items)
+    return True if full or isinstance(value, Function | Class | Instance) else None
+
+
+def is_same(one: Value, other: Value) -> bool | None:
+    """Whether two values are one constant; None if that is not known."""
+    if isinstance(one, Constant) and isinstance(other, Constant):
+        return bool(one.value == other.value)
+    # What is made of something is not None.
+    values = [value for value in (one, other) if value != Constant(None)]
+    made = isinstance(values[0], Items | Table | Function | Class | Instance)
+    return False if len(values) == 1 and made else None
 
 
 def join(values: list[Value]) -> Value:

@@ -9,7 +9,16 @@ import libcst as cst
 from kelbo.beta import explain_beta, format_beta
 from kelbo.clinic.doctor.objective import balances
 from kelbo.clinic.doctor.program import Call
-from kelbo.clinic.doctor.values import Constant, Function, Instance, Items, Known, Tensor, Value
+from kelbo.clinic.doctor.values import (
+    Constant,
+    Function,
+    Instance,
+    Items,
+    Known,
+    Table,
+    Tensor,
+    Value,
+)
 from kelbo.clinic.doctor.words import dotted, in_words
 from kelbo.clinic.port.edits import Code, Unportable, argument_node, code_of, indented, without
 from kelbo.clinic.port.formula import formula
@@ -50,8 +59,10 @@ class Model:
         if given is None or output is None:
             raise Unportable(made, "its outputs cannot be told.")
         value = alone(script.program.value(output))
-        if not isinstance(value, Tensor):
+        if isinstance(value, Items | Table):
             raise Unportable(made, "it has more than one output.")
+        if not isinstance(value, Tensor):
+            raise Unportable(made, "its output cannot be told.")
         self.script, self.instance, self.made = script, instance, made
         self.given, self.output, self.value = given, output, value
         self.name = output.id if isinstance(output, ast.Name) else ""

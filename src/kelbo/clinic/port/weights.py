@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 import libcst as cst
 
-from kelbo.clinic.doctor import library
+from kelbo.clinic.doctor import library, strings
 from kelbo.clinic.doctor.program import Call
 from kelbo.clinic.doctor.values import Constant
 from kelbo.clinic.port.edits import without
+from kelbo.clinic.port.endings import ends_of, respell_end, text_of
 from kelbo.clinic.port.script import Script, argument
 
 _ENDING = ".weights.h5"
@@ -28,22 +29,25 @@ def rename_weights(script: Script) -> None:
         for call in read
         if (path := argument(call.node, 0, "filepath")) is not None and _name(script, path) in names
     }
-    renamed = set()
-    for string, ending, name in _strings(script, names):
-        renamed.add(name)
-        head, _, quote = script.code(string).rpartition(ending)
-        script.edits.respell(string, f"{head}{_ENDING}{quote}")
+    renamed: set[ast.expr] = set()
     for path in sorted(paths, key=lambda path: path.lineno):
-        end = _end(path)
-        text = library.text(script.program.value(path if end is None else end))
-        if text is None or text.endswith(_ENDING) or _name(script, path) in renamed:
+        ends = list(ends_of(script, path))
+        for end in ends:
+            _rename(script, end, renamed)
+        whole = strings.ending(script.program.value(path))
+        if whole is not None and whole.endswith(_ENDING):
             continue
-        script.leave(path, f"Keras 3 saves weights only to a file named *{_ENDING}.")
+        known = [text_of(end) for end in ends] or ([] if whole is None else [whole])
+        if any(not text.endswith((*_BEFORE, _ENDING)) for text in known):
+            script.leave(path, f"Keras 3 saves weights only to a file named *{_ENDING}.")
+    for string in _strings(script, names):
+        _rename(script, string, renamed)
     for call in written:
         path = argument(call.node, 0, "filepath")
         if path is None or argument(call.node, None, "save_format") is None:
             continue
-        if _end(path) is None and library.text(script.program.value(path)) is None:
+        whole = strings.ending(script.program.value(path))
+        if whole is None and not any(ends_of(script, path)):
             script.leave(call.node, "Keras 3 takes no save_format; the name of the file decides.")
         else:
             script.edits.change(call.node, _without_format)
@@ -53,17 +57,22 @@ def _without_format(node: cst.BaseExpression) -> cst.BaseExpression:
     return without(cst.ensure_type(node, cst.Call), None, "save_format")
 
 
-def _strings(script: Script, names: set[str]) -> Iterator[tuple[ast.Constant, str, str]]:
-    """The strings at the end of paths with these names, with their old ending and the name."""
+def _rename(script: Script, end: ast.expr, renamed: set[ast.expr]) -> None:
+    """Give a string with which a path ends the ending of today."""
+    text = text_of(end)
+    before = next((one for one in _BEFORE if text.endswith(one)), "")
+    if before and not text.endswith(_ENDING) and end not in renamed:
+        renamed.add(end)
+        respell_end(script, end, before, _ENDING)
+
+
+def _strings(script: Script, names: set[str]) -> Iterator[ast.Constant]:
+    """The strings at the end of paths with these names."""
     for node in ast.walk(script.source.tree) if names else ():
         if isinstance(node, ast.expr) and not isinstance(script.parents[node], ast.JoinedStr):
             end = _end(node)
-            text = str(end.value) if end is not None else ""
-            ending = next((one for one in _BEFORE if text.endswith(one)), "")
-            if end is None or not ending or text.endswith(_ENDING):
-                continue
-            if (name := _name(script, node)) in names:
-                yield end, ending, name
+            if end is not None and _name(script, node) in names:
+                yield end
 
 
 def _writes(call: Call) -> bool:

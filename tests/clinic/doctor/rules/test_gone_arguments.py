@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 
 from kelbo.clinic.doctor import examine, select
-from kelbo.clinic.doctor.rules.gone_arguments import METHODS, OF_LAYERS, OF_METHODS, OF_OPTIMIZERS
+from kelbo.clinic.doctor.rules.gone_arguments import (
+    METHODS,
+    OF_LAYERS,
+    OF_METHODS,
+    OF_MODELS,
+    OF_OPTIMIZERS,
+)
 from kelbo.clinic.doctor.source import read_script
 
 # What a layer is made of.
@@ -36,12 +42,20 @@ def test_optimizers_and_methods_refuse_what_is_gone():
         assert not hasattr(model, method)
     with pytest.raises(TypeError, match="inputs"):
         model.layers[0].add_loss(0.0, inputs=0.0)
-    with pytest.raises(TypeError, match="nb_epoch"):
-        model.fit(np.zeros((2, 1)), nb_epoch=1)
+    for name in OF_METHODS["fit"]:
+        with pytest.raises(TypeError, match=name):
+            model.fit(np.zeros((2, 1)), **{name: 1})
     with pytest.raises(TypeError, match="save_format"):
         model.save_weights("vae.weights.h5", save_format="h5")
-    gone = {name for gone in OF_METHODS.values() for name in gone}
-    assert gone == {"inputs", "nb_epoch", "save_format"}
+    assert {method: set(gone) for method, gone in OF_METHODS.items() if method != "fit"} == {
+        "add_loss": {"inputs"},
+        "save_weights": {"save_format"},
+    }
+    x = keras.Input((1,))
+    keras.Model(inputs=x, outputs=x)
+    with pytest.raises((TypeError, ValueError)):
+        keras.Model(input=x, output=x)
+    assert OF_MODELS == {"input": "inputs", "output": "outputs"}
 
 
 def model():

@@ -5,7 +5,16 @@ from collections.abc import Iterator, Mapping
 from kelbo.clinic.doctor import library
 from kelbo.clinic.doctor.program import Call, Program
 from kelbo.clinic.doctor.rule import Finding, Rule, Severity
-from kelbo.clinic.doctor.values import Class, Constant, Instance, Known, Value, options
+from kelbo.clinic.doctor.strings import ending
+from kelbo.clinic.doctor.values import (
+    Class,
+    Constant,
+    Instance,
+    Known,
+    Value,
+    is_model_name,
+    options,
+)
 from kelbo.clinic.doctor.words import dotted, in_words
 
 # The arguments of Keras 2, and of Keras 1 where Keras 2 still took them, and what replaces them;
@@ -22,15 +31,31 @@ OF_WEIGHTS = {
     "bias": "use_bias",
     "init": "kernel_initializer",
 }
-_CONVOLUTION = OF_WEIGHTS | {
+_IMAGES = {"border_mode": "padding", "dim_ordering": "data_format"}
+_CONVOLUTION = (
+    OF_WEIGHTS
+    | _IMAGES
+    | {
+        "atrous_rate": "dilation_rate",
+        "nb_col": "kernel_size",
+        "nb_filter": "filters",
+        "nb_row": "kernel_size",
+        "subsample": "strides",
+    }
+)
+_SEQUENCES = {
     "border_mode": "padding",
-    "dim_ordering": "data_format",
+    "filter_length": "kernel_size",
     "nb_filter": "filters",
-    "subsample": "strides",
+    "subsample_length": "strides",
 }
 _RATE = {"p": "rate"}
-_POOLING = {"border_mode": "padding", "dim_ordering": "data_format"}
+_POOLING = {"border_mode": "padding", "pool_length": "pool_size", "stride": "strides"}
 _RECURRENT = {
+    "U_regularizer": "recurrent_regularizer",
+    "W_regularizer": "kernel_regularizer",
+    "b_regularizer": "bias_regularizer",
+    "consume_less": "",
     "dropout_U": "recurrent_dropout",
     "dropout_W": "dropout",
     "init": "kernel_initializer",
@@ -39,7 +64,8 @@ _RECURRENT = {
 }
 _GATED = _RECURRENT | {"inner_activation": "recurrent_activation"}
 OF_LAYERS = {
-    "AveragePooling2D": _POOLING,
+    "AveragePooling1D": _POOLING,
+    "AveragePooling2D": _IMAGES,
     "BatchNormalization": {
         "beta_init": "beta_initializer",
         "fused": "",
@@ -47,21 +73,30 @@ OF_LAYERS = {
         "mode": "",
         "virtual_batch_size": "",
     },
-    "Conv1D": OF_WEIGHTS | {"border_mode": "padding", "filter_length": "kernel_size"},
+    "Conv1D": OF_WEIGHTS | _SEQUENCES,
     "Conv2D": _CONVOLUTION,
     "Conv2DTranspose": _CONVOLUTION,
+    "Conv3D": _CONVOLUTION,
     "Dense": OF_WEIGHTS | {"output_dim": "units"},
     "Dropout": _RATE,
-    "Embedding": {"init": "embeddings_initializer"},
+    "Embedding": {
+        "W_constraint": "embeddings_constraint",
+        "W_regularizer": "embeddings_regularizer",
+        "dropout": "",
+        "init": "embeddings_initializer",
+    },
     "GRU": _GATED,
     "GaussianDropout": _RATE,
     "GaussianNoise": {"sigma": "stddev"},
-    "LSTM": _GATED,
-    "MaxPooling2D": _POOLING,
+    "LSTM": _GATED | {"forget_bias_init": "unit_forget_bias"},
+    "MaxPooling1D": _POOLING,
+    "MaxPooling2D": _IMAGES,
     "SimpleRNN": _RECURRENT,
+    "UpSampling1D": {"length": "size"},
     "UpSampling2D": {"dim_ordering": "data_format"},
     "ZeroPadding2D": {"dim_ordering": "data_format"},
 }
+OF_MODELS = {"input": "inputs", "output": "outputs"}
 # The methods of a model, and what replaces them.
 METHODS = {
     "evaluate_generator": "evaluate",
@@ -73,7 +108,7 @@ METHODS = {
 }
 OF_METHODS = {
     "add_loss": {"inputs": ""},
-    "fit": {"nb_epoch": "epochs"},
+    "fit": {"nb_epoch": "epochs", "show_accuracy": "", "nb_worker": ""},
     "save_weights": {"save_format": "a file name that ends in .weights.h5"},
 }
 _ROOTS = ("keras.", "tensorflow.keras.")
@@ -86,9 +121,10 @@ class GoneArguments(Rule):
     """The script uses an argument or a method of Keras that only Keras 2 has.
 
     ## What it does
-    Reports `lr` and `decay` of optimizers, arguments of layers and methods of models that Keras 3
-    does not have, among them the `save_format` of `save_weights`, and file names that `save`,
-    `save_weights` and `ModelCheckpoint` refuse, with or without a `save_format`.
+    Reports `lr` and `decay` of optimizers, arguments of layers and of models and methods of models
+    that Keras 3 does not have, those of Keras 1 and the `save_format` of `save_weights` among them,
+    and file names that `save`, `save_weights` and `ModelCheckpoint` refuse, with or without a
+    `save_format`, wherever the script puts them together.
 
     ## Why is this bad
     Keras 3 stops: ValueError, TypeError or AttributeError. It ignores a `decay`, with a warning, so
@@ -142,6 +178,8 @@ class GoneArguments(Rule):
         module, _, last = name.rpartition(".")
         if module == "keras.optimizers" and last in library.OPTIMIZERS:
             yield from self._of_arguments(call, OF_OPTIMIZERS)
+        elif is_model_name(name) and last != "Sequential":
+            yield from self._of_arguments(call, OF_MODELS)
         elif name.startswith("keras.layers."):
             # Keras 3 still accepts Conv2D under its old name.
             layer = last.replace("Convolution", "Conv")
@@ -182,16 +220,21 @@ class GoneArguments(Rule):
             )
 
     def _of_file(self, call: Call, ends: tuple[str, ...]) -> Iterator[Finding]:
-        name = library.text(call.arguments.get(0, "filepath"))
         given = dict(call.arguments.keywords).keys() & {"zipped"}
-        if name is None or given or name.endswith(ends) or name.startswith("hf://"):
+        values = options(call.arguments.get(0, "filepath"))
+        names = [name for value in values if (name := ending(value)) is not None]
+        wrong = [name for name in names if not name.endswith(ends) and not name.startswith("hf://")]
+        if given or not values or len(wrong) < len(values):
             return
+        name, whole = wrong[0], isinstance(values[0], Constant)
+        what = repr(name) if whole else f"a file whose name ends in {name!r}"
+        cure = f"Write {_stem(name) + ends[0]!r}" if whole else f"Let the name end in {ends[0]}"
         exports = call.method == "save"
         yield self.finding(
             call.node,
-            f"{dotted(call.node.func)} writes to {name!r}, but Keras 3 asks for a name that ends "
+            f"{dotted(call.node.func)} writes to {what}, but Keras 3 asks for a name that ends "
             f"in {' or '.join(ends)}.",
-            f"Write {_stem(name) + ends[0]!r}{'; or model.export for a SavedModel' * exports}.",
+            f"{cure}{'; or model.export for a SavedModel' * exports}.",
         )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from kelbo.clinic.doctor.program import Program
 from kelbo.clinic.doctor.rule import Finding, Rule, Severity
+from kelbo.clinic.doctor.values import Instance
 from kelbo.clinic.doctor.words import in_words
 
 
@@ -56,7 +57,7 @@ class LayerClosure(Rule):
             names = in_words([read.name for read in reads])
             step = reads[0].step
             owner = step.function.owner
-            layer = getattr(owner.of, "name", "") if owner is not None else "the Lambda layer"
+            layer = owner.of.name if isinstance(owner, Instance) else "the Lambda layer"
             short = layer.rpartition(".")[2]
             yield self.finding(
                 reads[0].node,
