@@ -78,8 +78,12 @@ def port(
         say(f"{name}:{left.line}: left as it was: {left.reason}", style="yellow")
     if not ported.vae:
         say(
-            f"No VAE was recognised in {name}: it has no KL term that kelbo knows, and no loss is "
-            "rewritten."
+            f"No VAE was recognised in {name}: it has no KL term that kelbo knows"
+            + (
+                ". Its loss is rewritten as it is; whether it is a bound is not said."
+                if ported.rewritten
+                else ", and no loss is rewritten."
+            )
         )
     if not ported.changed:
         say(f"There is nothing {'more ' * bool(ported.left)}to port in {name}.")
@@ -98,11 +102,12 @@ def port(
             f"See: kelbo doctor --explain {finding.rule.code}",
             style="yellow",
         )
+    has_loss = ported.vae or ported.rewritten or ported.formula is not None
     if check and ported.left:
         say("Nothing is checked, because something was left as it was.")
-    elif check and not ported.vae:
+    elif check and not has_loss:
         say("Nothing is checked, because there is no VAE.")
-    checked = not check or ported.vae and not ported.left and _check(ported, script, chosen)
+    checked = not check or has_loss and not ported.left and _check(ported, script, chosen)
     if ported.left or ported.errors or not checked:
         raise typer.Exit(1)
 

@@ -108,7 +108,7 @@ def test_no_picture_is_drawn_of_the_model(tmp_path, trials_here):
 
 @pytest.mark.parametrize(
     ("loss", "expected", "equal"),
-    [(1.0, 1.0, True), (1.0, None, True), (1.0, 1.01, False), (None, None, False)],
+    [(1.0, 1.0, True), (1.0, None, False), (1.0, 1.01, False), (None, None, False)],
 )
 def test_losses_are_compared(loss, expected, equal):
     assert Checked(loss=loss, expected=expected).equal is equal

@@ -3,16 +3,26 @@
 import ast
 import textwrap
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 import libcst as cst
 
 from kelbo.beta import explain_beta, format_beta
-from kelbo.clinic.doctor.objective import balances
+from kelbo.clinic.doctor.objective import Term, balances, compiled_reconstruction, images, kl_terms
 from kelbo.clinic.doctor.program import Call
-from kelbo.clinic.doctor.values import Constant, Function, Instance, Items, Known, Tensor, Value
+from kelbo.clinic.doctor.values import (
+    Function,
+    Instance,
+    Items,
+    Known,
+    Tensor,
+    Value,
+    options,
+)
 from kelbo.clinic.doctor.words import dotted, in_words
 from kelbo.clinic.port.edits import Code, Unportable, argument_node, code_of, indented, without
 from kelbo.clinic.port.formula import formula
+from kelbo.clinic.port.layer_losses import added_by_layers, regularized
 from kelbo.clinic.port.registered import REGISTERED, register
 from kelbo.clinic.port.script import Script, argument, function_of, model_of, same
 
@@ -59,6 +69,8 @@ class Model:
         self.others: dict[str, str] = {}
         self.handed: dict[str, Value] = {}
         self.trackers: list[tuple[str, str]] = []
+        self.layers_add = False
+        self.target = "y"
         self.keeps_loss = False
         self.stored = ""
         self.measured: list[str] = []
@@ -74,6 +86,22 @@ class Model:
             for call in self.script.calls_in(self.script.source.tree)
             if call.method == "compile" and self.instance in call.owners
         ]
+
+    @property
+    def is_compiled_here(self) -> bool:
+        """Whether the script compiles it, with all arguments in sight."""
+        return bool(self.compilations) and not any(c.arguments.more for c in self.compilations)
+
+    @property
+    def _compiled_by_name(self) -> list[Term]:
+        """The reconstruction losses that compile is given by name."""
+        shape = self.value.shape or images(self.script.program)
+        found = (
+            compiled_reconstruction(option, shape)
+            for call in self.compilations
+            for option in options(call.arguments.get(1, "loss"))
+        )
+        return [term for term in found if term is not None]
 
     def _register_metrics(self) -> None:
         """Register the functions of metrics=, since a saved model names them, too."""
@@ -216,6 +244,7 @@ class Model:
         place: ast.stmt,
         only_here: bool,
         target: bool,
+        losses: Sequence[Value | None],
         before: Sequence[str] = (),
     ) -> None:
         """Plan the class and the call that makes the model.
@@ -225,6 +254,7 @@ class Model:
             place: the statement that the class stands before.
             only_here: whether the lines use names of the function around it.
             target: whether the lines read y.
+            losses: the losses that the lines compute, as the doctor reads them.
             before: the lines above the class.
         """
         script = self.script
@@ -233,7 +263,7 @@ class Model:
         script.bound.add(name)
         self.settle_name()
         self.sort()
-        kept = _KEPT | {"y"} if target else _KEPT
+        kept = _KEPT | {"y"} if target and self.target == "y" else _KEPT
         if clash := kept & {self.name, *self.others, *self.inputs}:
             raise Unportable(
                 self.made, f"{min(clash)} has the name of an argument of compute_loss."
@@ -251,9 +281,18 @@ class Model:
             return made.with_deep_changes(found, value=listed)
 
         script.edits.change(self.made, outputs)
-        known = list(balances(script.program))
         handed = [self.handed[name] for name in self.others]
-        script.formulas.append(formula(known[0], handed) if len(known) == 1 else None)
+        script.formulas.append(
+            formula(
+                losses,
+                self._compiled_by_name,
+                handed,
+                images(script.program),
+                self.layers_add,
+            )
+            if self.is_compiled_here
+            else None
+        )
         where = place if only_here else script.top(place)
         above = "".join(f"{line}\n" for line in before)
         script.edits.insert(where, lambda: f"{above}{self._class(name, lines)}")
@@ -316,7 +355,8 @@ class Model:
         else:
             cast = f"[{cast} for output in y_pred]"
         first += [f"{', '.join([self.name, *self.others])} = {cast}\n"]
-        first = self._unpacked + first
+        taken = [f"{self.target} = y\n"] * (self.target != "y")
+        first = [*taken, *self._unpacked, *first]
         body = "".join(first) + "".join(line().strip("\n") + "\n" for line in lines)
         parts.append(
             "def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **kwargs):\n"
@@ -364,6 +404,8 @@ class Model:
 
     @property
     def _has_metrics(self) -> bool:
+        if not self.compilations:
+            return True  # compile may be called in another file
         return not self.measured and any(
             call.arguments.get(2, "metrics") is not None for call in self.compilations
         )
@@ -390,15 +432,15 @@ class Model:
                     call.node, lambda node: without(cst.ensure_type(node, cst.Call), 1, "loss")
                 )
 
-    @property
-    def regularized(self) -> str:
-        """The code that adds what layers add to the loss by themselves; empty if none do."""
-        for call in self.script.program.calls:
-            for word in call.node.keywords:
-                of_layer = word.arg is not None and word.arg.endswith("_regularizer")
-                if of_layer and self.script.program.value(word.value) != Constant(None):
-                    return " + sum(self.losses)"
-        return ""
+    def added(self, moved: AbstractSet[ast.AST] = frozenset()) -> str:
+        """The code that adds what layers add to the loss by themselves; empty if none do.
+
+        Args:
+            moved: the calls of add_loss that become lines of compute_loss.
+        """
+        self.layers_add = added_by_layers(self.script, moved)
+        some = self.layers_add or regularized(self.script)
+        return " + sum(self.losses)" * some
 
 
 _COMPILED = """\
@@ -419,6 +461,8 @@ def alone(value: Value | None) -> Value | None:
 
 def _weight_in_words(script: Script) -> list[str]:
     """The effective beta, as the lines of a comment."""
+    if not kl_terms(script.program):
+        return ["The parts of the loss have the weights that they had before."]
     betas = {balance.beta for balance in balances(script.program)}
     if len(betas) != 1:
         return ["The reconstruction and the KL term have the weights that they had before."]

@@ -10,6 +10,7 @@ from kelbo.clinic.doctor.objective import kl_terms
 from kelbo.clinic.doctor.source import read_script
 from kelbo.clinic.port.added_loss import port_added_losses
 from kelbo.clinic.port.formula import Formula
+from kelbo.clinic.port.layer_losses import added_by_layers, formula_beside, port_layer_losses
 from kelbo.clinic.port.loss_closure import port_closures
 from kelbo.clinic.port.loss_layer import port_loss_layers
 from kelbo.clinic.port.optimizers import respell_optimizers
@@ -38,6 +39,7 @@ class Ported:
         formula: the loss as read from the original; None if it cannot be read.
         errors: the errors that the doctor still finds in the ported script, if nothing was left.
         vae: whether the script has a known KL term, or a compute_loss of its own.
+        rewritten: whether a loss moved into a compute_loss.
     """
 
     text: str
@@ -46,6 +48,7 @@ class Ported:
     formula: Formula | None = None
     errors: tuple[Finding, ...] = field(default=())
     vae: bool = False
+    rewritten: bool = False
 
 
 def port(source: Source) -> Ported:
@@ -69,6 +72,7 @@ def port(source: Source) -> Ported:
     leave_tapes(script)
     leave_probability(script)
     port_sampling(script)
+    port_layer_losses(script)
     port_added_losses(script)
     port_loss_layers(script)
     port_closures(script)
@@ -77,14 +81,19 @@ def port(source: Source) -> Ported:
     except (SyntaxError, cst.ParserSyntaxError) as error:
         raise _broken(source, str(error)) from error
     text = _CODING.sub(r"\g<before>utf-8", text) if text != source.text else text
-    formula = script.formulas[0] if len(script.formulas) == 1 else None
+    if not script.formulas and added_by_layers(script):
+        formula = formula_beside(script)
+    else:
+        formula = script.formulas[0] if len(script.formulas) == 1 else None
     left = tuple(sorted(script.left, key=lambda one: one.line))
     found = read_script(source.path, text.encode())
     if isinstance(found, Skipped):
         raise _broken(source, found.reason)
     errors = [f for f in examine(found) if f.rule.severity is Severity.ERROR and not left]
     vae = _has_vae(script)
-    return Ported(text, text != source.text, left, formula, tuple(errors), vae)
+    return Ported(
+        text, text != source.text, left, formula, tuple(errors), vae, bool(script.formulas)
+    )
 
 
 def _has_vae(script: Script) -> bool:

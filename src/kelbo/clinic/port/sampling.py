@@ -43,7 +43,8 @@ def port_sampling(script: Script) -> None:
             _respell_call(script, call, made[function.node])
     for written in script.program.classes:
         noises = [noise for noise in _noise(script, written.node) if noise.step is not None]
-        noises = noises if written.is_layer and not written.is_model else []
+        trains = {"train_step", "test_step", "compute_loss"} & set(written.body)
+        noises = noises if written.is_layer and not trains else []
         if noises:
             inside.add(written.node)
             with script.attempt(written.node):
