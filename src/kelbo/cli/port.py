@@ -59,6 +59,7 @@ def port(
     Example: [bold]kelbo port vae.py --check[/bold] writes vae-keras3.py
     """
     from kelbo.backends.choice import choose
+    from kelbo.clinic.doctor import Severity
     from kelbo.clinic.port import port as rewrite
 
     if backend is not None and not check:
@@ -76,6 +77,13 @@ def port(
         raise DataError(f"{name} cannot be ported: its expressions are nested too deep.") from None
     for left in ported.left:
         say(f"{name}:{left.line}: left as it was: {left.reason}", style="yellow")
+    for finding in ported.kept:
+        line = finding.place.line if finding.place is not None else 1
+        say(
+            f"{name}:{line}: {finding.rule.code} {finding.rule.title}: the port does not change "
+            f"it. See: kelbo doctor --explain {finding.rule.code}",
+            style="yellow",
+        )
     if not ported.vae:
         say(
             f"No VAE was recognised in {name}: it has no KL term that kelbo knows"
@@ -85,9 +93,10 @@ def port(
                 else ", and no loss is rewritten."
             )
         )
+    faulty = any(finding.rule.severity is Severity.ERROR for finding in ported.kept)
     if not ported.changed:
         say(f"There is nothing {'more ' * bool(ported.left)}to port in {name}.")
-        raise typer.Exit(1 if ported.left else 0)
+        raise typer.Exit(1 if ported.left or faulty else 0)
     if place is None:
         sys.stdout.write(ported.text)
     else:
@@ -108,7 +117,7 @@ def port(
     elif check and not has_loss:
         say("Nothing is checked, because there is no VAE.")
     checked = not check or has_loss and not ported.left and _check(ported, script, chosen)
-    if ported.left or ported.errors or not checked:
+    if ported.left or ported.errors or faulty or not checked:
         raise typer.Exit(1)
 
 

@@ -13,6 +13,7 @@ DATA = np.array([[0.0, 1.0, 1.0, 0.0], [1.0, 1.0, 0.0, 0.0]])
 HALF = np.full((2, 4), 0.5)
 MEAN = np.array([[1.0, 0.0], [0.0, 2.0]])
 LOG_VAR = np.zeros((2, 2))
+MU, L = Linear(1.0, (1,)), Linear(1.0, (2,))
 
 
 def formula(
@@ -20,8 +21,8 @@ def formula(
     from_logits=False,
     pixel=1.0,
     latent=-0.5,
-    mean=Linear(1.0, (1,)),
-    log_var=Linear(1.0, (2,)),
+    mean=MU,
+    log_var=L,
 ):
     return Formula((Pixels(kind, from_logits, pixel),), (Latents(latent, mean, log_var),))
 

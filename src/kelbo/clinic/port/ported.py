@@ -9,6 +9,7 @@ from kelbo.clinic.doctor import Finding, Severity, Skipped, Source, examine
 from kelbo.clinic.doctor.objective import kl_terms
 from kelbo.clinic.doctor.source import read_script
 from kelbo.clinic.port.added_loss import port_added_losses
+from kelbo.clinic.port.findings import kept_findings
 from kelbo.clinic.port.formula import Formula
 from kelbo.clinic.port.layer_losses import added_by_layers, formula_beside, port_layer_losses
 from kelbo.clinic.port.loss_closure import port_closures
@@ -37,7 +38,9 @@ class Ported:
         changed: whether there was anything to port.
         left: what was left as it was.
         formula: the loss as read from the original; None if it cannot be read.
-        errors: the errors that the doctor still finds in the ported script, if nothing was left.
+        kept: what the doctor finds in the original and the port does not cure, at its place there.
+        errors: the errors of other kinds that the doctor finds in the ported script, if nothing was
+            left.
         vae: whether the script has a known KL term, or a compute_loss of its own.
         rewritten: whether a loss moved into a compute_loss.
     """
@@ -46,6 +49,7 @@ class Ported:
     changed: bool
     left: tuple[Left, ...] = field(default=())
     formula: Formula | None = None
+    kept: tuple[Finding, ...] = field(default=())
     errors: tuple[Finding, ...] = field(default=())
     vae: bool = False
     rewritten: bool = False
@@ -63,7 +67,9 @@ def port(source: Source) -> Ported:
     script = Script(source)
     if (guarded := script.guarded) is not None:
         reason = "the script checks which Keras it runs on, and is left as it was."
-        return Ported(source.text, False, (Left(guarded, reason),), vae=_has_vae(script))
+        whole = (Left(guarded, reason),)
+        found_there = tuple(kept_findings(source, source))
+        return Ported(source.text, False, whole, kept=found_there, vae=_has_vae(script))
     respell(script)
     respell_options(script)
     respell_optimizers(script)
@@ -89,10 +95,23 @@ def port(source: Source) -> Ported:
     found = read_script(source.path, text.encode())
     if isinstance(found, Skipped):
         raise _broken(source, found.reason)
-    errors = [f for f in examine(found) if f.rule.severity is Severity.ERROR and not left]
+    kept = kept_findings(source, found)
+    known = {finding.rule.code for finding in kept}
+    errors = [
+        finding
+        for finding in examine(found)
+        if finding.rule.severity is Severity.ERROR and finding.rule.code not in known and not left
+    ]
     vae = _has_vae(script)
     return Ported(
-        text, text != source.text, left, formula, tuple(errors), vae, bool(script.formulas)
+        text,
+        text != source.text,
+        left,
+        formula,
+        tuple(kept),
+        tuple(errors),
+        vae,
+        bool(script.formulas),
     )
 
 
