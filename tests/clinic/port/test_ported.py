@@ -51,6 +51,26 @@ def test_nothing_is_left_and_the_doctor_finds_at_most_the_weight(path):
     assert {finding.rule.code for finding in examine(again(path))} <= {"KLB201"}
 
 
+def test_a_finding_is_kept_and_found_in_the_ported_script_too():
+    text = (
+        "from keras import backend as K\nfrom keras.layers import Dense, Input, Lambda\n"
+        "from keras.models import Model\ndef create(n, latent):\n    x = Input((n,))\n"
+        "    mu, log_var = Dense(latent)(x), Dense(latent)(x)\n    def sampling(args):\n"
+        "        mu, log_var = args\n"
+        "        return mu + log_var * K.random_normal(shape=K.shape(mu))\n"
+        "    vae = Model(x, Dense(n)(Lambda(sampling)([mu, log_var])))\n    def loss(a, b):\n"
+        "        kl = 1 + log_var - K.square(mu) - K.exp(log_var)\n"
+        "        return K.mean(K.square(a - b)) - 0.5 * K.mean(kl)\n"
+        "    vae.compile('adam', loss=loss)\n    return vae\n"
+    )
+    result = port(read_script("script.py", text.encode()))
+    assert not result.left and not result.errors
+    kept = {(finding.rule.code, finding.place.line) for finding in result.kept}
+    assert kept == {("KLB201", 13), ("KLB204", 9)}
+    after = {f.rule.code for f in examine(read_script("script.py", result.text.encode()))}
+    assert {"KLB201", "KLB204"} <= after
+
+
 @pytest.mark.parametrize(
     ("add", "reason"),
     [

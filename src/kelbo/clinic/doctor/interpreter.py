@@ -732,7 +732,7 @@ class _Interpreter:
                 # Keras passes compute_loss the data and what the model returned.
                 outputs = self.returns_of(instance)
                 if instance.outputs is not None or is_symbolic(outputs):
-                    outputs = self.tensors.outputs_of(outputs, symbolic=False)
+                    outputs = _numbers(outputs)
                 shape = getattr(instance.inputs, "shape", None)
                 named = [("x", self.tensors.fresh(shape, symbolic=False)), ("y_pred", outputs)]
                 known = tuple(one for one in named if one[1] is not UNKNOWN)

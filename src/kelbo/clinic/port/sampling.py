@@ -2,7 +2,7 @@
 
 import ast
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import libcst as cst
@@ -11,6 +11,7 @@ from kelbo.clinic.doctor import library
 from kelbo.clinic.doctor.program import Call
 from kelbo.clinic.doctor.values import Class, Constant, Function, Items, Known, Tensor, options
 from kelbo.clinic.doctor.words import in_words
+from kelbo.clinic.port.captured import captured
 from kelbo.clinic.port.edits import (
     Unportable,
     apart,
@@ -30,7 +31,7 @@ _NAMES = ("Sampling", "SamplingLayer")
 
 def port_sampling(script: Script) -> None:
     """Turn Lambdas that draw noise into layers, and give layers that do a generator."""
-    made: dict[ast.AST, str] = {}
+    made: dict[ast.AST, tuple[str, Mapping[str, str]]] = {}
     inside: set[ast.AST] = set()
     for call, layer in script.program.instances("keras.layers.Lambda"):
         function = function_of(layer.arguments.get(0, "function") or Known("", ""))
@@ -40,7 +41,7 @@ def port_sampling(script: Script) -> None:
         with script.attempt(call.node):
             if function.node not in made:
                 made[function.node] = _lambda_becomes_layer(script, call, function, len(made))
-            _respell_call(script, call, made[function.node])
+            _respell_call(script, call, *made[function.node])
     for written in script.program.classes:
         noises = [noise for noise in _noise(script, written.node) if noise.step is not None]
         trains = {"train_step", "test_step", "compute_loss"} & set(written.body)
@@ -153,7 +154,10 @@ def _is_bound_above(name: str, line: int, function: ast.AST) -> bool:
     return len(bound) == 1 and (isinstance(bound[0], ast.arg) or bound[0].lineno < line)
 
 
-def _lambda_becomes_layer(script: Script, call: Call, function: Function, number: int) -> str:
+def _lambda_becomes_layer(
+    script: Script, call: Call, function: Function, number: int
+) -> tuple[str, Mapping[str, str]]:
+    """Plan the layer; returns its name, and the arguments with which it is made."""
     node = function.node
     reads = [read.name for read in script.program.symbolic_reads if read.function is node]
     if reads:
@@ -171,8 +175,10 @@ def _lambda_becomes_layer(script: Script, call: Call, function: Function, number
     seeds = [_draw_from_generator(script, noise) for noise in _noise(script, node)]
     if of_class and isinstance(node, ast.FunctionDef):
         _method_becomes_layer(script, call, function, node, name, seeds[0])
-        return name
-    head = layer_head(name, seeds[0])
+        return name, {}
+    outside = captured(script, node, call)
+    head = layer_head(name, seeds[0], list(outside.values))
+    config = _config(list(outside.values))
     if isinstance(node, ast.Lambda):
         body = {"code": ""}
 
@@ -182,11 +188,13 @@ def _lambda_becomes_layer(script: Script, call: Call, function: Function, number
 
         script.edits.change(node.body, keep)
         parameters = ast.unparse(node.args)
-        script.edits.insert(
-            script.top(call.node),
-            lambda: f"{head}    def call(self, {parameters}):\n        return {body['code']}\n",
-        )
-        return name
+
+        def method() -> str:
+            return f"def call(self, {parameters}):\n    return {body['code']}\n"
+
+        place = script.statement(call.node) if outside.stays else script.top(call.node)
+        script.edits.insert(place, lambda: head + indented(method() + config))
+        return name, outside.values
     users = [
         mention
         for mention in script.mentions(node.name)
@@ -200,8 +208,15 @@ def _lambda_becomes_layer(script: Script, call: Call, function: Function, number
     if users or calls:
         raise Unportable(call.node, f"{node.name} is also used outside the Lambda.")
 
-    script.edits.replace(node, lambda code: head + indented(_as_call(code, bound=False)))
-    return name
+    script.edits.replace(node, lambda code: head + indented(_as_call(code, bound=False) + config))
+    return name, outside.values
+
+
+def _config(options: Sequence[str]) -> str:
+    """The method by which a file keeps the arguments of a layer; empty if it has none."""
+    listed = "".join(f', "{option}": self.{option}' for option in options)
+    kept = f"\ndef get_config(self):\n    return {{**super().get_config(){listed}}}\n"
+    return kept * bool(options)
 
 
 def _as_call(code: str, bound: bool) -> str:
@@ -233,9 +248,7 @@ def _method_becomes_layer(
 
     def layer() -> str:
         method = _as_call(textwrap.dedent(code()), bound=function.owner is not None)
-        config = "".join(f', "{option}": self.{option}' for option in options)
-        kept = f"\ndef get_config(self):\n    return {{**super().get_config(){config}}}\n"
-        return layer_head(name, seed, options) + indented(method + kept * bool(options))
+        return layer_head(name, seed, options) + indented(method + _config(options))
 
     code = script.edits.move(node)
     script.edits.insert(script.top(node), layer)
@@ -258,7 +271,7 @@ def attributes_of_self(script: Script, node: ast.AST) -> list[str]:
     return found
 
 
-def _respell_call(script: Script, call: Call, name: str) -> None:
+def _respell_call(script: Script, call: Call, name: str, values: Mapping[str, str]) -> None:
     """`Lambda(f, output_shape=..., name="z")` becomes `Sampling(name="z")`."""
     function = function_of(call.arguments.get(0, "function") or Known("", ""))
     owned = function is not None and function.owner is not None
@@ -272,6 +285,8 @@ def _respell_call(script: Script, call: Call, name: str) -> None:
         made = without(made, 0, "function")
         for option in options:
             made = with_argument(made, f"{option}={owner}.{option}")
+        for option, code in values.items():
+            made = with_argument(made, f"{option}={code}")
         return made
 
     script.edits.change(call.node, change)
