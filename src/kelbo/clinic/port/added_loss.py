@@ -5,6 +5,7 @@ from kelbo.clinic.doctor.values import Instance
 from kelbo.clinic.port.compiled_loss import compiled_loss
 from kelbo.clinic.port.edits import Unportable
 from kelbo.clinic.port.lines import last_line, metric_of, one_number, track
+from kelbo.clinic.port.loss_noise import seed_losses
 from kelbo.clinic.port.metrics import measure, metric_reads
 from kelbo.clinic.port.model import RESERVED, Model
 from kelbo.clinic.port.passing import pass_on
@@ -47,6 +48,7 @@ def _port_added(script: Script, model: Model, calls: list[Call]) -> None:
         lines.append(track(script, model, call))
     measured = measure(script, model, *pass_on(script, model, metric_reads(script, model)))
     compiled = compiled_loss(script, model)
+    seed_losses(script, model, [*used.moved, *losses])
     parts = [one_number(script, expression, used.code(expression)) for expression in losses]
     used.finish({*calls, *metrics})
     comments = [script.edits.remove(script.statement(call.node)) for call in calls]

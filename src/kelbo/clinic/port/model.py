@@ -71,6 +71,7 @@ class Model:
         self.trackers: list[tuple[str, str]] = []
         self.layers_add = False
         self.target = "y"
+        self.draws, self.seed = False, ""
         self.keeps_loss = False
         self.stored = ""
         self.measured: list[str] = []
@@ -333,11 +334,13 @@ class Model:
 
     def _class(self, name: str, lines: Sequence[Code]) -> str:
         parts = ['"""A VAE whose outputs are all that its loss needs."""\n']
-        if self.trackers:
-            made = [
-                f'self.{attribute} = keras.metrics.Mean(name="{text}")\n'
-                for attribute, text in self.trackers
-            ]
+        made = [
+            f'self.{attribute} = keras.metrics.Mean(name="{text}")\n'
+            for attribute, text in self.trackers
+        ]
+        if self.draws:
+            made.append(f"self.seed_generator = keras.random.SeedGenerator({self.seed})\n")
+        if made:
             parts.append(
                 "def __init__(self, inputs, outputs, name=None, **kwargs):\n"
                 + indented("super().__init__(inputs, outputs, name=name, **kwargs)\n")

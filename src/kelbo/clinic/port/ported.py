@@ -16,7 +16,7 @@ from kelbo.clinic.port.loss_closure import port_closures
 from kelbo.clinic.port.loss_layer import port_loss_layers
 from kelbo.clinic.port.optimizers import respell_optimizers
 from kelbo.clinic.port.options import respell_options
-from kelbo.clinic.port.sampling import port_sampling
+from kelbo.clinic.port.sampling import leave_noise, port_sampling
 from kelbo.clinic.port.script import Left, Script
 from kelbo.clinic.port.spelling import port_imports, respell
 from kelbo.clinic.port.tapes import leave_probability, leave_tapes
@@ -82,6 +82,7 @@ def port(source: Source) -> Ported:
     port_added_losses(script)
     port_loss_layers(script)
     port_closures(script)
+    leave_noise(script)
     try:
         text = wrapped(source.text, port_imports(source.text, script.edits.apply()))
     except (SyntaxError, cst.ParserSyntaxError) as error:

@@ -27,42 +27,59 @@ from kelbo.clinic.port.registered import REGISTERED
 from kelbo.clinic.port.script import Script, argument, function_of
 
 _NAMES = ("Sampling", "SamplingLayer")
+# The steps whose noise needs a generator; a train_step is TensorFlow's.
+_DRAWN_IN = ("call", "loss", "metric")
 
 
 def port_sampling(script: Script) -> None:
     """Turn Lambdas that draw noise into layers, and give layers that do a generator."""
     made: dict[ast.AST, tuple[str, Mapping[str, str]]] = {}
-    inside: set[ast.AST] = set()
     for call, layer in script.program.instances("keras.layers.Lambda"):
         function = function_of(layer.arguments.get(0, "function") or Known("", ""))
-        if function is None or not _noise(script, function.node):
+        if function is None or not noise_in(script, function.node):
             continue
-        inside.add(function.node)
+        script.seeded |= {noise.node for noise in noise_in(script, function.node)}
         with script.attempt(call.node):
             if function.node not in made:
                 made[function.node] = _lambda_becomes_layer(script, call, function, len(made))
             _respell_call(script, call, *made[function.node])
     for written in script.program.classes:
-        noises = [noise for noise in _noise(script, written.node) if noise.step is not None]
+        noises = [noise for noise in noise_in(script, written.node) if noise.step is not None]
         trains = {"train_step", "test_step", "compute_loss"} & set(written.body)
         noises = noises if written.is_layer and not trains else []
         if noises:
-            inside.add(written.node)
+            script.seeded |= {noise.node for noise in noises}
             with script.attempt(written.node):
                 _layer_gets_generator(script, written, noises)
-    for call in _noise(script, script.source.tree):
-        if (
-            not inside & {*script.above(call.node)}
-            and call.step is None
-            and _in_graph(script, call)
-        ):
+
+
+def leave_noise(script: Script) -> None:
+    """List the noise that has no state of its own: Keras 3 on JAX refuses it."""
+    for call in noise_in(script, script.source.tree):
+        if call.node in script.seeded or script.is_left(call.node):
+            continue
+        if call.step is None and _in_graph(script, call):
             script.leave(
                 call.node,
                 "this noise is drawn once, when the model is built; draw it in a layer's call.",
             )
+        elif call.step is not None and call.step.kind in _DRAWN_IN and not _has_seed(script, call):
+            script.leave(
+                call.node,
+                "this noise is drawn in every step, but not by a layer that could hold the state "
+                "of its random numbers; give it seed=keras.random.SeedGenerator() of a layer.",
+            )
 
 
-def _noise(script: Script, node: ast.AST) -> list[Call]:
+def _has_seed(script: Script, call: Call) -> bool:
+    """Whether a function of keras.random is given a seed."""
+    seed = argument(call.node, None, "seed")
+    return any(name.startswith("keras.random.") for name in call.names) and (
+        seed is not None and script.program.value(seed) != Constant(None)
+    )
+
+
+def noise_in(script: Script, node: ast.AST) -> list[Call]:
     """The calls that draw random numbers with Keras or TensorFlow."""
     return [
         call
@@ -86,8 +103,21 @@ def _in_graph(script: Script, call: Call) -> bool:
     )
 
 
-def _draw_from_generator(script: Script, call: Call) -> str:
-    """Make a call draw from the layer's generator; returns the seed that it had."""
+def draw_from_generator(
+    script: Script,
+    call: Call,
+    generator: str = "self.seed_generator",
+    dtype: str = "self.compute_dtype",
+) -> str:
+    """Make a call draw from a generator; returns the seed that it had.
+
+    Args:
+        script: the script.
+        call: the call.
+        generator: the generator.
+        dtype: the type that it draws; empty for that of Keras.
+    """
+    script.seeded.add(call.node)
     (name,) = call.names
     seed = next((script.code(k.value) for k in call.node.keywords if k.arg == "seed"), "")
     seed = "" if seed == "None" else seed
@@ -102,8 +132,8 @@ def _draw_from_generator(script: Script, call: Call) -> str:
             like = cst.parse_expression(f"{script.ops}.shape({tensor})")
             drawn = drawn.with_deep_changes(argument_node(drawn, 0, "shape"), value=like)
         # If layers compute in 16 bits, Keras passes this one its inputs in 16 bits.
-        drawn = drawn if has_dtype else with_argument(drawn, "dtype=self.compute_dtype")
-        return with_argument(drawn, "seed=self.seed_generator")
+        drawn = drawn if has_dtype or not dtype else with_argument(drawn, f"dtype={dtype}")
+        return with_argument(drawn, f"seed={generator}")
 
     if not name.startswith("keras.random.") or not any(
         k.arg == "seed" and script.code(k.value).startswith("self.") for k in call.node.keywords
@@ -172,7 +202,7 @@ def _lambda_becomes_layer(
     if len(function.parameters) - bound - optional != 1 or optional and configured:
         raise Unportable(call.node, "the Lambda's function has more than one argument.")
     name = script.free_name(*_NAMES) if not number else f"Sampling{number + 1}"
-    seeds = [_draw_from_generator(script, noise) for noise in _noise(script, node)]
+    seeds = [draw_from_generator(script, noise) for noise in noise_in(script, node)]
     if of_class and isinstance(node, ast.FunctionDef):
         _method_becomes_layer(script, call, function, node, name, seeds[0])
         return name, {}
@@ -296,7 +326,7 @@ def _layer_gets_generator(script: Script, written: Class, noises: list[Call]) ->
     """Give a layer of the script a generator, and register it."""
     if all(name.startswith("keras.random.") for noise in noises for name in noise.names):
         return
-    seeds = [_draw_from_generator(script, noise) for noise in noises]
+    seeds = [draw_from_generator(script, noise) for noise in noises]
     start = written.body.get("__init__")
     known = {
         name.name for d in written.decorators for name in options(d) if isinstance(name, Known)

@@ -3,6 +3,7 @@
 import ast
 import itertools
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 
 import libcst as cst
 
@@ -22,7 +23,7 @@ from kelbo.clinic.port.functions import (
     unknown_arguments,
 )
 from kelbo.clinic.port.names import EAGER, place, today
-from kelbo.clinic.port.script import Script, assigned_names, imported_names
+from kelbo.clinic.port.script import Script, assigned_names, function_of, imported_names
 from kelbo.clinic.port.tapes import TAPE
 
 # Functions for which another name is not enough.
@@ -40,6 +41,11 @@ def respell(script: Script) -> None:
     calls: dict[ast.AST, list[Call]] = {}
     for call in program.calls:
         calls.setdefault(call.node.func, []).append(call)
+    graph = {
+        function.node
+        for call in program.calls
+        if is_symbolic(call.arguments.all) and (function := function_of(call.function)) is not None
+    }
     seen: set[ast.AST] = set()
     for reading in program.readings:
         node, value = reading.node, reading.value
@@ -58,7 +64,7 @@ def respell(script: Script) -> None:
             _respell_place(script, node, value.name)
             continue
         of_backend = value.name.startswith("keras.backend.")
-        inside = any(_meets_tensors(script, call) for call in calls.get(node, ()))
+        inside = any(_meets_tensors(script, call, graph) for call in calls.get(node, ()))
         settled = value.name == "tensorflow.random.set_seed"
         name = today(value.name, script.ops) if of_backend or inside or settled else None
         others = [word for call in calls.get(node, ()) for word in unknown_arguments(call, name)]
@@ -112,9 +118,14 @@ def _with_attribute(name: str) -> Callable[[cst.BaseExpression], cst.BaseExpress
     return lambda node: cst.ensure_type(node, cst.Attribute).with_changes(attr=cst.Name(name))
 
 
-def _meets_tensors(script: Script, call: Call) -> bool:
-    """Whether a function computes with what a model does: in a step, or with symbolic tensors."""
-    return call.step is not None or is_symbolic(call.arguments.all) or is_symbolic(call.result)
+def _meets_tensors(script: Script, call: Call, graph: AbstractSet[ast.AST]) -> bool:
+    """Whether a function computes with what a model does: in a step, or with symbolic tensors.
+
+    So does all that stands in a function which is given some, such as noise beside them.
+    """
+    if call.step is not None or script.function_around(call.node) in graph:
+        return True
+    return is_symbolic(call.arguments.all) or is_symbolic(call.result)
 
 
 def port_imports(before: str, code: str) -> str:
