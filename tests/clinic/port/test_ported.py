@@ -117,6 +117,17 @@ def test_no_part_of_a_loss_is_left_out(path):
     assert result.changed and not result.left and not result.errors
 
 
+def test_layers_of_an_inner_model_that_would_be_called_twice_are_listed():
+    text = (LOSSES[0].parent / "layer_alone.py").read_text()
+    text = text.replace(
+        "vae = Model(x, Dense",
+        "encoder = Model(x, [mu, log_var, z])\nz = encoder(x)[2]\nvae = Model(x, Dense",
+    )
+    text = text.replace("vae.compile", "vae.add_loss(K.mean(K.square(mu)))\nvae.compile")
+    (left,) = port(read_script("script.py", text.encode())).left
+    assert "counts once on JAX and twice elsewhere" in left.reason
+
+
 ZERO = "def zero_loss(a, b):\n    return K.zeros_like(b)\n"
 
 

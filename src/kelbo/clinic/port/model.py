@@ -260,6 +260,13 @@ class Model:
         """
         script = self.script
         self._is_free_to_change()
+        again = [code.rpartition("[")[0] for code in self.others.values() if "(" in code]
+        if again and self.layers_add:
+            raise Unportable(
+                self.made,
+                f"mu and log_var would come from a second {again[0]}, and what its layers add to "
+                "the loss counts once on JAX and twice elsewhere.",
+            )
         name = script.free_name("VAE", "VAEModel")
         script.bound.add(name)
         self.settle_name()
