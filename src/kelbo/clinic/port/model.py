@@ -61,7 +61,9 @@ class Model:
             raise Unportable(made, "its outputs cannot be told.")
         value = alone(script.program.value(output))
         if not isinstance(value, Tensor):
-            raise Unportable(made, "it has more than one output.")
+            outputs = isinstance(value, Items)
+            several = "it has more than one output, each with a loss of its own."
+            raise Unportable(made, several if outputs else "its output cannot be told.")
         self.script, self.instance, self.made = script, instance, made
         self.given, self.output, self.value = given, output, value
         self.name = output.id if isinstance(output, ast.Name) else ""

@@ -33,6 +33,16 @@ _CALLS = {
     "keras.backend.image_dim_ordering": image_ordering,
     "tensorflow.nn.sigmoid_cross_entropy_with_logits": cross_entropy,
 }
+# What to do by hand about functions of keras.backend, as KL annealing uses them.
+_VARIABLE = "; a variable that changes during training must belong to the model: a keras.Variable"
+_INSTEAD = {
+    "get_value": _VARIABLE + ", read by keras.ops.convert_to_numpy",
+    "in_test_phase": "; choose by the argument training of the layer's call",
+    "in_train_phase": "; choose by the argument training of the layer's call",
+    "learning_phase": "; choose by the argument training of the layer's call",
+    "set_value": _VARIABLE + ", set by its assign",
+    "variable": _VARIABLE,
+}
 
 
 def respell(script: Script) -> None:
@@ -78,7 +88,8 @@ def respell(script: Script) -> None:
             with script.attempt(node):
                 _CALLS[value.name](script, calls[node][0])
         elif of_backend and value.name.rpartition(".")[2] not in STILL_THERE:
-            script.leave(node, f"Keras 3 has no {script.code(node)}.")
+            why = _INSTEAD.get(value.name.rpartition(".")[2], "")
+            script.leave(node, f"Keras 3 has no {script.code(node)}{why}.")
         elif inside and value.name.startswith("tensorflow.") and value.name != TAPE:
             script.leave(node, f"{script.code(node)} is TensorFlow's alone.")
     for call in program.calls:
