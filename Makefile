@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PYTHON3 ?= python3
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-all check benchmark benchmark-cpu benchmark-gpu recipes recipes-record docs clean
+.PHONY: demo test test-all check benchmark benchmark-cpu benchmark-gpu recipes recipes-record tables docs clean
 
 # Train the article's VAE on all of MNIST, judge it and show it.
 demo: $(VENV)/.demo
@@ -69,6 +69,10 @@ RECIPES := src/kelbo/clinic/recipes/results
 recipes-record: $(VENV)/.dev
 	$(BIN)/kelbo recipes run --jobs 2 --save $(RECIPES)/matrix.json
 	$(BIN)/kelbo recipes bisect --jobs 2 --save $(RECIPES)/history.json
+
+# Measure which names of TensorFlow 1 the installed TensorFlow lacks; the doctor reads the table.
+tables: $(VENV)/.dev
+	$(BIN)/python -m tests.clinic.doctor.tensorflow_1 src/kelbo/clinic/explain/tensorflow_1.json
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.speed --page

@@ -17,7 +17,7 @@ GOOD = np.linspace(0.0, 1.0, 32, dtype="float32").reshape(16, 2)
 BAD = np.concatenate([GOOD[:12], 255.0 * GOOD[12:]])  # wrong in the last of four batches
 
 
-def check(x, y):
+def check(x, y, sample_weight):
     for values in (x, y):
         if values is not None and not (values.min() >= 0.0 and values.max() <= 1.0):
             raise DataError(f"{type(values).__name__}s up to {values.max():g}")
@@ -243,7 +243,7 @@ def map_of_grain(self, function):
 
 def test_dicts_of_inputs_are_checked_as_dicts():
     seen = []
-    data = Checking(lambda x, y: seen.append((x, y))).data(
+    data = Checking(lambda x, y, sample_weight: seen.append((x, y))).data(
         batch for batch in [({"x": GOOD, "c": keras.ops.ones((16, 3))}, None)]
     )
     next(data)

@@ -77,5 +77,5 @@ def test_what_has_batches_of_its_own_keeps_them():
 
 
 def test_a_pass_has_at_least_one_row():
-    with pytest.raises(UsageError, match="batch_size >= 1, received 0"):
+    with pytest.raises(UsageError, match="batch_size to be a whole number >= 1, received 0"):
         tiny_vae().reconstruct(data(3), batch_size=0)

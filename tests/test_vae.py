@@ -59,7 +59,7 @@ def test_log_likelihood_is_one_number_a_datum_and_repeats_with_its_seed():
 
 @pytest.mark.parametrize("name", ["num_samples", "batch_size", "rows_per_pass"])
 def test_log_likelihood_needs_samples_and_data(name):
-    with pytest.raises(UsageError, match=f"{name} >= 1, received 0"):
+    with pytest.raises(UsageError, match=f"{name} to be a whole number >= 1, received 0"):
         tiny_vae().log_likelihood(data(5), **{name: 0})
     with pytest.raises(DataError, match="Expected an array of data, received list"):
         tiny_vae().log_likelihood([1.0])

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator
+from numbers import Integral
 from typing import Any
 
 import keras
@@ -161,8 +162,8 @@ def statistics(
     rows = rows_in_one_pass(model.data_dim) if rows_per_pass is None else rows_per_pass
     sizes = {"num_samples": num_samples, "batch_size": batch_size, "rows_per_pass": rows}
     for name, size in sizes.items():
-        if size < 1:
-            raise UsageError(f"Expected {name} >= 1, received {size}.")
+        if not isinstance(size, Integral) or size < 1:
+            raise UsageError(f"Expected {name} to be a whole number >= 1, received {size!r}.")
     compiled = _compiled(model, num_samples, samples_in_one_pass(num_samples, batch_size, rows))
     generator = np.random.default_rng(seed)
     dtype = model.seed_generator.state.dtype

@@ -22,9 +22,9 @@ from kelbo.data.at_hand import array_at_hand
 from kelbo.errors import KelboError
 from kelbo.inputs import as_numpy
 
-# Takes x and the target y of a batch, or None for y: NumPy arrays, or structures of them. Raises
-# an error of kelbo's.
-Check = Callable[[Any, Any], None]
+# Takes x, the target y and the sample weights of a batch, or None for these: NumPy arrays, or
+# structures of them. Raises an error of kelbo's.
+Check = Callable[[Any, Any, Any], None]
 
 
 class Checking:
@@ -112,8 +112,8 @@ class _Examination:
                 yield batch
 
     def _examine(self, batch: Any) -> None:
-        x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
-        self._check(*keras.tree.map_structure(_as_numpy, (x, y)))
+        parts = keras.utils.unpack_x_y_sample_weight(batch)
+        self._check(*keras.tree.map_structure(_as_numpy, parts))
 
 
 class _CheckedPyDataset(keras.utils.PyDataset):

@@ -9,7 +9,15 @@ import numpy as np
 from kelbo.checked import Checking
 from kelbo.data.at_hand import array_at_hand
 from kelbo.errors import DataError, UsageError
-from kelbo.inputs import check_shape, check_target_shape, first_batch, split
+from kelbo.inputs import (
+    as_numpy,
+    check_shape,
+    check_target_shape,
+    check_weights,
+    first_batch,
+    is_at_hand,
+    split,
+)
 from kelbo.likelihoods import Likelihood
 
 
@@ -20,6 +28,7 @@ class CheckedModel:
     """
 
     likelihood: Likelihood
+    check_objective: Any
 
     @property
     def data_shape(self) -> tuple[int, ...]:
@@ -31,7 +40,7 @@ class CheckedModel:
         """Shape of each condition by name; empty where the model has none."""
         return {}
 
-    def check_data(self, x: Any, y: Any = None) -> None:
+    def check_data(self, x: Any, y: Any = None, sample_weight: Any = None) -> None:
         """Check data before they are used: arrays whole, of a `PyDataset` the first batch.
 
         All else that comes in batches is passed over, for a look would use it up: `fit`,
@@ -40,17 +49,32 @@ class CheckedModel:
         Args:
             x: what `fit` takes as x.
             y: the target, or None.
+            sample_weight: a weight for each datum, or None.
 
         Raises:
-            DataError: the data are empty, not finite, of another shape, or outside the support.
+            DataError: the data are empty, not finite, of another shape, or outside the support; or
+                a target or weights stand beside a data set, which brings its own.
         """
-        if hasattr(y, "shape"):
-            check_target_shape(type(self).__name__, y, self.data_shape)
-            self.check_target(first_batch(y))
         at_hand = array_at_hand(x)
         data = first_batch(x) if at_hand is None else at_hand
+        beside = [
+            name
+            for name, value in (("y", y), ("sample_weight", sample_weight))
+            if value is not None
+        ]
+        if beside and not is_at_hand(x):
+            raise DataError(
+                f"Received {' and '.join(beside)} beside a {type(x).__name__}, of which each batch "
+                "brings its own. Give batches (x, y, sample_weight), or arrays."
+            )
+        if y is not None:
+            target = first_batch(y)
+            check_target_shape(type(self).__name__, target, self.data_shape)
+            self.check_target(target)
         if data is not None:
             self.check_batch(data)
+        if sample_weight is not None:
+            check_weights(as_numpy(sample_weight), len(split(data)[0]))
 
     def check_batch(self, data: np.ndarray | Mapping[str, np.ndarray]) -> None:
         """Check arrays: x, or {"x": x, "c": c} with conditions.
@@ -88,17 +112,27 @@ class CheckedModel:
                 kwargs["validation_data"] = (checking.data(validation[0]), *validation[1:])
             return super().fit(checking.data(x), y, *args, **kwargs)  # type: ignore[misc]
 
-    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        sample_weight: Any = None,
+        **kwargs: Any,
+    ) -> Any:
         """Loss and terms on data, as `keras.Model.evaluate`.
 
         Raises:
             DataError: the model cannot take the data.
         """
+        rest = {"batch_size": batch_size, "verbose": verbose, "sample_weight": sample_weight}
+        rest |= kwargs
         if kwargs.get("_use_cached_eval_dataset"):  # within `fit`, which checks them
-            return super().evaluate(x, y, *args, **kwargs)  # type: ignore[misc]
-        self.check_data(x, y)
+            return super().evaluate(x, y, **rest)  # type: ignore[misc]
+        self.check_data(x, y, sample_weight)
         with Checking(self.check_data) as checking:
-            return super().evaluate(checking.data(x), y, *args, **kwargs)  # type: ignore[misc]
+            return super().evaluate(checking.data(x), y, **rest)  # type: ignore[misc]
 
     def train_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """One training step, as `keras.Model.train_on_batch`.
@@ -109,7 +143,8 @@ class CheckedModel:
         """
         class_weight = args[1] if len(args) > 1 else kwargs.get("class_weight")
         self.refuse_class_weight("train_on_batch", class_weight)
-        self.check_data(x, y)
+        self.check_objective()
+        self.check_data(x, y, args[0] if args else kwargs.get("sample_weight"))
         return super().train_on_batch(x, y, *args, **kwargs)  # type: ignore[misc]
 
     def test_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
@@ -118,7 +153,8 @@ class CheckedModel:
         Raises:
             DataError: the model cannot take the data.
         """
-        self.check_data(x, y)
+        self.check_objective()
+        self.check_data(x, y, args[0] if args else kwargs.get("sample_weight"))
         return super().test_on_batch(x, y, *args, **kwargs)  # type: ignore[misc]
 
     def refuse_class_weight(self, method: str, class_weight: Any) -> None:

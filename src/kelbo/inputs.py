@@ -32,12 +32,17 @@ def select(
 ) -> Tensor | dict[str, Tensor]:
     """What a part with these contexts takes: its first context alone, or with its conditions."""
     conditions = {name: context[name] for name in shapes if name in context}
+    if not conditions or len(shapes) == 1:  # whatever the name of an only input
+        return first
     if len(conditions) == len(shapes):
         return conditions
-    if not conditions:
-        return first
     (own,) = set(shapes) - set(conditions)
     return {own: first, **conditions}
+
+
+def is_at_hand(data: Any) -> bool:
+    """Whether data are an array, or a dict of arrays, and not a data set of batches."""
+    return isinstance(data, Mapping) or hasattr(data, "shape")
 
 
 def first_batch(data: Any) -> Any:
@@ -119,6 +124,19 @@ def check_shape(data: np.ndarray, shape: tuple[int, ...], name: str = "data") ->
         raise DataError(f"{expected} That is one datum without the batch axis: use x[None].")
     fits = math.prod(data.shape[1:]) == math.prod(shape) and data.ndim > 1
     raise DataError(expected + (f" Use x.reshape{(-1, *shape)}." if fits else ""))
+
+
+def check_weights(weights: np.ndarray, count: int) -> None:
+    """Refuse sample weights that are not one number for each datum.
+
+    Raises:
+        DataError: with what arrived.
+    """
+    if weights.shape not in ((count,), (count, 1)):
+        raise DataError(
+            f"Expected a sample weight for each datum, of shape ({count},), received "
+            f"{weights.shape}."
+        )
 
 
 def check_target_shape(owner: str, target: Any, shape: tuple[int, ...]) -> None:

@@ -22,11 +22,12 @@ from kelbo.conditional import Conditional, float32_layer
 from kelbo.data.at_hand import Source
 from kelbo.distributions.distribution import Tensor
 from kelbo.errors import DataError, UsageError
-from kelbo.inputs import check_shape, check_target_shape, joined, split
+from kelbo.inputs import as_numpy, check_shape, check_target_shape, is_at_hand, joined, split
 from kelbo.likelihoods import Likelihood
 from kelbo.objectives import Objective
 from kelbo.passes import predict_in_passes
 from kelbo.saved_model import SavedModel
+from kelbo.seeds import folded
 from kelbo.trace import Sizes, Trace
 
 # The name under which training reports what the networks add to the loss.
@@ -71,13 +72,25 @@ class LatentVariableModel(CheckedModel, SavedModel, Replicas, SharedBatches, ker
                 part.build(part.context_shape)
             setattr(self, name, part)
         self._parts = tuple(parts)
+        seed = None if seed is None else int(seed)  # Keras takes no integer of NumPy's
         self.objective = objective
         self.seed = seed
-        self.seed_generator = SeedOfReplica(seed)
+        self.seed_generator = SeedOfReplica(folded(seed))
         self._trackers: dict[str, keras.metrics.Mean] = {}
         self._has_penalty = False
         self._take_objective()
         self.built = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.__dict__.get("_parts", ()):
+            raise UsageError(
+                f"A {type(self).__name__} keeps the {name} that it was made with, since what was "
+                "compiled has it inside. Make another model of the parts that stay, which shares "
+                f"their weights: {type(self).__name__}(..., {name}=...)."
+            )
+        if name == "objective" and hasattr(self, name):
+            self._tracker.untrack(self.objective)  # Keras would keep its weights in the model
+        super().__setattr__(name, value)
 
     def _take_objective(self) -> None:
         """Make what the objective needs: its weights, its metrics, a count of steps."""
@@ -89,6 +102,8 @@ class LatentVariableModel(CheckedModel, SavedModel, Replicas, SharedBatches, ker
             self._trackers.pop(name)
         for name in sorted(logged - set(self._trackers)):
             self._trackers[name] = keras.metrics.Mean(name)
+        if not objective.scheduled and hasattr(self, "training_steps"):
+            delattr(self, "training_steps")
         if objective.scheduled and not hasattr(self, "training_steps"):
             self.training_steps = self.add_weight(
                 shape=(), initializer="zeros", dtype="int32", trainable=False, name="training_steps"
@@ -235,17 +250,22 @@ class LatentVariableModel(CheckedModel, SavedModel, Replicas, SharedBatches, ker
     ) -> None:
         """Set the optimiser; the loss is the model's objective.
 
+        After another objective was set, `model.objective = ...`, compile again.
+
         Args:
             optimizer: a Keras optimiser or its name.
             loss: refused: it belongs to the model.
-            metrics: refused: the objective's terms are reported.
+            metrics: refused, as are loss_weights and weighted_metrics: the objective's terms are
+                reported.
             **kwargs: Keras's other options, such as `jit_compile` and `steps_per_execution`.
 
         Raises:
             UsageError: a loss or metrics are given.
         """
-        for name, value in (("loss", loss), ("metrics", metrics)):
-            if value is not None:
+        refused = {"loss": loss, "metrics": metrics}
+        refused |= {name: kwargs.pop(name, None) for name in ("loss_weights", "weighted_metrics")}
+        for name, value in refused.items():
+            if value is not None and value != []:
                 raise UsageError(
                     f"compile() received {name}={value!r}, but the loss of a "
                     f"{type(self).__name__} is its objective. Choose it with "
@@ -255,7 +275,23 @@ class LatentVariableModel(CheckedModel, SavedModel, Replicas, SharedBatches, ker
             self.objective.build(self.data_shape, self.latent_shape)
         forget(self)
         self._take_objective()  # it may have been exchanged
+        self.__dict__["_compiled_objective"] = self.objective, self.objective.get_config()
         super().compile(optimizer=optimizer, **kwargs)
+
+    def check_objective(self) -> None:
+        """Refuse an objective that is not the compiled one, which every step would go on using.
+
+        Raises:
+            UsageError: it was exchanged, or a setting of it was.
+        """
+        compiled = self.__dict__.get("_compiled_objective")
+        if compiled is None:
+            return  # not compiled, as Keras says
+        if compiled[0] is not self.objective or compiled[1] != self.objective.get_config():
+            raise UsageError(
+                "The objective was changed after compile(), and the compiled steps have the one "
+                "before. Call compile(optimizer) again."
+            )
 
     def compute_loss(
         self,
@@ -360,15 +396,16 @@ class LatentVariableModel(CheckedModel, SavedModel, Replicas, SharedBatches, ker
         """
         if not self.compiled:
             raise UsageError("The model is not compiled. Call compile(optimizer='adam') first.")
+        self.check_objective()
         self.refuse_class_weight("fit", kwargs.get("class_weight"))
         if x is None:
             raise DataError("Expected data to learn from, received None. Call fit(x).")
         if isinstance(x, Source):
             kwargs.setdefault("shuffle", False)  # it has an order of its own
         y = _target(x, y, kwargs.get("sample_weight"))
-        self.check_data(x, y)
+        self.check_data(x, y, kwargs.get("sample_weight"))
         validation = keras.utils.unpack_x_y_sample_weight(kwargs.get("validation_data"))
-        self.check_data(*validation[:2])
+        self.check_data(*validation)
         if validation[2] is not None:
             kwargs["validation_data"] = (validation[0], _target(*validation), validation[2])
         if verbose != 0:
@@ -395,6 +432,7 @@ class LatentVariableModel(CheckedModel, SavedModel, Replicas, SharedBatches, ker
         """
         if x is None:
             raise DataError("Expected data to evaluate, received None. Call evaluate(x).")
+        self.check_objective()
         y = _target(x, y, sample_weight)
         return super().evaluate(x, y, batch_size, verbose, sample_weight, **kwargs)
 
@@ -430,8 +468,9 @@ class LatentVariableModel(CheckedModel, SavedModel, Replicas, SharedBatches, ker
         A conditional model takes {"z": z, "c": c} with the decoder's conditions c.
         """
         given = z if isinstance(z, Mapping) else {"z": z}
-        arrays = {name: np.asarray(value, "float32") for name, value in given.items()}
-        check_shape(arrays["z"], self.likelihood.context_shape, "z")
+        arrays = {name: as_numpy(value).astype("float32") for name, value in given.items()}
+        shapes = self.likelihood.context_shapes
+        check_shape(arrays["z"], shapes.get("z", self.likelihood.context_shape), "z")
         return predict_in_passes(
             self.decoder, arrays if len(arrays) > 1 else arrays["z"], batch_size, self.data_dim
         )
@@ -439,7 +478,12 @@ class LatentVariableModel(CheckedModel, SavedModel, Replicas, SharedBatches, ker
     # Saving.
 
     def get_config(self) -> dict[str, Any]:
-        """The parts."""
+        """The parts.
+
+        Raises:
+            UsageError: two parts share a layer with weights, and would not when they are loaded.
+        """
+        self._check_nothing_shared()
         serialize = keras.saving.serialize_keras_object
         return {
             "name": self.name,
@@ -449,6 +493,18 @@ class LatentVariableModel(CheckedModel, SavedModel, Replicas, SharedBatches, ker
             "trainable": self.trainable,
             "dtype": serialize(self.dtype_policy),
         }
+
+    def _check_nothing_shared(self) -> None:
+        owners: dict[int, str] = {}
+        for name in self._parts:
+            for layer in getattr(self, name)._flatten_layers():
+                owner = owners.setdefault(id(layer), name)
+                if owner != name and layer.weights:
+                    raise UsageError(
+                        f"The {owner} and the {name} share the layer {layer.name!r}. Each is saved "
+                        "by itself, and they would share nothing when they are loaded: this model "
+                        "trains, but cannot be saved. Give each a layer of its own."
+                    )
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
@@ -475,4 +531,4 @@ def check_kind(part: Any, kind: type) -> None:
 
 def _target(x: Any, y: Any, sample_weight: Any) -> Any:
     """The target: Keras drops sample weights that come without one, so x is then its own."""
-    return split(x)[0] if y is None and sample_weight is not None else y
+    return split(x)[0] if y is None and sample_weight is not None and is_at_hand(x) else y

@@ -1,5 +1,6 @@
 """How many rows go through a network in one pass, so that memory is bounded and the device busy."""
 
+from numbers import Integral
 from typing import Any
 
 import keras
@@ -8,6 +9,7 @@ from keras import ops
 
 from kelbo.backends.tensorflow.replicas import one_pass
 from kelbo.errors import UsageError
+from kelbo.inputs import is_at_hand
 
 # For the article's network on MNIST, whose widest activation takes 100 kB a row. A CPU gains
 # little from more than some hundreds of rows; these hold some hundreds of megabytes.
@@ -37,18 +39,23 @@ def predict_in_passes(network: keras.Model, x: Any, batch_size: int | None, data
 
     Args:
         network: a model whose outputs are batch first.
-        x: an array, or what else `predict` takes, which has its batches already.
+        x: an array, or a dict of them, or what else `predict` takes, which has its batches already.
         batch_size: rows in one pass; None: as many as suit the device.
         data_dim: size of one datum.
 
     Raises:
         UsageError: batch_size < 1.
     """
-    if batch_size is not None and batch_size < 1:
-        raise UsageError(f"Expected batch_size >= 1, received {batch_size}.")
-    if not hasattr(x, "shape"):
+    if batch_size is not None and not (isinstance(batch_size, Integral) and batch_size >= 1):
+        raise UsageError(f"Expected batch_size to be a whole number >= 1, received {batch_size!r}.")
+    if not is_at_hand(x):
         return network.predict(x, verbose=0)
     rows = rows_in_one_pass(data_dim) if batch_size is None else batch_size
     once = one_pass(network)
-    passes = [once.predict_on_batch(x[i : i + rows]) for i in range(0, len(x), rows)]
+
+    def part(start: int) -> Any:
+        return keras.tree.map_structure(lambda array: array[start : start + rows], x)
+
+    count = len(keras.tree.flatten(x)[0])
+    passes = [once.predict_on_batch(part(start)) for start in range(0, count, rows)]
     return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *passes)

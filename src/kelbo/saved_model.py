@@ -23,7 +23,11 @@ class SavedModel:
         super().save(*args, **kwargs)  # type: ignore[misc]
 
     def save_own_variables(self, store: Any) -> None:
-        """Save the state of the noise too, which Keras leaves out, so that training goes on."""
+        """Save the state of the noise too, which Keras leaves out, so that training goes on.
+
+        As the state of a Dropout layer it comes back with `load_weights` as well: models that load
+        the same weights then draw the same noise.
+        """
         super().save_own_variables(store)  # type: ignore[misc]
         store["noise"] = ops.convert_to_numpy(self.seed_generator.state)
 

@@ -16,7 +16,7 @@ from kelbo.checked import Checking
 from kelbo.distributions import Factorised, has_closed_form, kl_per_dimension
 from kelbo.distributions.distribution import Distribution, Tensor
 from kelbo.errors import UsageError
-from kelbo.inputs import as_numpy, joined, select, split
+from kelbo.inputs import as_numpy, check_shape, joined, select, split
 from kelbo.likelihoods import Likelihood
 from kelbo.model import LatentVariableModel, check_kind
 from kelbo.objectives import Objective
@@ -84,6 +84,18 @@ class SingleGroup(LatentVariableModel):
             if len(part.context_shapes) > 1:
                 shapes |= {name: s for name, s in part.context_shapes.items() if name != own}
         return shapes | ({} if self.prior is None else self.prior.context_shapes)
+
+    def check_target(self, x: np.ndarray) -> None:
+        """Check an array of data x; what the encoder masks may lie outside the support.
+
+        Raises:
+            DataError: as `check_data`.
+        """
+        check_shape(x, self.data_shape)
+        observed = self.posterior.observed(x)
+        counted = x if observed is None else x[ops.convert_to_numpy(observed)]
+        if counted.size:
+            self.likelihood.check(counted)
 
     # The pass through the model.
 

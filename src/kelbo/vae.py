@@ -16,6 +16,7 @@ from kelbo.memory import check_memory
 from kelbo.objectives import ELBO, Objective
 from kelbo.posteriors import Posterior
 from kelbo.priors import Prior, StandardNormalPrior
+from kelbo.seeds import folded
 from kelbo.single_group import SingleGroup
 
 
@@ -91,7 +92,7 @@ class VAE(SingleGroup):
             "Draw fewer at a time, each time with another seed.",
         )
         context = self._check_context(n, context or {})
-        seed = self.seed_generator if seed is None else seed
+        seed = self.seed_generator if seed is None else folded(seed)
         own = {name: context[name] for name in self.prior.context_shapes}
         p = self.prior.distribution(self._prior_parameters(own, training=False))
         z = ops.convert_to_numpy(p.sample(seed) if own else p.sample(seed, (n,)))

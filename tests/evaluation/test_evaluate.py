@@ -162,7 +162,7 @@ def test_every_image_is_counted_once(model):
 def test_what_is_wrong_is_refused(model):
     with pytest.raises(UsageError, match="batch_size >= 1, received 0"):
         evaluate(model, images(), batch_size=0)
-    with pytest.raises(UsageError, match="num_samples >= 1"):
+    with pytest.raises(UsageError, match="num_samples"):
         evaluate(model, images(), num_samples=0)
     with pytest.raises(DataError, match="Expected data of shape"):
         evaluate(model, from_arrays(np.zeros((4, 5, 5), "float32")))

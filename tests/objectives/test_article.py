@@ -17,5 +17,5 @@ def test_on_one_trace_of_a_model_its_loss_is_the_elbo_s_over_d():
 
 @pytest.mark.parametrize("weight", [-1e-4, np.nan, np.inf])
 def test_what_is_no_weight_is_refused(weight):
-    with pytest.raises(UsageError, match="expected to be >= 0, received"):
+    with pytest.raises(UsageError, match="expected to be a finite number >= 0, received"):
         kelbo.ArticleObjective(weight)

@@ -82,5 +82,5 @@ def test_every_kind_of_number_is_a_beta(beta):
 
 
 def test_a_warm_up_needs_a_step():
-    with pytest.raises(UsageError, match="at least 1 step, received 0"):
+    with pytest.raises(UsageError, match="steps >= 1, received 0"):
         kelbo.LinearWarmup(0)

@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 import kelbo
-from kelbo.errors import UsageError
+from kelbo.errors import DataError, UsageError
 from tests.support import to_numpy
 
 STEPS, SIZE, PAD = 6, 3, -99.0
@@ -44,6 +44,17 @@ def test_nothing_on_the_way_to_a_loss_or_a_bound_sees_the_padding():
     assert model.fit(x, verbose=0).history["loss"][0] < 100
     assert model.evaluate(x, verbose=0, return_dict=True)["loss"] < 100
     assert np.all(model.log_likelihood(x, 5) > -100)
+
+
+def test_padding_may_lie_outside_the_support_and_nothing_else():
+    model = vae(layers.Masking(-1.0), likelihood=kelbo.BernoulliLikelihood)
+    model.compile("adam")
+    x = np.random.default_rng(0).uniform(size=(5, STEPS, SIZE)).astype("float32")
+    x[:, 4:] = -1.0
+    assert np.isfinite(model.fit(x, verbose=0).history["loss"][0])
+    x[2, 1, 0] = 1.5
+    with pytest.raises(DataError, match=r"lie in \[.*1\.5\]"):
+        model.fit(x, verbose=0)
 
 
 def test_a_mask_of_tokens_is_that_of_the_embedding():

@@ -23,7 +23,7 @@ def __getattr__(name: str) -> Any:
 
 
 def with_callback(callbacks: Any, callback: keras.callbacks.Callback) -> Any:
-    """What `fit` takes as callbacks, with one more; a list that has one of its kind stays."""
+    """What `fit` takes as callbacks, with one more; a CallbackList that has its kind stays."""
     if callbacks is None:
         return [callback]
     if isinstance(callbacks, keras.callbacks.CallbackList):

@@ -5,6 +5,7 @@ import copy
 import math
 from typing import Any, Self
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -94,10 +95,7 @@ class Distribution(abc.ABC):
         """The same distribution, with every parameter behind `stop_gradient`."""
         frozen = copy.copy(self)
         for name, value in vars(self).items():
-            if isinstance(value, Distribution):
-                setattr(frozen, name, value.frozen())
-            elif ops.is_tensor(value):
-                setattr(frozen, name, ops.stop_gradient(value))
+            setattr(frozen, name, keras.tree.map_structure(_frozen, value))
         return frozen
 
     def sum_event(self, tensor: Tensor) -> Tensor:
@@ -105,6 +103,12 @@ class Distribution(abc.ABC):
         if self.event_rank == 0:
             return tensor
         return ops.sum(tensor, axis=tuple(range(-self.event_rank, 0)))
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, Distribution):
+        return value.frozen()
+    return ops.stop_gradient(value) if ops.is_tensor(value) else value
 
 
 class Factorised(Distribution):

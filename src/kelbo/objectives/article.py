@@ -1,13 +1,12 @@
 """The article's own weighting of reconstruction and KL, kept to the letter."""
 
-import math
 from typing import Any
 
 import keras
 
 from kelbo.beta import beta_from_mean_weights
 from kelbo.distributions.distribution import Tensor
-from kelbo.errors import UsageError
+from kelbo.objectives.elbo import check_weight
 from kelbo.objectives.objective import Objective, elbo_terms
 from kelbo.trace import Sizes, Trace
 
@@ -32,9 +31,8 @@ class ArticleObjective(Objective):
 
     def __init__(self, weight: float = 1e-4, **kwargs: Any):
         super().__init__(**kwargs)
-        if not 0.0 <= weight < math.inf:
-            raise UsageError(f"The weight of the KL is expected to be >= 0, received {weight!r}.")
-        self.weight = weight
+        check_weight(weight, "weight")
+        self.weight = float(weight)
 
     def terms(self, trace: Trace) -> dict[str, Tensor]:
         """Loss and the six logged terms, each (batch,)."""

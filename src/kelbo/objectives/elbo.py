@@ -1,7 +1,7 @@
 """The evidence lower bound, with a weight beta on the KL."""
 
 import math
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, Self
 
 import keras
@@ -33,11 +33,13 @@ class LinearWarmup(LearningRateSchedule):
     """
 
     def __init__(self, steps: int, beta: float = 1.0):
-        if steps < 1:
-            raise UsageError(f"A warm-up expected at least 1 step, received {steps}.")
-        _check_beta(beta)
-        self.steps = steps
-        self.beta = float(beta)
+        if not isinstance(steps, Integral) or steps < 1:
+            raise UsageError(
+                f"A warm-up expected a whole number of steps >= 1, received {steps!r}."
+            )
+        check_weight(beta, "beta")
+        self.steps: int = int(steps)
+        self.beta: float = float(beta)
 
     def __call__(self, step: Tensor) -> Tensor:
         """Beta when `step` training steps have been taken, the present one included."""
@@ -69,7 +71,7 @@ class ELBO(Objective):
         super().__init__(**kwargs)
         self.scheduled = isinstance(beta, LearningRateSchedule)
         if not isinstance(beta, LearningRateSchedule):
-            _check_beta(beta)
+            check_weight(beta, "beta", " or a schedule")
             beta = float(beta)
         self.beta = beta
         self.logged = ("elbo", "reconstruction", "kl") + (("beta",) if self.scheduled else ())
@@ -113,10 +115,20 @@ class ELBO(Objective):
         return cls(**{**config, "beta": keras.saving.deserialize_keras_object(config["beta"])})
 
 
-def _check_beta(beta: Any) -> None:
-    number = isinstance(beta, Real) and not isinstance(beta, bool)
-    if not (number and 0.0 <= float(beta) < math.inf):
+def check_weight(weight: Any, name: str, otherwise: str = "") -> None:
+    """Refuse what is no weight of the KL.
+
+    Args:
+        weight: of the KL.
+        name: of the argument.
+        otherwise: what it may be besides, such as " or a schedule".
+
+    Raises:
+        UsageError: it is no finite number >= 0.
+    """
+    number = isinstance(weight, Real) and not isinstance(weight, bool)
+    if not (number and 0.0 <= float(weight) < math.inf):
         raise UsageError(
-            f"beta, the weight of the KL, is expected to be a finite number >= 0 or a schedule, "
-            f"received {beta!r}."
+            f"{name}, the weight of the KL, is expected to be a finite number >= 0{otherwise}, "
+            f"received {weight!r}."
         )

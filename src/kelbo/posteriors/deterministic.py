@@ -35,6 +35,10 @@ class DeterministicPosterior(Posterior):
             latent_dim, dtype="float32", name="enc_out_z", trainable=self.trainable
         )
 
+    def heads(self) -> list[layers.Layer]:
+        """The Dense layer."""
+        return [self.z]
+
     @property
     def event_shape(self) -> tuple[int, ...]:
         """(latent_dim,)."""

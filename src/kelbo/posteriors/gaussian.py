@@ -63,6 +63,7 @@ class GaussianPosterior(Posterior):
     def __init__(self, network: keras.Model, latent_dim: int | None = None, **kwargs: Any):
         super().__init__(network, **kwargs)
         shapes = [tuple(output.shape[1:]) for output in network.outputs]
+        latent_dim = None if latent_dim is None else int(latent_dim)
         if len(shapes) == 1:
             if latent_dim is None or latent_dim < 1:
                 raise UsageError(
@@ -88,6 +89,7 @@ class GaussianPosterior(Posterior):
                 "latent_dim out."
             )
         else:
+            _check_order(network)
             check_all_reals("A GaussianPosterior", network, 0, "mu", _ENOUGH_FOR_MU)
             check_all_reals(
                 "A GaussianPosterior", network, 1, "log_var = log sigma^2", _ENOUGH_FOR_LOG_VAR
@@ -98,6 +100,10 @@ class GaussianPosterior(Posterior):
     def has_heads(self) -> bool:
         """Whether kelbo put the layers mu and log_var on the network."""
         return len(self.network.outputs) == 1
+
+    def heads(self) -> list[layers.Layer]:
+        """The layers mu and log_var, where kelbo put them."""
+        return [self.mu, self.log_var] if self.has_heads else []
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -133,3 +139,13 @@ class GaussianPosterior(Posterior):
     def get_config(self) -> dict[str, Any]:
         """The network and the size of z."""
         return {**super().get_config(), "latent_dim": self.latent_dim}
+
+
+def _check_order(network: keras.Model) -> None:
+    """Refuse log_var before mu, where the names of the outputs say so."""
+    mu, log_var = (str(name).lower() for name in network.output_names)
+    if "log" in mu and "log" not in log_var:
+        raise UsageError(
+            f"A GaussianPosterior expected mu and then log_var, but {network.name!r} has the "
+            f"outputs {', '.join(network.output_names)}. Exchange them."
+        )

@@ -2,7 +2,7 @@
 
 import abc
 import math
-from typing import Any
+from typing import Any, Self
 
 import keras
 from keras import layers
@@ -23,6 +23,27 @@ class Posterior(Conditional):
         self.flatten_layer = layers.Flatten(dtype="float32", name="flatten_features")
         # Past Keras's tracking of attributes: its layers are the network's own.
         self.__dict__["_mask"] = mask_of(type(self).__name__, network)
+
+    def heads(self) -> list[layers.Layer]:
+        """The layers with weights that this posterior puts on the network."""
+        return []
+
+    def get_config(self) -> dict[str, Any]:
+        """The network, the layer's own settings and the heads that are frozen."""
+        config = super().get_config()
+        # `vae.encoder.trainable = False` freezes them and not this posterior.
+        frozen = [head.name for head in self.heads() if not head.trainable]
+        return {**config, "frozen_heads": frozen} if frozen else config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Rebuild from `get_config`."""
+        config = dict(config)
+        frozen = config.pop("frozen_heads", [])
+        posterior = super().from_config(config)
+        for head in posterior.heads():
+            head.trainable = head.trainable and head.name not in frozen
+        return posterior
 
     def build(self, input_shape: Any = None) -> None:
         """Build every layer: with one left, Keras would trace the model anew in each `fit`."""

@@ -279,7 +279,7 @@ FORBIDDEN = {
     "steps": ({"steps_per_epoch": 1}, "steps_per_epoch is given"),
     "batch size": ({"batch_size": 4.0}, "batch_size is 4.0"),
     "shuffle": ({"shuffle": "batch"}, 'shuffle is "batch"'),
-    "lengths": ({"sample_weight": np.ones(3)}, "the arrays hold 3 and 10 data"),
+    "lengths": ({"y": data(3)}, "the arrays hold 3 and 10 data"),
     "split": ({"validation_split": 0.99}, "leaves nothing on one side"),
     "hook": (
         {"callbacks": [[EveryBatch()]]},

@@ -208,3 +208,39 @@ def test_what_annealing_needs_is_listed_with_what_to_do(line, reason):
     source = read_script("script.py", f"from keras import backend as K\n{line}\n".encode())
     (left,) = port(source).left
     assert left.line == 2 and reason in left.reason
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "left"),
+    [
+        ("tf.set_random_seed(1)", "keras.utils.set_random_seed(1)", []),
+        ("x = tf.random_normal((2, 3))", "x = tf.random.normal((2, 3))", []),
+        ("file = tf.gfile.GFile(path)", "file = tf.io.gfile.GFile(path)", []),
+        ("x = tf.log(1.0)", "x = tf.math.log(1.0)", []),
+        ("x = tf.ConfigProto()", "x = tf.ConfigProto()", ["TensorFlow 2 has no tf.ConfigProto."]),
+        (
+            "tf.gfile.Exists(path)",
+            "tf.gfile.Exists(path)",
+            ["TensorFlow 2 has no tf.gfile.Exists."],
+        ),
+        (
+            "from tensorflow.contrib import slim\nslim.conv2d(x)",
+            "slim.conv2d(x)",
+            ["TensorFlow 2 has no slim."],
+        ),
+    ],
+)
+def test_names_of_tensorflow_1_are_renamed_or_listed(before, after, left):
+    text = f"import tensorflow as tf\nfrom tensorflow import keras\n{before}\nkeras.Input(2), tf\n"
+    result = port(read_script("script.py", text.encode()))
+    assert f"{after}\n" in result.text
+    assert [one.reason for one in result.left] == left
+
+
+def test_a_script_of_tensorflow_1_alone_is_left_once():
+    text = "import tensorflow as tf\nx = tf.placeholder(tf.float32)\ntf.Session().run(x)\n"
+    result = port(read_script("script.py", text.encode()))
+    assert result.text == text
+    assert [(one.line, one.reason) for one in result.left] == [
+        (2, "this is a script of TensorFlow 1 without a model of Keras; write it anew.")
+    ]

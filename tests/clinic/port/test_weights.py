@@ -62,3 +62,19 @@ def test_a_name_that_ends_otherwise_is_left(path):
 def test_a_name_that_cannot_be_read_stays():
     lines = "def save(path):\n    model.save_weights(path)\n"
     assert ported(lines) == lines
+
+
+@pytest.mark.parametrize(
+    ("call", "after"),
+    [
+        ('"a.h5", save_format="h5"', '"a.weights.h5"'),
+        ('"a.weights.h5", True, save_format="h5"', '"a.weights.h5", True'),
+    ],
+)
+def test_the_name_of_the_file_decides_its_format(call, after):
+    assert ported(f"model.save_weights({call})\n") == f"model.save_weights({after})\n"
+
+
+def test_the_format_of_an_unknown_file_is_left():
+    lines = "def save(path):\n    model.save_weights(path, save_format='tf')\n"
+    assert "left as it was: Keras 3 takes no save_format; the name of the file" in ported(lines)

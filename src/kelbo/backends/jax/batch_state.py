@@ -1,7 +1,8 @@
-"""Steps of Keras's loop on JAX that leave the model whole when a batch cannot be read.
+"""Steps of Keras's loop on JAX that leave the model whole when a batch fails.
 
 While the loop runs, Keras takes the weights out of the model and hands them from step to step. An
-error in the data, or a batch that the devices cannot share, would leave the model without any.
+error in the data or in the step, or a batch that the devices cannot share, would leave the model
+without any.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ PREDICT = ("trainable_variables", "non_trainable_variables")
 
 
 class WholeStep:
-    """A step that gives the model its state back before an error in the data goes on.
+    """A step that gives the model its state back before an error goes on.
 
     Args:
         model: whose state it is.
@@ -44,13 +45,22 @@ class WholeStep:
         except StopIteration:
             if batches.error is None:
                 raise
+        except BaseException:
+            # What fails while it is traced leaves the state as it was; what fails later may have
+            # taken it.
+            if not any(array.is_deleted() for array in keras.tree.flatten(state)):
+                self._give_back(state)
+            raise
         if batches.error is not None:
-            self._model._jax_state = dict(zip(self._parts, state, strict=True))
-            self._model._jax_state_synced = False
-            self._model.jax_state_sync()
-            self._model._jax_state = None
+            self._give_back(state)
             raise batches.error
         return logs, state
+
+    def _give_back(self, state: Any) -> None:
+        self._model._jax_state = dict(zip(self._parts, state, strict=True))
+        self._model._jax_state_synced = False
+        self._model.jax_state_sync()
+        self._model._jax_state = None
 
 
 class _Batches:

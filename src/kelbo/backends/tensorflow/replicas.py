@@ -166,7 +166,7 @@ class OnePass(keras.Model):
     """A network as the step that `predict_on_batch` takes once."""
 
     def __init__(self, network: keras.Model):
-        super().__init__()
+        super().__init__(dtype="float32")  # the inputs are the network's to cast
         self.network = network
         self.built = True
 

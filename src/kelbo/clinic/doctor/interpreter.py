@@ -866,7 +866,7 @@ class _Interpreter:
         if is_layer_name(name):
             # Keras 2 also had its layers in inner modules: keras.layers.core.Lambda.
             return Instance(replace(function, name=library.layer(name)), node, arguments)
-        if name.startswith("keras.losses.") and name[13:14].isupper():
+        if name.startswith(("keras.losses.", "keras.optimizers.")) and library.is_class(name):
             return Instance(function, node, arguments)
         if (kind := library.noise(name)) is not None:
             return Tensor(expressions.of(Noise(node, kind)))

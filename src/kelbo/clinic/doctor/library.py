@@ -192,6 +192,11 @@ def home(name: str) -> str:
     return next((module for module, names in _HOMES.items() if name in names), "layers")
 
 
+def is_class(name: str) -> bool:
+    """Whether a name is written like a class directly in a module of Keras."""
+    return name.count(".") == 2 and name.rpartition(".")[2][:1].isupper()
+
+
 def is_maths(name: str) -> bool:
     """Whether a function of a library computes with tensors."""
     return name.startswith(_MATHS)

@@ -160,4 +160,89 @@ vae.fit(x_train, x_train, validation_data=data, callbacks=[stop])""",
         recipe="5-train-step",
         sources=("keras 14705",),
     ),
+    Explanation(
+        name="input-without-data",
+        family="C",
+        title="keras and tf.keras are mixed, or an input of the model got no data",
+        symptom=Symptom(
+            'AssertionError: Could not compute output Tensor("add_2/Identity:0", shape=(None, 4), '
+            "dtype=float32)",
+            "TensorFlow 2.1.4",
+        ),
+        signs=(
+            Sign(r"Could not compute output (Kera)?(s)?Tensor"),
+            Sign(r"'Node' object has no attribute 'output_masks'"),
+            Sign(r"'tuple' object has no attribute 'layer'"),
+        ),
+        happens=(
+            "A layer of keras is called on a tensor of tensorflow.keras, or the other way round; "
+            "or the model has an input, such as Input(tensor=noise), that fit does not feed."
+        ),
+        generations=(
+            (
+                "Keras 2.2 and 2.3 with TensorFlow 1.15 and 2.1",
+                "AttributeError where the layer is called; AssertionError where the model is.",
+            ),
+            ("Keras 3", "keras and tensorflow.keras are one; Input(tensor=...) is gone."),
+        ),
+        why="Keras finds the way from the outputs to the inputs by what each layer call has noted.",
+        rule="Import everything from one Keras, and draw noise in a layer's call.",
+        repair="Import from keras alone, and let a sampling layer draw the noise.",
+        broken="""\
+from keras import backend as K
+from tensorflow.keras.layers import Input
+noise = Input(tensor=K.random_normal((K.shape(x)[0], latent_dim)))""",
+        repaired="""\
+class Sampling(keras.layers.Layer):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.seed_generator = keras.random.SeedGenerator()
+
+    def call(self, inputs):
+        mu, log_var = inputs
+        noise = keras.random.normal(ops.shape(mu), seed=self.seed_generator)
+        return mu + ops.exp(0.5 * log_var) * noise""",
+        recipe="6-encoder-layer",
+        sources=("keras 14197", "tensorflow 34912"),
+    ),
+    Explanation(
+        name="one-optimizer-two-sets",
+        family="C",
+        title="One optimizer is given two sets of variables",
+        symptom=Symptom(
+            "ValueError: Unknown variable: <Variable path=dense_2/kernel, shape=(4, 2), "
+            "dtype=float32>. This optimizer can only be called for the variables it was originally "
+            "built with.",
+            "Keras 3.15.1 on TensorFlow 2.21.0",
+        ),
+        signs=(
+            Sign(r"This optimizer can only be called for the variables it was originally"),
+            Sign(r"Unknown variable: < (Keras)? Variable"),
+            Sign(r"The optimizer cannot recognize variable"),
+        ),
+        happens=(
+            "A step of its own applies one optimizer to the VAE's variables and to those of "
+            "another network, such as a critic, or to the encoder's and the decoder's in turn."
+        ),
+        generations=(
+            ("Keras 2 before 2.11", "the optimizer makes what it keeps as it meets variables."),
+            ("Keras 2.11 and later", "KeyError: The optimizer cannot recognize variable."),
+            ("Keras 3", "ValueError: Unknown variable."),
+        ),
+        why="At its first use an optimizer makes its moments for the variables that it is given.",
+        rule="Each set of variables that is trained by itself has an optimizer of its own.",
+        repair=(
+            "Make a second optimizer. Or build the one with all variables before the first step."
+        ),
+        broken="""\
+optimizer.apply_gradients(zip(g_vae, vae_variables))
+optimizer.apply_gradients(zip(g_critic, critic_variables))""",
+        repaired="""\
+optimizer = keras.optimizers.Adam(1e-4)
+critic_optimizer = keras.optimizers.Adam(1e-4)
+# in the step
+optimizer.apply_gradients(zip(g_vae, vae_variables))
+critic_optimizer.apply_gradients(zip(g_critic, critic_variables))""",
+        recipe="5-train-step",
+    ),
 )

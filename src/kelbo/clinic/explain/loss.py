@@ -298,4 +298,148 @@ class VAE(keras.Model):
         recipe="8-compute-loss",
         sources=("keras 14705", "keras-io 120", "keras-io 232"),
     ),
+    Explanation(
+        name="keras-too-old-for-add-loss",
+        family="B",
+        title="This Keras is too old for add_loss or for compile without a loss",
+        symptom=Symptom(
+            "TypeError: compile() missing 1 required positional argument: 'loss'",
+            "Keras 2.0.8 on TensorFlow 1.15.5",
+        ),
+        signs=(
+            Sign(r"'(Model|Sequential)' object has no attribute 'add_loss'"),
+            Sign(r"compile\(\) takes at least 3 arguments \(2 given\)"),
+            Sign(r"compile\(\) missing 1 required positional argument: 'loss'"),
+        ),
+        happens=(
+            "The script adds its loss with add_loss, and compiles without another one. It was "
+            "written for a later Keras than the one installed."
+        ),
+        generations=(
+            ("Keras 1", "add_loss does not work on a model; compile needs a loss."),
+            ("Keras 2.0", "add_loss works; compile wants loss=None to be written."),
+            ("Keras 2 later", "both work."),
+            ("Keras 3", "a model refuses add_loss; a layer's call may use it."),
+        ),
+        why="A loss of compile was once the only loss of a model.",
+        rule="Write the KL term in a layer's call or in compute_loss, which Keras 3 keeps.",
+        repair=(
+            "Install the Keras that the script was written for, and write loss=None in compile. "
+            "For Keras 3, let a layer add the loss."
+        ),
+        broken="""\
+vae.add_loss(vae_loss)
+vae.compile(optimizer="rmsprop")""",
+        repaired="""\
+class KLTerm(keras.layers.Layer):
+    def call(self, inputs):
+        mu, log_var = inputs
+        kl = 1 + log_var - ops.square(mu) - ops.exp(log_var)
+        self.add_loss(-0.5 * ops.mean(kl))
+        return mu, log_var
+
+mu, log_var = KLTerm()([mu, log_var])  # then z = Sampling()([mu, log_var])
+vae.compile("rmsprop", loss="mse")""",
+        recipe="4-add-loss-total",
+        sources=("llSourcell/autoencoder_explained 2",),
+    ),
+    Explanation(
+        name="output-without-compiled-loss",
+        family="B",
+        title="An output has no loss in compile: harmless for a loss layer",
+        symptom=Symptom(
+            'UserWarning: Output "custom_variational_layer_1" missing from loss dictionary. We '
+            "assume this was done on purpose, and we will not be expecting any data to be passed "
+            'to "custom_variational_layer_1" during training.',
+            "Keras 2.0.8 on TensorFlow 1.15.5",
+        ),
+        signs=(Sign(r"Output .{1,80}? missing from loss dictionary"),),
+        happens=(
+            "compile(loss=None) leaves an output without a loss. A warning, not an error: in the "
+            "loss layer of the books the layer itself has added the whole loss."
+        ),
+        generations=(
+            ("Keras 2", "warns, and trains on what layers added."),
+            ("Keras 3", "no warning; it trains on what layers added."),
+        ),
+        why="Keras cannot know that add_loss is the whole loss.",
+        rule="If a layer adds both terms, compile needs no loss, and fit no target.",
+        repair="Nothing is wrong if the layer adds both terms. If not, give compile a loss.",
+        broken="""\
+# no layer adds the reconstruction
+vae.compile("rmsprop", loss=None)
+vae.fit(x_train)""",
+        repaired="""\
+vae.compile("rmsprop", loss="mse")
+vae.fit(x_train, x_train)""",
+        recipe="2-loss-layer",
+        sources=("keras 6950",),
+    ),
+    Explanation(
+        name="list-wrapper-unhashable",
+        family="B",
+        title="The model's list of losses was replaced",
+        symptom=Symptom("TypeError: unhashable type: 'ListWrapper'", "tf-keras 2.21.0"),
+        signs=(Sign(r"unhashable type: '_?ListWrapper'"),),
+        happens=(
+            "The script sets model._losses = [] before model.add_loss, as code for Keras 2.0 did; "
+            "or it uses a list that is an attribute of a model as a key."
+        ),
+        generations=(
+            ("Keras 2.0 to 2.3", "_losses was an ordinary list."),
+            ("tf.keras", "a list in an attribute becomes a ListWrapper, which is no key."),
+            ("Keras 3", "a model refuses add_loss; a layer's call may use it."),
+        ),
+        why="tf.keras wraps the lists that are attributes of a model, to follow what they hold.",
+        rule="Leave a model's underscored attributes alone; make a tuple of a list that is a key.",
+        repair="Leave out model._losses = []. For Keras 3, let a layer's call add the loss.",
+        broken="""\
+vae._losses = []
+vae.add_loss(kl)""",
+        repaired="""\
+class KLTerm(keras.layers.Layer):
+    def call(self, inputs):
+        mu, log_var = inputs
+        kl = 1 + log_var - ops.square(mu) - ops.exp(log_var)
+        self.add_loss(-0.5 * ops.mean(kl))
+        return mu, log_var
+
+mu, log_var = KLTerm()([mu, log_var])  # then z = Sampling()([mu, log_var])
+vae.compile("adam", loss="mse")""",
+        recipe="4-add-loss-total",
+        sources=("tensorflow 34962", "matterport/Mask_RCNN 2998"),
+    ),
+    Explanation(
+        name="loss-not-interpreted",
+        family="B",
+        title="compile got something that is no loss function",
+        symptom=Symptom(
+            "ValueError: Could not interpret loss identifier: <function vae_loss at "
+            "0x7f44db964b80>",
+            "Keras 3.15.1",
+        ),
+        signs=(Sign(r"Could not interpret loss (function)? identifier"),),
+        happens=(
+            "loss= is neither a function, a loss object nor the name of a loss of Keras. If it "
+            "looks like <function vae_loss at 0x...>, it is the text of a function: str(vae_loss), "
+            "or what a configuration or a log has kept of it. A tuple with a function is none "
+            "either, nor is a tensor."
+        ),
+        generations=(
+            ("Keras 2", "Could not interpret loss function identifier."),
+            ("Keras 3", "Could not interpret loss identifier."),
+        ),
+        why="Keras looks strings up among its own losses, and calls everything else.",
+        rule="Pass the function itself, without calling it and without quotation marks.",
+        repair="Write loss=vae_loss. It may use no more than its two arguments.",
+        broken="""\
+settings = {"loss": str(vae_loss)}
+vae.compile("adam", loss=settings["loss"])""",
+        repaired="""\
+def vae_loss(x, x_decoded):
+    return ops.mean(ops.square(x - x_decoded), axis=-1)
+
+vae.compile("adam", loss=vae_loss)""",
+        recipe="1-loss-closure",
+    ),
 )

@@ -1,6 +1,11 @@
 """Family D: removed names."""
 
 from kelbo.clinic.explain.explanation import Explanation, Sign, Symptom
+from kelbo.clinic.explain.tensorflow_1 import gone_names
+
+# `tensorflow`, and `tensorflow._api.v2.train`, but not `tensorflow.keras`.
+_TENSORFLOW = r"tensorflow(\.(?!keras|python)\w{1,30}){0,4}"
+_OF_VERSION_1 = f"({'|'.join(gone_names())})"
 
 REMOVED = (
     Explanation(
@@ -111,6 +116,40 @@ reconstruction = keras.losses.mse(x, x_decoded)""",
         repaired="""\
 reconstruction = keras.losses.mean_squared_error(x, x_decoded)""",
         recipe="4-add-loss-total",
+    ),
+    Explanation(
+        name="tensorflow-1-name-gone",
+        family="D",
+        title="A name of TensorFlow 1 is gone",
+        symptom=Symptom(
+            "AttributeError: module 'tensorflow' has no attribute 'random_normal'",
+            "TensorFlow 2.21.0",
+        ),
+        signs=(
+            Sign(rf"module '{_TENSORFLOW}' has no attribute '{_OF_VERSION_1}"),
+            Sign(rf"cannot import name '{_OF_VERSION_1}' from '{_TENSORFLOW}'"),
+            Sign(r"No module named 'tensorflow\.(contrib|examples)"),
+        ),
+        happens="The script takes a name of TensorFlow 1 from TensorFlow 2.",
+        generations=(
+            ("TensorFlow 1", "has it."),
+            ("TensorFlow 2", "AttributeError, ImportError or ModuleNotFoundError."),
+        ),
+        why="TensorFlow 2 moved its functions into modules, and has no sessions and no tf.contrib.",
+        rule="Compute with keras.ops and draw with keras.random: they outlive a backend's names.",
+        repair=(
+            "tf.random_normal is tf.random.normal, tf.log is tf.math.log, tf.set_random_seed is "
+            "tf.random.set_seed. kelbo doctor names the others in a script, and kelbo port renames "
+            "them. Sessions and placeholders have no successor: write a model of Keras."
+        ),
+        broken="""\
+noise = tf.random_normal(tf.shape(mu))
+z = mu + tf.exp(0.5 * log_var) * noise""",
+        repaired="""\
+# in a layer's call
+noise = keras.random.normal(ops.shape(mu), seed=self.seed_generator)
+z = mu + ops.exp(0.5 * log_var) * noise""",
+        recipe="6-encoder-layer",
     ),
     Explanation(
         name="folk-cure-gone",

@@ -4,6 +4,10 @@ from kelbo.clinic.explain.explanation import Explanation, Sign, Symptom
 
 _LOADING = r"load_model|model_from_json|model_from_config|clone_model|from_config"
 
+# Loading a Lambda, in either order.
+_LAMBDA_LOADED = rf"Lambda .{{0,900}}? ({_LOADING}) | ({_LOADING}) .{{0,900}}? Lambda"
+_SIZES = "(batch_size|epsilon_std|intermediate_dim|latent_dim|latent_size|original_dim|z_dim)"
+
 # The layers that Keras 2 makes from calls on symbolic tensors.
 _OPERATIONS = (
     r"(TFOpLambda|SlicingOpLambda|TensorFlowOpLayer|ClassMethod|InstanceMethod|InstanceProperty"
@@ -53,6 +57,9 @@ SAVING = (
                 r"[\w<>]{1,60}) NameError: (global)? name '\w{1,60}' is not defined",
                 inside=_LOADING,
             ),
+            Sign(r"(global)? name '\w{1,60}' is not defined", inside=_LAMBDA_LOADED),
+            # The message alone, of the names that a sampling function mostly reads.
+            Sign(rf"\A (NameError:)? (global)? name '{_SIZES}' is not defined \W{{0,9}} \Z"),
         ),
         happens=(
             "The model was saved with Lambda(sampling). Loading it restored the function's "

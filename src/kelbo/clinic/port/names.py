@@ -31,11 +31,19 @@ _TENSORFLOW = ("tensorflow.math.", "tensorflow.nn.", "tensorflow.")
 # The functions of keras.random take shape, mean or minval, stddev or maxval, dtype and seed, in the
 # order of keras.backend and of TensorFlow.
 
+SEEDS = frozenset(
+    {
+        "tensorflow.random.set_random_seed",
+        "tensorflow.random.set_seed",
+        "tensorflow.set_random_seed",
+    }
+)
 EAGER = frozenset(
     {
         "tensorflow.disable_eager_execution",
         "tensorflow.disable_v2_behavior",
         "tensorflow.enable_eager_execution",
+        "tensorflow.enable_v2_behavior",
         "tensorflow.config.run_functions_eagerly",
         "tensorflow.config.experimental_run_functions_eagerly",
         "tensorflow.python.framework.ops.disable_eager_execution",
@@ -54,7 +62,7 @@ def today(name: str, ops: str) -> str | None:
     if library.noise(name) and not name.startswith("keras.random."):
         of_keras = name.startswith(("keras.", "tensorflow."))
         return f"keras.random.{last.removeprefix('random_')}" if of_keras else None
-    if name == "tensorflow.random.set_seed":
+    if name in SEEDS:
         return "keras.utils.set_random_seed"
     if name not in [prefix + last for prefix in ("keras.backend.", *_TENSORFLOW)]:
         return None

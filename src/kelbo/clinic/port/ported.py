@@ -7,6 +7,7 @@ import libcst as cst
 
 from kelbo.clinic.doctor import Finding, Severity, Skipped, Source, examine
 from kelbo.clinic.doctor.objective import kl_terms
+from kelbo.clinic.doctor.rules.tensorflow_1_names import is_of_version_1, lacking
 from kelbo.clinic.doctor.source import read_script
 from kelbo.clinic.port.added_loss import port_added_losses
 from kelbo.clinic.port.findings import kept_findings
@@ -70,6 +71,11 @@ def port(source: Source) -> Ported:
         whole = (Left(guarded, reason),)
         found_there = tuple(kept_findings(source, source))
         return Ported(source.text, False, whole, kept=found_there, vae=_has_vae(script))
+    if is_of_version_1(script.program):
+        line = min(node.lineno for node in lacking(script.program))  # type: ignore[attr-defined]
+        reason = "this is a script of TensorFlow 1 without a model of Keras; write it anew."
+        whole = (Left(line, reason),)
+        return Ported(source.text, False, whole, kept=tuple(kept_findings(source, source)))
     respell(script)
     respell_options(script)
     respell_optimizers(script)

@@ -10,6 +10,7 @@ import libcst as cst
 from kelbo.clinic.doctor import library
 from kelbo.clinic.doctor.program import Call
 from kelbo.clinic.doctor.rules.backend_functions import STILL_THERE
+from kelbo.clinic.doctor.rules.tensorflow_1_names import gone_from, lacking, written
 from kelbo.clinic.doctor.values import Known, is_symbolic, known_names
 from kelbo.clinic.doctor.words import in_words
 from kelbo.clinic.port.edits import code_of
@@ -22,7 +23,7 @@ from kelbo.clinic.port.functions import (
     image_ordering,
     unknown_arguments,
 )
-from kelbo.clinic.port.names import EAGER, place, today
+from kelbo.clinic.port.names import EAGER, SEEDS, place, today
 from kelbo.clinic.port.script import Script, assigned_names, function_of, imported_names
 from kelbo.clinic.port.tapes import TAPE
 
@@ -75,7 +76,7 @@ def respell(script: Script) -> None:
             continue
         of_backend = value.name.startswith("keras.backend.")
         inside = any(_meets_tensors(script, call, graph) for call in calls.get(node, ()))
-        settled = value.name == "tensorflow.random.set_seed"
+        settled = value.name in SEEDS
         name = today(value.name, script.ops) if of_backend or inside or settled else None
         others = [word for call in calls.get(node, ()) for word in unknown_arguments(call, name)]
         if others:
@@ -92,10 +93,24 @@ def respell(script: Script) -> None:
             script.leave(node, f"Keras 3 has no {script.code(node)}{why}.")
         elif inside and value.name.startswith("tensorflow.") and value.name != TAPE:
             script.leave(node, f"{script.code(node)} is TensorFlow's alone.")
+        elif isinstance(node, ast.Name) or node in lacking(program):
+            _respell_version_1(script, node, value)
     for call in program.calls:
         if call.names & EAGER:
             with script.attempt(call.node):
                 script.edits.remove(_whole(script, script.statement(call.node)))
+
+
+def _respell_version_1(script: Script, node: ast.Name | ast.Attribute, value: Known) -> None:
+    """Give a name of TensorFlow 1 its new name where that takes the same arguments."""
+    one = gone_from(value, script.program)
+    if one is None or value.name in EAGER:  # which are removed
+        return
+    spelled = written(node, one)
+    if one.same and spelled == script.code(node):
+        script.edits.respell(node, spelled.removesuffix(one.name) + str(one.instead))
+    else:
+        script.leave(node, f"TensorFlow 2 has no {script.code(node)}.")
 
 
 def _whole(script: Script, statement: ast.stmt) -> ast.stmt:

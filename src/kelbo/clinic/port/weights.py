@@ -3,9 +3,12 @@
 import ast
 from collections.abc import Iterator
 
+import libcst as cst
+
 from kelbo.clinic.doctor import library
 from kelbo.clinic.doctor.program import Call
 from kelbo.clinic.doctor.values import Constant
+from kelbo.clinic.port.edits import without
 from kelbo.clinic.port.script import Script, argument
 
 _ENDING = ".weights.h5"
@@ -36,6 +39,18 @@ def rename_weights(script: Script) -> None:
         if text is None or text.endswith(_ENDING) or _name(script, path) in renamed:
             continue
         script.leave(path, f"Keras 3 saves weights only to a file named *{_ENDING}.")
+    for call in written:
+        path = argument(call.node, 0, "filepath")
+        if path is None or argument(call.node, None, "save_format") is None:
+            continue
+        if _end(path) is None and library.text(script.program.value(path)) is None:
+            script.leave(call.node, "Keras 3 takes no save_format; the name of the file decides.")
+        else:
+            script.edits.change(call.node, _without_format)
+
+
+def _without_format(node: cst.BaseExpression) -> cst.BaseExpression:
+    return without(cst.ensure_type(node, cst.Call), None, "save_format")
 
 
 def _strings(script: Script, names: set[str]) -> Iterator[tuple[ast.Constant, str, str]]:

@@ -38,7 +38,10 @@ def test_optimizers_and_methods_refuse_what_is_gone():
         model.layers[0].add_loss(0.0, inputs=0.0)
     with pytest.raises(TypeError, match="nb_epoch"):
         model.fit(np.zeros((2, 1)), nb_epoch=1)
-    assert {name for gone in OF_METHODS.values() for name in gone} == {"inputs", "nb_epoch"}
+    with pytest.raises(TypeError, match="save_format"):
+        model.save_weights("vae.weights.h5", save_format="h5")
+    gone = {name for gone in OF_METHODS.values() for name in gone}
+    assert gone == {"inputs", "nb_epoch", "save_format"}
 
 
 def model():
@@ -55,6 +58,9 @@ CALLS = [
     ("save_weights('{}/vae')", False),
     ("save_weights('{}/vae.h5')", False),
     ("save_weights('{}/vae.weights.h5')", True),
+    ("save('{}/vae', save_format='tf')", False),
+    ("save('{}/vae', save_format='h5')", False),
+    ("save('{}/vae.h5', save_format='h5')", True),
 ]
 CHECKPOINTS = [
     ("'w.h5', save_weights_only=True", False),
@@ -79,7 +85,7 @@ def test_a_file_is_refused_where_keras_refuses_it(call, taken, tmp_path):
     if taken:
         eval(f"made.{call}", {"made": model()})
     else:
-        with pytest.raises(ValueError, match=r"must end in|Invalid filepath extension"):
+        with pytest.raises(ValueError, match=r"must end in|Invalid filepath extension|save_format"):
             eval(f"made.{call}", {"made": model()})
 
 
@@ -119,6 +125,11 @@ def test_a_checkpoint_is_refused_where_keras_refuses_it(arguments, taken):
             "keras.layers.BatchNormalization(fused=True)",
             "keras.layers.BatchNormalization takes no fused in Keras 3.",
             "Leave fused out.",
+        ),
+        (
+            "model.save_weights('w.weights.h5', save_format='h5')",
+            "model.save_weights takes no save_format in Keras 3.",
+            "In place of save_format take a file name that ends in .weights.h5.",
         ),
         ("model.fit_generator(x)", "A model of Keras 3 has no fit_generator.", "Take fit."),
     ],

@@ -74,6 +74,7 @@ METHODS = {
 OF_METHODS = {
     "add_loss": {"inputs": ""},
     "fit": {"nb_epoch": "epochs"},
+    "save_weights": {"save_format": "a file name that ends in .weights.h5"},
 }
 _ROOTS = ("keras.", "tensorflow.keras.")
 # How a file name must end.
@@ -86,7 +87,8 @@ class GoneArguments(Rule):
 
     ## What it does
     Reports `lr` and `decay` of optimizers, arguments of layers and methods of models that Keras 3
-    does not have, and file names that `save`, `save_weights` and `ModelCheckpoint` refuse.
+    does not have, among them the `save_format` of `save_weights`, and file names that `save`,
+    `save_weights` and `ModelCheckpoint` refuse, with or without a `save_format`.
 
     ## Why is this bad
     Keras 3 stops: ValueError, TypeError or AttributeError. It ignores a `decay`, with a warning, so
@@ -160,7 +162,7 @@ class GoneArguments(Rule):
             )
         elif method == "save":
             yield from self._of_file(call, _WHOLE)
-        elif method == "save_weights":
+        elif method == "save_weights" and call.arguments.get(None, "save_format") is None:
             yield from self._of_file(call, _WEIGHTS_ALONE)
         else:
             yield from self._of_arguments(call, OF_METHODS.get(method, {}))
@@ -181,7 +183,7 @@ class GoneArguments(Rule):
 
     def _of_file(self, call: Call, ends: tuple[str, ...]) -> Iterator[Finding]:
         name = library.text(call.arguments.get(0, "filepath"))
-        given = dict(call.arguments.keywords).keys() & {"zipped", "save_format"}
+        given = dict(call.arguments.keywords).keys() & {"zipped"}
         if name is None or given or name.endswith(ends) or name.startswith("hf://"):
             return
         exports = call.method == "save"
