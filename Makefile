@@ -82,6 +82,7 @@ docs: $(VENV)/.dev
 	$(BIN)/kelbo recipes table --out docs/recipes.md
 	$(BIN)/kelbo recipes table --format html --out docs/recipes.html
 	$(BIN)/python -m kelbo.clinic.doctor.page docs/doctor.md
+	$(BIN)/python -m tests.clinic.port.forms docs/port.md
 
 $(BIN)/python:
 	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

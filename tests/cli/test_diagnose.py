@@ -59,6 +59,17 @@ def test_kelbo_doctor_asks_for_it(run):
     assert result.json["figures"]["effective_beta"] == pytest.approx(1.0, rel=3e-3)
 
 
+def test_a_folder_is_opened_as_a_run(run, tmp_path):
+    assert "is not a run directory" in refused(
+        "doctor", "--model", tmp_path, "--data", "mnist", code=2
+    )
+    leftover = run / f".{MODEL.replace('.', '-0123abcd.')}"
+    leftover.touch()
+    (run / MODEL).unlink()
+    assert MODEL in refused("doctor", "--model", run, "--data", "mnist", code=1)
+    assert not leftover.exists()
+
+
 def test_a_model_that_is_not_kelbos(tmp_path, monkeypatch, capsys):
     images = models.images().reshape(-1, *models.SHAPE[:2])
     np.save(tmp_path / "images.npy", images)

@@ -1,7 +1,9 @@
 import io
+import json
 import re
 import sys
 
+import nbformat
 import pytest
 
 from tests.cli.program import kelbo, refused
@@ -16,6 +18,39 @@ def script(tmp_path):
     path = tmp_path / "vae.py"
     path.write_text(GERON.read_text())
     return path
+
+
+def notebook(*cells):
+    cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
+    return nbformat.writes(nbformat.v4.new_notebook(cells=cells))
+
+
+def test_a_notebook_becomes_a_notebook(tmp_path):
+    path = tmp_path / "vae.ipynb"
+    path.write_text(notebook("%pwd", *GERON.read_text().split("\n\n\n")))
+    result = kelbo("port", path, "--check")
+    assert (result.code, result.out) == (0, ""), result.err
+    place = tmp_path / "vae-keras3.ipynb"
+    cells = json.loads(place.read_text())["cells"]
+    assert "class Sampling(keras.layers.Layer):\n" in cells[2]["source"]
+    assert f"Wrote {place}." in result.err and "They agree." in result.err
+    assert "Rewritten: cell 3, line" in result.err
+    assert "The outputs of cell 2 and of the cells after it no longer hold" in result.err
+    assert "There is nothing to port" in kelbo("port", place).err
+    assert "a notebook, whose name ends in .ipynb" in refused(
+        "port", path, "-o", tmp_path / "vae.py", code=2
+    )
+    assert "exists. Use --force" in refused("port", path, code=2)
+    assert "is the script itself" in refused("port", path, "-o", path, "--force", code=2)
+
+
+def test_what_is_left_in_a_notebook_is_named_by_cell_and_line(tmp_path):
+    path = tmp_path / "vae.ipynb"
+    path.write_text(notebook("from keras import backend as K", "%pwd\nK.repeat(x, 2)", "print 'x'"))
+    result = kelbo("port", path)
+    assert result.code == 1
+    assert "vae.ipynb:cell 2, line 2: left as it was: Keras 3 has no K.repeat" in result.err
+    assert "vae.ipynb:cell 3, line 1: left as it was: it is written in Python 2" in result.err
 
 
 def test_the_ported_script_stands_beside_the_script(script):
@@ -34,6 +69,7 @@ def test_it_goes_where_out_says_and_never_onto_the_script(script, tmp_path):
     assert kelbo("port", script, "-o", out).code == 0
     assert out.read_text() == EXPECTED
     assert "is the script itself" in refused("port", script, "-o", script, "--force", code=2)
+    assert "a script, no notebook" in refused("port", script, "-o", tmp_path / "new.ipynb", code=2)
     assert "the folder" in refused("port", script, "-o", tmp_path, code=2)
     assert script.read_text() == GERON.read_text()
 
@@ -53,8 +89,8 @@ def test_a_script_comes_by_stdin(script, monkeypatch, tmp_path):
     assert "<stdin>:14: left as it was" in kelbo("port", "-").err
     given(b"print 'x'")
     assert "<stdin> cannot be ported" in kelbo("port", "-").err
-    given(b'{"cells": [], "nbformat": 4}')
-    assert "save it as .py first" in refused("port", "-", code=2)
+    given(notebook("from keras import backend as K", "K.mean(x)").encode())
+    assert json.loads(kelbo("port", "-").out)["cells"][1]["source"] == ["ops.mean(x)"]
     monkeypatch.setattr(sys, "stdin", None)
     assert "from stdin" in refused("port", "-", code=2)
 
@@ -98,7 +134,6 @@ def test_what_is_no_script_is_refused(tmp_path):
     result = kelbo("port", broken)
     assert result.code == 1
     assert "written in Python 2" in result.err
-    assert "save it as .py first" in refused("port", tmp_path / "book.ipynb", code=2)
     assert "Add --check" in refused("port", broken, "--backend", "jax", code=2)
     missing = kelbo("port", tmp_path / "missing.py")
     assert missing.code == 1 and "missing.py" in missing.err

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from kelbo.cli.console import listen_to_warnings, print_json, start_backend
-from kelbo.runs import METRICS, MODEL, RunDirectory
+from kelbo.runs import METRICS, RunDirectory
 
 if TYPE_CHECKING:
     from kelbo.clinic.diagnosis import Diagnosis
@@ -33,7 +33,8 @@ def diagnose_model(
     data.
 
     Raises:
-        RunError: the file is damaged, or lacks something that a VAE needs.
+        RunError: the file is damaged, or lacks something that a VAE needs; or the run has no model.
+        NoRunError: the folder is no run.
         UsageError: there is no such data set, or no such role.
         DataError: the data do not have the shape that the model takes.
         typer.Exit: with 1, when the diagnosis has an error.
@@ -45,7 +46,8 @@ def diagnose_model(
     from kelbo.clinic.foreign import read_model
     from kelbo.data import load
 
-    model = model / MODEL if model.is_dir() else model
+    if model.is_dir():
+        model = RunDirectory.open(model).model_file()
     subject = read_model(model, **(roles or {}))
     images, labels = load(data).head("test", _IMAGES)
     x: Any = subject.shaped(images)

@@ -1,6 +1,7 @@
-"""`kelbo port`: a VAE script of the books, rewritten for Keras 3."""
+"""`kelbo port`: a VAE script or notebook of the books, rewritten for Keras 3."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
 _STREAM = "-"  # stdin in place of the script, stdout in place of the file
 
 ScriptArgument = Annotated[
-    Path, typer.Argument(metavar="SCRIPT", help="- to read it from stdin.", show_default=False)
+    Path,
+    typer.Argument(
+        metavar="SCRIPT",
+        help="A script or a notebook; - to read it from stdin.",
+        show_default=False,
+    ),
 ]
 OutOption = Annotated[
     str | None,
@@ -50,8 +56,9 @@ def port(
 
     The loss closure, the loss layer and model.add_loss become a model with a compute_loss, and
     Lambda sampling becomes a layer; the network, the weight of the KL term, the data, comments and
-    formatting stay. SCRIPT itself is never changed. What cannot be ported is left, marked by a
-    comment and listed; the exit code is then 1.
+    formatting stay. A notebook stays one: its cells, its text and its magics are kept, and outputs
+    that no longer hold are dropped. SCRIPT itself is never changed. What cannot be ported is left,
+    marked by a comment and listed; the exit code is then 1.
 
     The script is not run, except by [bold]--check[/bold], which runs all of it up to its
     training: use it for scripts that you trust. It downloads nothing.
@@ -61,6 +68,7 @@ def port(
     from kelbo.backends.choice import choose
     from kelbo.clinic.doctor import Severity
     from kelbo.clinic.port import port as rewrite
+    from kelbo.clinic.port import port_notebook
 
     if backend is not None and not check:
         raise UsageError(
@@ -71,17 +79,22 @@ def port(
     chosen = choose(backend)[0] if check else ""
     source = _read(script)
     name = source.path
+    if place is not None and bool(source.cells) != _is_notebook(place):
+        kind = "a notebook, whose name ends in .ipynb" if source.cells else "a script, no notebook"
+        raise UsageError(f"{name} becomes {kind}. Name another file than {place}.")
     try:
-        ported = rewrite(source)
+        ported = port_notebook(source) if source.cells else rewrite(source)
     except RecursionError:
         raise DataError(f"{name} cannot be ported: its expressions are nested too deep.") from None
     for left in ported.left:
-        say(f"{name}:{left.line}: left as it was: {left.reason}", style="yellow")
+        where = f"{name}:{_place_in(left.cell, [left.line])}"
+        say(f"{where}: left as it was: {left.reason}", style="yellow")
     for finding in ported.kept:
-        line = finding.place.line if finding.place is not None else 1
+        at = finding.place
+        where = f"{name}:{_place_in(at.cell, [at.line])}" if at is not None else name
         say(
-            f"{name}:{line}: {finding.rule.code} {finding.rule.title}: the port does not change "
-            f"it. See: kelbo doctor --explain {finding.rule.code}",
+            f"{where}: {finding.rule.code} {finding.rule.title}: the port does not change it. "
+            f"See: kelbo doctor --explain {finding.rule.code}",
             style="yellow",
         )
     if not ported.vae:
@@ -104,10 +117,17 @@ def port(
 
         write_text(place, ported.text)
         say(f"Wrote {place}.")
+    for rewritten in ported.cells:
+        say(f"Rewritten: {_place_in(rewritten.cell, rewritten.lines)}.")
+    if ported.cells:
+        first = ported.cells[0].cell
+        say(f"The outputs of cell {first} and of the cells after it no longer hold, and are gone.")
     for finding in ported.errors:
         line = finding.place.line if finding.place is not None else 1
+        cell = finding.place.cell if finding.place is not None else None
+        where = f"Line {line} of the ported script" if cell is None else _place_in(cell, [line])
         say(
-            f"Line {line} of the ported script: {finding.rule.code} {finding.rule.title}. "
+            f"{where}: {finding.rule.code} {finding.rule.title}. "
             f"See: kelbo doctor --explain {finding.rule.code}",
             style="yellow",
         )
@@ -125,7 +145,7 @@ def _read(script: Path) -> "Source":
     """The script, from its file or from stdin.
 
     Raises:
-        UsageError: it is a notebook, or nothing comes from stdin.
+        UsageError: nothing comes from stdin.
         DataError: it cannot be read.
     """
     from kelbo.clinic import doctor
@@ -134,14 +154,8 @@ def _read(script: Path) -> "Source":
         if sys.stdin is None or sys.stdin.isatty():
             raise UsageError("Expected a script from stdin, as in: kelbo port - < vae.py")
         source = doctor.read_stream(getattr(sys.stdin, "buffer", sys.stdin))
-        notebook = isinstance(source, doctor.Source) and bool(source.cells)
     else:
         source = doctor.load(str(script))
-        notebook = script.suffix == ".ipynb"
-    if notebook:
-        raise UsageError(
-            f"Expected a script, received the notebook {source.path}: save it as .py first."
-        )
     if isinstance(source, doctor.Skipped):
         raise DataError(f"{source.path} cannot be ported: {source.reason}")
     return source
@@ -155,7 +169,8 @@ def _place(script: Path, out: str | None, force: bool) -> Path | None:
     """
     if (out or str(script)) == _STREAM:
         return None
-    place = Path(out) if out is not None else script.with_name(f"{script.stem}-keras3.py")
+    suffix = script.suffix if _is_notebook(script) else ".py"
+    place = Path(out) if out is not None else script.with_name(f"{script.stem}-keras3{suffix}")
     if place.exists() and script.exists() and place.samefile(script):
         raise UsageError(
             f"{place} is the script itself, which is never written. Name another file."
@@ -167,11 +182,30 @@ def _place(script: Path, out: str | None, force: bool) -> Path | None:
     return place
 
 
+def _is_notebook(path: Path) -> bool:
+    return path.suffix.lower() == ".ipynb"
+
+
+def _place_in(cell: int | None, lines: Sequence[int]) -> str:
+    """Lines, and the cell of a notebook in which they are."""
+    from kelbo.clinic.doctor.words import in_words
+
+    ranges: list[list[int]] = []
+    for line in sorted(lines):
+        if ranges and line == ranges[-1][-1] + 1:
+            ranges[-1].append(line)
+        else:
+            ranges.append([line])
+    named = in_words([f"{r[0]}-{r[-1]}" if len(r) > 1 else f"{r[0]}" for r in ranges])
+    return named if cell is None else f"cell {cell}, line{'s' * (len(lines) > 1)} {named}"
+
+
 def _check(ported: "Ported", script: Path, backend: str) -> bool:
     """Run the ported script and report the result; return whether all is well."""
     from kelbo.clinic.port import check
 
-    found = check(ported.text, script.resolve().parent, ported.formula, backend)
+    text = ported.runnable or ported.text
+    found = check(text, script.resolve().parent, ported.formula, backend)
     if found.loss is None:
         say(f"The check failed on {backend}: {found.failure}", style="bold red")
         return False

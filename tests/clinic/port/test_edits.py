@@ -35,11 +35,11 @@ def test_a_moved_statement_keeps_its_comment_and_its_changes():
     assert edits.apply() == f"x = 0\n\n\n{code}\n\nz = 2\n"
 
 
-def test_blank_lines_do_not_move():
+def test_a_moved_statement_leaves_its_blank_line():
     text = "x = 0\n\n# above\n\ny = 1\nz = 2\n"
     edits = Edits(text)
     moved = edits.move(ast.parse(text).body[1])
-    assert edits.apply() == "x = 0\nz = 2\n"
+    assert edits.apply() == "x = 0\n\nz = 2\n"
     assert moved() == "# above\ny = 1"
 
 
@@ -57,13 +57,39 @@ def test_a_heading_above_a_removed_statement_stays():
     edits = Edits(text)
     comments = edits.remove(tree.body[1])
     edits.remove(tree.body[2])
-    assert edits.apply() == "x = 0\n\n# Heading\n\n\n# Other\n\nw = 1\n"
+    assert edits.apply() == "x = 0\n\n# Heading\n\n# Other\n\nw = 1\n"
     assert comments() == "# above\n"
     edits = Edits(text)
     edits.remove(tree.body[1])
     edits.insert(tree.body[2], lambda: "def f():\n    pass\n")
     made = edits.apply()
     assert "\n# Heading\n" in made.partition("def f")[0] and "# above" not in made
+
+
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        ("x = 0\n\ngone()\ny = 1\n", "x = 0\n\ny = 1\n"),
+        ("x = 0\ngone()\n\ny = 1\n", "x = 0\n\ny = 1\n"),
+        ("x = 0\n\ngone()\n\ny = 1\n", "x = 0\n\ny = 1\n"),
+        ("x = 0\n\ngone()\n\n\ndef f(): ...\n", "x = 0\n\n\ndef f(): ...\n"),
+        ("x = 0\n\n\ngone()\n\n\ny = 1\n", "x = 0\n\n\ny = 1\n"),  # as the author had it
+        ("x = 0\n\n\ndef gone(): ...\n\n\ny = 1\n", "x = 0\n\ny = 1\n"),
+        ("class C: ...\n\n\ndef gone(): ...\n\n\ny = 1\n", "class C: ...\n\n\ny = 1\n"),
+        ("def f():\n    gone()\n\n    return 1\n", "def f():\n    return 1\n"),
+        ("gone()\n\ny = 1\n", "y = 1\n"),
+    ],
+)
+@pytest.mark.parametrize("way", ["remove", "move"])
+def test_no_gap_is_left_where_something_stood(text, after, way):
+    edits = Edits(text)
+    gone = next(
+        node
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.stmt) and ast.unparse(node).startswith(("gone", "def gone"))
+    )
+    getattr(edits, way)(gone)
+    assert edits.apply() == after
 
 
 @given(st.lists(st.sampled_from(["a", "b", "c", "d"]), unique=True, min_size=1))

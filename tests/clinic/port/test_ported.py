@@ -71,10 +71,18 @@ def test_a_finding_is_kept_and_found_in_the_ported_script_too():
     assert {"KLB201", "KLB204"} <= after
 
 
+def test_what_the_doctor_still_finds_is_said():
+    text = (
+        "from tensorflow import keras\nimage = keras.Input((4,))\n"
+        "layer = keras.layers.Dense(4)\noutput = layer(image)\nlayer.add_loss(output)\n"
+    )
+    result = port(read_script("script.py", text.encode()))
+    assert [error.rule.code for error in result.errors] == ["KLB104"]
+
+
 @pytest.mark.parametrize(
     ("add", "reason"),
     [
-        ("layer.add_loss(output)", "layer.add_loss adds a loss from outside"),
         ("models[0].add_loss(K.mean(output))", "models[0].add_loss adds a loss from outside"),
         (
             "class Norm(keras.layers.Layer):\n    def build(self, shape):\n"

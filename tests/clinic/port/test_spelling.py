@@ -1,4 +1,5 @@
 import inspect
+import re
 
 import pytest
 
@@ -18,12 +19,13 @@ def ported(text):
         ("from tensorflow import keras\nkeras.Input\n", "import keras\nkeras.Input\n"),
         ("import tensorflow.keras as keras\nkeras.Input\n", "import keras\nkeras.Input\n"),
         ("import tensorflow.keras.layers as L\nL\n", "import keras.layers as L\nL\n"),
-        ("from tensorflow.keras.layers import A, B\nA\n", "from keras.layers import A\nA\n"),
+        ("from tensorflow.keras.layers import A, B\nA\n", "from keras.layers import A, B\nA\n"),
+        ("from tensorflow.keras.layers import A, CuDNNGRU\nA\n", "from keras.layers import A\nA\n"),
         ("from tensorflow.keras.layers import *\n", "from keras.layers import *\n"),
-        ("from tensorflow.keras import layers, backend as K\nlayers, ops\n",
+        ("from tensorflow.keras import layers\nlayers, ops\n",
          "from keras import layers, ops\nlayers, ops\n"),
         ("import numpy as np\nimport tensorflow as tf\nnp, keras, ops\n",
-         "import keras\nfrom keras import ops\nimport numpy as np\nnp, keras, ops\n"),
+         "import numpy as np\nimport keras\nfrom keras import ops\nnp, keras, ops\n"),
         ("import tensorflow as tf\ntf.data\n", "import tensorflow as tf\ntf.data\n"),
         ("from keras import layers\n", "from keras import layers\n"),  # used or not
         ("from __future__ import division\nops\n",
@@ -35,6 +37,28 @@ def ported(text):
 )  # fmt: skip
 def test_imports(before, after):
     assert port_imports(before, before) == after
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("import os, numpy as np\nfrom functools import partial, wraps\nos, wraps, {np, partial}\n",
+         "import os\nfrom functools import wraps\nos, wraps, {}\n"),
+        ("import os, numpy as np\nfrom functools import partial\n{np, partial}\n",
+         "import os\n{}\n"),
+        ("import os\n\n# Keras\nfrom keras import backend as K\nfrom keras import layers\n{K}\n",
+         "import os\n\n# Keras\nfrom keras import layers\n{}\n"),
+        ("import os\n\n# Keras\n\nimport tensorflow as tf\nx = 1\n{tf}\n",
+         "import os\n\n# Keras\n\nx = 1\n{}\n"),
+        ("import os\n# of K alone\nimport keras.backend as K\n\nx = 1\n{K}\n",
+         "import os\n\nx = 1\n{}\n"),
+        ("# Title\n\nimport tensorflow as tf\n\nx = 1\n{tf}\n", "# Title\n\nx = 1\n{}\n"),
+        ("import tensorflow as tf\n\nx = 1\n{tf}\n", "x = 1\n{}\n"),
+    ],
+)  # fmt: skip
+def test_an_import_that_is_no_longer_used_goes_without_a_trace(before, after):
+    ported = re.sub(r"\{.*\}", "{}", before)
+    assert port_imports(before, ported) == after
 
 
 HEAD = "import tensorflow as tf\nfrom tensorflow.keras import backend as K\n"
@@ -244,3 +268,17 @@ def test_a_script_of_tensorflow_1_alone_is_left_once():
     assert [(one.line, one.reason) for one in result.left] == [
         (2, "this is a script of TensorFlow 1 without a model of Keras; write it anew.")
     ]
+
+
+def test_a_function_has_one_style_of_operations():
+    text = (
+        "import numpy as np\nimport tensorflow as tf\nfrom tensorflow import keras\n"
+        "def distance(a, b):\n    scale = tf.sqrt(tf.reduce_sum(np.ones(3)))\n"
+        "    return tf.reduce_mean(tf.square(a - b)) / scale\n"
+        "def scaled(x):\n    return tf.cast(x, 'float32') / 255.0\n"
+        "image = keras.Input((4,))\nprint(distance(image, image))\n"
+        "data = tf.data.Dataset.from_tensor_slices(np.ones((8, 4))).map(scaled)\n"
+    )
+    result = port(read_script("script.py", text.encode()))
+    assert "scale = ops.sqrt(ops.sum(np.ones(3)))\n    return ops.mean(" in result.text
+    assert "return tf.cast(x, 'float32') / 255.0" in result.text

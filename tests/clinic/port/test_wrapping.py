@@ -26,6 +26,11 @@ def test_a_call_within_a_call_is_broken_where_that_is_not_enough():
     assert wrapped("", text) == f"f(\n    g(\n{inner}\n    )\n)\n"
 
 
+def test_a_list_is_broken_in_its_brackets():
+    text = f"x, {LONG} = [cast(output, {LONG}) for output in y]\n"
+    assert wrapped("", text) == f"x, {LONG} = [\n    cast(output, {LONG}) for output in y\n]\n"
+
+
 @pytest.mark.parametrize("first", ["(1 + x)", "((1 + x))", "(x, 1)", "*(x)"])
 def test_parentheses_stay_around_an_argument(first):
     lines = f"    {first},\n    ({LONG}),\n    axis=({LONG}),"

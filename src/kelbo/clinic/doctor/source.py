@@ -8,14 +8,15 @@ import os
 import re
 import stat
 import tokenize
-import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
+from kelbo.clinic.doctor.magics import without_magics
 from kelbo.clinic.doctor.rule import Place
+from kelbo.clinic.doctor.syntax import NO_PYTHON, parse
 from kelbo.clinic.explain import explain
 
 # The limit of a script, and of the code of a notebook, whose file may hold pictures as well.
@@ -25,21 +26,12 @@ NOTEBOOK_LIMIT = 64 * 1024 * 1024
 _SUFFIXES = (".py", ".pyw", ".ipynb")
 # A file that mentions neither has nothing that a rule is about.
 _OF_KERAS = re.compile("keras|tensorflow", re.IGNORECASE)
+# As Python counts lines: other separators of Unicode do not end one.
+LINE_END = re.compile(r"\r\n|\r|\n")
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_NO_PYTHON = "it is not Python 3"
 _NONE_OF_ALL = "expected a Python 3 script, a notebook or a traceback, and it is none of them"
 _TRACEBACK = "Traceback (most recent call last)"
-_PYTHON_2 = re.compile(r"Missing parentheses in call to|multiple exception types|invalid token")
 _NOQA = re.compile(r"#\s*noqa(?::\s?(?P<codes>[A-Z]+\d+(?:[,\s]+[A-Z]+\d+)*))?", re.IGNORECASE)
-# Cell magics that are followed by Python.
-_OF_PYTHON = re.compile(r"%%(time|timeit|capture|prun|memit)\b")
-_MAGIC = re.compile(r"^(\s*)(?:(?:%{1,2}[a-zA-Z_]|!(?!=)|\?).*|[\w.]+\?{1,2}\s*)$")
-# Magics that run the Python that follows them and their options.
-_RUNS = re.compile(
-    r"^(?P<indent>\s*)(?P<magic>%{1,2}(?:time|timeit|prun|memit)\s+(?:-[a-z]\s*\d*\s+)*)(?P<code>.+)$"
-)
-_ENVIRONMENT = re.compile(r"^(\s*)%(?:set_)?env\s+(\w+)(?:\s*=|\s).*$")
-_ASSIGNED_MAGIC = re.compile(r"^(\s*[\w., ]+=\s*)[%!].*$")
 
 
 @dataclass(frozen=True)
@@ -76,6 +68,7 @@ class Source:
         tree: its syntax.
         cells: for a notebook, the cell of each line of the text, and the line within the cell.
         skipped: the cells that cannot be read.
+        notebook: for a notebook, the content of its file.
     """
 
     path: str
@@ -83,6 +76,7 @@ class Source:
     tree: ast.Module
     cells: tuple[tuple[int, int], ...] = ()
     skipped: tuple[Skipped, ...] = field(default=())
+    notebook: bytes = field(default=b"", repr=False)
 
     @cached_property
     def is_of_keras(self) -> bool:
@@ -91,8 +85,7 @@ class Source:
 
     @cached_property
     def _lines(self) -> list[bytes]:
-        # As Python counts lines: other separators of Unicode do not end one.
-        return [line.encode() for line in re.split(r"\r\n|\r|\n", self.text)]
+        return [line.encode() for line in LINE_END.split(self.text)]
 
     def place(self, node: ast.AST) -> Place:
         """The place of a syntax node."""
@@ -222,7 +215,7 @@ def read_script(path: str, content: bytes) -> Source | Skipped:
     return found
 
 
-def _read_python(path: str, content: bytes, otherwise: str = _NO_PYTHON) -> Source | Skipped:
+def _read_python(path: str, content: bytes, otherwise: str = NO_PYTHON) -> Source | Skipped:
     if len(content) > LIMIT:
         return Skipped(path, f"it has more than the {_megabytes(LIMIT)} that the doctor reads.")
     if content.startswith(_UTF_16):
@@ -258,7 +251,7 @@ def read_notebook(path: str, content: bytes) -> Source | Skipped:
     places: list[tuple[int, int]] = []
     skipped: list[Skipped] = []
     for number, cell in enumerate(cells, 1):
-        code = _without_magics(cell)
+        code = without_magics(cell)
         tree = parse("\n".join(code)) if sum(map(len, code)) < LIMIT else "it is too long."
         if isinstance(tree, str):
             skipped.append(Skipped(f"{path}:cell {number}", tree))
@@ -269,7 +262,7 @@ def read_notebook(path: str, content: bytes) -> Source | Skipped:
     whole = parse(text) if len(text) <= LIMIT else "it is too long."
     if isinstance(whole, str):
         return Skipped(path, whole)
-    return Source(path, text, whole, tuple(places) or ((1, 1),), tuple(skipped))
+    return Source(path, text, whole, tuple(places) or ((1, 1),), tuple(skipped), content)
 
 
 def _cells(notebook: dict) -> list[str]:
@@ -281,50 +274,6 @@ def _cells(notebook: dict) -> list[str]:
             code = cell.get("source", cell.get("input", ""))
             found.append(code if isinstance(code, str) else "".join(map(str, code)))
     return found
-
-
-def _without_magics(cell: str) -> list[str]:
-    lines = re.split(r"\r\n|\r|\n", cell)
-    first = next((line.strip() for line in lines if line.strip()), "")
-    if first.startswith("%%") and not _OF_PYTHON.match(first):
-        return [""] * len(lines)
-    goes_on = False
-    for number, line in enumerate(lines):
-        python = _RUNS.sub(_of_magic, line)
-        python = _ENVIRONMENT.sub(r'\1__import__("os").environ["\2"] = ...', python)
-        python = _ASSIGNED_MAGIC.sub(r"\1None", _MAGIC.sub(r"\1pass", python))
-        lines[number] = "" if goes_on else python
-        # A shell command may span several lines.
-        goes_on = line.endswith("\\") and (goes_on or python != line)
-    return lines
-
-
-def _of_magic(line: re.Match[str]) -> str:
-    """The code that a magic runs, in the column where it stands; `pass` for compound statements."""
-    whole = f"{'pass'.ljust(len(line['magic']) - 1)};{line['code']}"
-    return line["indent"] + (whole if isinstance(parse(whole), ast.Module) else "pass")
-
-
-def parse(text: str, otherwise: str = _NO_PYTHON) -> ast.Module | str:
-    """The syntax of Python code, or a sentence that says why it has none.
-
-    Args:
-        text: the code.
-        otherwise: how the sentence begins unless the code is written in Python 2.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            # A notebook may use await outside of functions.
-            flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-            tree = compile(text, "<script>", "exec", flags, dont_inherit=True)
-    except SyntaxError as error:
-        kind = "it is written in Python 2" if _PYTHON_2.search(error.msg) else otherwise
-        message = error.msg if error.msg.endswith("?") else f"{error.msg}."
-        return f"{kind}: line {error.lineno}: {message}"
-    except (ValueError, RecursionError, MemoryError, OverflowError) as error:
-        return f"Python cannot read it: {error or 'it is nested too deep'}."
-    return tree if isinstance(tree, ast.Module) else "Python cannot read it."
 
 
 def _of(error: OSError) -> str:

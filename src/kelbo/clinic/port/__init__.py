@@ -8,12 +8,23 @@ that draw noise. In the recipes of `added_loss`, `loss_layer` and `loss_closure`
 tensors of the functional graph. In the port a `model` hands them over: its outputs are the
 reconstruction and whatever else the loss needs, and its compute_loss gets their values for this
 batch and computes the loss with the script's own lines. `check` runs the result for a few steps and
-compares its loss with the original's `formula`.
+compares its loss with the original's `formula`. A `notebook` is ported as the script that
+its `cells` make.
 """
 
 from kelbo.clinic.port.check import Checked, check
 from kelbo.clinic.port.formula import Formula
-from kelbo.clinic.port.ported import Ported, port
+from kelbo.clinic.port.notebook import port_notebook
+from kelbo.clinic.port.ported import Ported, Rewritten, port
 from kelbo.clinic.port.script import Left
 
-__all__ = ["Checked", "Formula", "Left", "Ported", "check", "port"]
+__all__ = [
+    "Checked",
+    "Formula",
+    "Left",
+    "Ported",
+    "Rewritten",
+    "check",
+    "port",
+    "port_notebook",
+]

@@ -7,6 +7,7 @@ by where it begins.
 
 import ast
 import copy
+import itertools
 import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +22,8 @@ Code = Callable[[], str]  # called after all changes are made
 _Change = Callable[[cst.BaseExpression], cst.BaseExpression]
 
 _MARK = "kelbo port: "
-_HEADING = "_kelbo_heading"  # keeps the place of a heading
+# Placeholders of what is gone: a statement, or the definition of a function or a class.
+_GONE, _DEFINITION = "_kelbo_gone", "_kelbo_definition"
 
 
 class Unportable(Exception):
@@ -164,11 +166,12 @@ class _Changing(cst.CSTTransformer):
         if place in edits.moved:
             lines = [line for line in updated.leading_lines if line.comment is not None]
             edits.moved[place] = code_of(updated.with_changes(leading_lines=lines)).strip("\n")
-            found = []
+            empty = itertools.takewhile(lambda line: line.comment is None, updated.leading_lines)
+            found = [_keeping(_gone(updated), list(empty))]
         elif place in edits.removed:
-            heading, updated = _without_heading(updated)
-            edits.removed[place] = _comments_of(updated)
-            found = [_keeping(_HEADING, heading)] if heading else []
+            heading, own = heading_of(updated.leading_lines)
+            edits.removed[place] = _comments_of(updated.with_changes(leading_lines=own))
+            found = [_keeping(_gone(updated), heading)]
         elif place in edits.replaced:
             code = edits.replaced[place](code_of(updated))
             found = statements(code, updated.leading_lines)
@@ -182,14 +185,32 @@ def _keeping(name: str, leading: Sequence[cst.EmptyLine] = ()) -> Statement:
     return cst.SimpleStatementLine([cst.Expr(cst.Name(name))], leading_lines=leading)
 
 
-def _without_heading(statement: Statement) -> tuple[list[cst.EmptyLine], Statement]:
-    """The comments that an empty line parts from a statement, and the statement without them."""
-    lines = list(statement.leading_lines)
+def _gone(statement: Statement) -> str:
+    return _DEFINITION if _defines(statement) else _GONE
+
+
+def _defines(statement: cst.CSTNode) -> bool:
+    return isinstance(statement, cst.FunctionDef | cst.ClassDef)
+
+
+Lines = Sequence[cst.EmptyLine]
+
+
+def heading_of(lines: Lines) -> tuple[Lines, Lines]:
+    """The lines above a statement down to the last empty one, and the comments below that."""
     empty = [place for place, line in enumerate(lines, 1) if line.comment is None]
-    heading = lines[: max(empty, default=0)]
-    if all(line.comment is None for line in heading):
-        return [], statement
-    return heading, statement.with_changes(leading_lines=lines[len(heading) :])
+    return lines[: max(empty, default=0)], lines[max(empty, default=0) :]
+
+
+def merged(above: Lines, below: Lines) -> Lines:
+    """The lines above a statement that is gone and those above the next one, as one gap."""
+    double = min(_empty(list(reversed(above))), _empty(below))
+    return [*above, *below[double:]]
+
+
+def _empty(lines: Lines) -> int:
+    """The number of empty lines that some lines begin with."""
+    return len(list(itertools.takewhile(lambda line: line.comment is None, lines)))
 
 
 def _comments_of(statement: Statement) -> str:
@@ -226,25 +247,36 @@ class _Inserting(cst.CSTTransformer):
 
     def _filled(self, body: Sequence[Statement], blank: int) -> list[Statement]:
         found: list[Statement] = []
-        heading: list[cst.EmptyLine] = []
+        above: Lines = []
         gap = False
+        gone = ""
         for statement in body:
             name = code_of(statement.with_changes(leading_lines=[])).strip()
-            if name == _HEADING:
-                heading += statement.leading_lines
+            if name in (_GONE, _DEFINITION):
+                above = merged(above, statement.leading_lines)
+                gone = max(gone, name, key=len)
                 continue
             codes = self.names.get(name)
             for code in codes or ():
-                made = statements(code(), heading)
+                made = statements(code(), above)
                 found += [apart(made[0], blank if found else 0), *made[1:]]
-                heading = []
+                above = []
             if codes is None:
-                lines = [*heading, *statement.leading_lines]
+                lines = merged(above, statement.leading_lines)
+                if gone:
+                    lines = lines[self._double(lines, found, statement, gone) :]
                 statement = statement.with_changes(leading_lines=lines)
                 found.append(apart(statement, blank) if gap else statement)
-            heading = []
-            gap = codes is not None
+            above, gone, gap = [], "", codes is not None
         return found
+
+    def _double(self, lines: Lines, found: list[Statement], below: Statement, gone: str) -> int:
+        """The number of empty lines that nothing needs, now that what stood there is gone."""
+        empty = _empty(lines)
+        if not found:
+            return empty
+        between = _defines(found[-1]) or _defines(below)
+        return max(0, empty - 1) if gone == _DEFINITION and not between else 0
 
 
 def apart(statement: Statement, blank: int) -> Statement:

@@ -25,14 +25,16 @@ CURED = frozenset(
 )
 
 
-def kept_findings(before: Source, after: Source) -> list[Finding]:
+def kept_findings(before: Source, after: Source, left: bool) -> list[Finding]:
     """The findings in a script that the port does not cure, at their places in the script.
 
     Args:
         before: the script.
         after: the ported script.
+        left: whether something was left; if nothing was, what should be cured and is not is an
+            error of the ported script.
     """
-    still = {finding.rule.code for finding in examine(after)}
+    still = {finding.rule.code for finding in examine(after)} if left else set()
     return [
         finding
         for finding in examine(before)

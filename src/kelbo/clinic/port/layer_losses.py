@@ -38,7 +38,8 @@ def port_layer_losses(script: Script) -> None:
         if call.method != "add_loss" or _is_of_a_graph(call):
             continue
         with script.attempt(call.node):
-            if not _is_in_a_class(script, call):
+            known = any(isinstance(owner, Instance) for owner in call.owners)
+            if not known and not _is_in_a_class(script, call):
                 raise Unportable(
                     call.node,
                     f"{script.code(call.node.func)} adds a loss from outside to a layer or a model "

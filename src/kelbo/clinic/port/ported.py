@@ -31,11 +31,24 @@ _CODING = re.compile(r"\A(?P<before>(?:#.*\r?\n)?[ \t\f]*#.*?coding[:=][ \t]*)[-
 
 
 @dataclass(frozen=True)
-class Ported:
-    """A ported script.
+class Rewritten:
+    """A cell of a notebook that the port changed.
 
     Args:
-        text: its code.
+        cell: its number among the code cells, from 1.
+        lines: the lines that there were others for, or before, as they were numbered.
+    """
+
+    cell: int
+    lines: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Ported:
+    """A ported script or notebook.
+
+    Args:
+        text: its code; of a notebook, the content of its file.
         changed: whether there was anything to port.
         left: what was left as it was.
         formula: the loss as read from the original; None if it cannot be read.
@@ -43,6 +56,8 @@ class Ported:
         errors: the errors of other kinds that the doctor finds in the ported script, if nothing was
             left.
         vae: whether the script has a known KL term, or a compute_loss of its own.
+        runnable: of a notebook, its code as a script.
+        cells: of a notebook, the cells that changed.
         rewritten: whether a loss moved into a compute_loss.
     """
 
@@ -53,6 +68,8 @@ class Ported:
     kept: tuple[Finding, ...] = field(default=())
     errors: tuple[Finding, ...] = field(default=())
     vae: bool = False
+    runnable: str = ""
+    cells: tuple[Rewritten, ...] = field(default=())
     rewritten: bool = False
 
 
@@ -69,13 +86,13 @@ def port(source: Source) -> Ported:
     if (guarded := script.guarded) is not None:
         reason = "the script checks which Keras it runs on, and is left as it was."
         whole = (Left(guarded, reason),)
-        found_there = tuple(kept_findings(source, source))
+        found_there = tuple(kept_findings(source, source, True))
         return Ported(source.text, False, whole, kept=found_there, vae=_has_vae(script))
     if is_of_version_1(script.program):
         line = min(node.lineno for node in lacking(script.program))  # type: ignore[attr-defined]
         reason = "this is a script of TensorFlow 1 without a model of Keras; write it anew."
         whole = (Left(line, reason),)
-        return Ported(source.text, False, whole, kept=tuple(kept_findings(source, source)))
+        return Ported(source.text, False, whole, kept=tuple(kept_findings(source, source, True)))
     respell(script)
     respell_options(script)
     respell_optimizers(script)
@@ -102,7 +119,7 @@ def port(source: Source) -> Ported:
     found = read_script(source.path, text.encode())
     if isinstance(found, Skipped):
         raise _broken(source, found.reason)
-    kept = kept_findings(source, found)
+    kept = kept_findings(source, found, bool(left))
     known = {finding.rule.code for finding in kept}
     errors = [
         finding
@@ -118,7 +135,7 @@ def port(source: Source) -> Ported:
         tuple(kept),
         tuple(errors),
         vae,
-        bool(script.formulas),
+        rewritten=bool(script.formulas),
     )
 
 

@@ -86,7 +86,9 @@ def _definition_of(name: str, code: str) -> str:
 def _definition(name: str, code: str) -> str:
     made = cst.ensure_type(cst.parse_expression(f"({code})"), cst.Lambda)
     body = code_of(made.body)
-    if "\n" in body and not made.body.lpar:
-        first, _, rest = body.partition("\n")
+    first, broken, rest = body.partition("\n")
+    if broken and not made.body.lpar:
         body = "(\n" + indented(f"{first}\n{textwrap.dedent(rest)}\n") + ")"
+    elif broken and rest.rpartition("\n")[2].strip() == ")":
+        body = f"{first}\n{textwrap.dedent(rest)}"
     return f"{REGISTERED}def {name}({code_of(made.params)}):\n" + indented(f"return {body}\n")

@@ -22,10 +22,12 @@ class Left:
     Args:
         line: its line in the original, from 1.
         reason: why, in one sentence.
+        cell: in a notebook, the number of the code cell, from 1; lines are then counted in it.
     """
 
     line: int
     reason: str
+    cell: int | None = None
 
 
 class Script:

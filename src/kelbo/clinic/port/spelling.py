@@ -4,16 +4,18 @@ import ast
 import itertools
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
+from typing import Any
 
 import libcst as cst
 
 from kelbo.clinic.doctor import library
 from kelbo.clinic.doctor.program import Call
 from kelbo.clinic.doctor.rules.backend_functions import STILL_THERE
+from kelbo.clinic.doctor.rules.keras_2_imports import RENAMED
 from kelbo.clinic.doctor.rules.tensorflow_1_names import gone_from, lacking, written
 from kelbo.clinic.doctor.values import Known, is_symbolic, known_names
 from kelbo.clinic.doctor.words import in_words
-from kelbo.clinic.port.edits import code_of
+from kelbo.clinic.port.edits import Lines, code_of, heading_of, merged
 from kelbo.clinic.port.functions import (
     activation_of,
     adapt_arguments,
@@ -57,6 +59,12 @@ def respell(script: Script) -> None:
         for call in program.calls
         if is_symbolic(call.arguments.all) and (function := function_of(call.function)) is not None
     }
+    rewritten = {
+        script.function_around(node)
+        for node, found in calls.items()
+        if any(today(name, script.ops) for name in known_names(program.value(node)))
+        and any(_meets_tensors(script, call, graph) for call in found)
+    } - {None}
     seen: set[ast.AST] = set()
     for reading in program.readings:
         node, value = reading.node, reading.value
@@ -77,7 +85,10 @@ def respell(script: Script) -> None:
         of_backend = value.name.startswith("keras.backend.")
         inside = any(_meets_tensors(script, call, graph) for call in calls.get(node, ()))
         settled = value.name in SEEDS
-        name = today(value.name, script.ops) if of_backend or inside or settled else None
+        # A function has one style: what computes with numbers there follows what meets tensors.
+        beside = script.function_around(node) in rewritten and not library.noise(value.name)
+        renamed = of_backend or inside or settled or beside
+        name = today(value.name, script.ops) if renamed else None
         others = [word for call in calls.get(node, ()) for word in unknown_arguments(call, name)]
         if others:
             script.leave(node, f"{name} takes no {in_words(others)}.")
@@ -172,7 +183,7 @@ def port_imports(before: str, code: str) -> str:
     wanted += [f"import {m}" for m in ("keras", "tensorflow") if m in used - own - imports.bound]
     if imports.missing:
         wanted.append("from keras import ops")
-    return module.visit(_Adding(wanted)).code if wanted else module.code
+    return module.visit(_Adding(wanted)).code
 
 
 def _loaded(tree: ast.Module) -> set[str]:
@@ -183,6 +194,9 @@ def _moves(module: str) -> bool:
     return library.canonical(module).split(".")[0] in ("keras", "tensorflow")
 
 
+_GONE = "_kelbo_import"  # keeps the place of an import that is gone
+
+
 class _Imports(cst.CSTTransformer):
     """Rewrites imports; `bound` holds the names that they bind afterwards."""
 
@@ -190,24 +204,34 @@ class _Imports(cst.CSTTransformer):
         super().__init__()
         self.used, self.before, self.missing = used, before, missing
         self.bound: set[str] = set()
+        self.top: Sequence[cst.CSTNode] = ()
 
-    def _is_gone(self, name: str, module: str) -> bool:
-        """Whether nothing uses a name any longer; a name of Keras 3 that was never used stays."""
-        return name not in self.used and (name in self.before or not module.startswith("keras"))
+    def visit_Module(self, node: cst.Module) -> None:
+        self.top = list(node.body)
+
+    def _is_done(self, name: str) -> bool:
+        """Whether nothing uses a name any longer that was used before."""
+        return name in self.before and name not in self.used
+
+    def _goes(self, name: str, place: str) -> bool:
+        """Whether nothing uses a name any longer; what Keras 3 has and was never used stays."""
+        return name not in self.used and (name in self.before or not place.startswith("keras"))
 
     def leave_SimpleStatementLine(self, original_node, updated_node):  # type: ignore[no-untyped-def]
         if len(updated_node.body) != 1:
             return updated_node
         (small,) = updated_node.body
+        kept: Sequence[cst.BaseSmallStatement] = []
         if _names_backend(small, self.used, self.before):
-            return cst.RemoveFromParent()
-        kept: Sequence[cst.BaseSmallStatement]
-        if isinstance(small, cst.Import):
+            pass
+        elif isinstance(small, cst.Import):
             kept = self._import(small)
         elif isinstance(small, cst.ImportFrom):
             kept = self._import_from(small)
         else:
             return updated_node
+        if not kept and any(original_node is line for line in self.top):
+            return updated_node.with_changes(body=[cst.Expr(cst.Name(_GONE))])
         lines = [updated_node.with_changes(body=[one]) for one in kept]
         lines[1:] = [line.with_changes(leading_lines=[]) for line in lines[1:]]
         return cst.FlattenSentinel(lines) if len(lines) != 1 else lines[0]
@@ -219,10 +243,14 @@ class _Imports(cst.CSTTransformer):
             name = code_of(alias.asname.name) if alias.asname else module.partition(".")[0]
             if _moves(module):
                 keras = library.canonical(module)
-                if self._is_gone(name, module) or (keras != module and not alias.asname):
+                if self._goes(name, keras if alias.asname else module) or (
+                    keras != module and not alias.asname
+                ):
                     continue
                 alias = alias.with_changes(name=cst.parse_expression(keras))
                 alias = alias.with_changes(asname=None) if keras == name else alias
+            elif self._is_done(name):
+                continue
             self.bound.add(name)
             kept.append(alias)
         return _with_names(node, kept)
@@ -230,9 +258,11 @@ class _Imports(cst.CSTTransformer):
     def _import_from(self, node: cst.ImportFrom) -> Sequence[cst.BaseSmallStatement]:
         module = code_of(node.module) if node.module is not None else ""
         if node.relative or not _moves(module):
-            if not isinstance(node.names, cst.ImportStar):
-                self.bound |= {_bound_by(alias) for alias in node.names}
-            return [node]
+            if isinstance(node.names, cst.ImportStar):
+                return [node]
+            others = [alias for alias in node.names if not self._is_done(_bound_by(alias))]
+            self.bound |= {_bound_by(alias) for alias in others}
+            return [_of_names(node, module, module, others)] if others else []
         keras = library.canonical(module)
         if isinstance(node.names, cst.ImportStar):
             return [_of_module(node, keras) if keras.startswith("keras") else node]
@@ -244,7 +274,9 @@ class _Imports(cst.CSTTransformer):
             target, _, last = (there or name).rpartition(".")
             if alias.asname is None and _bound_by(alias) not in self.used and last in self.used:
                 alias = alias.with_changes(name=cst.Name(last))  # it is respelled where it is used
-            if not self._is_gone(_bound_by(alias), module if there else ""):
+            today = "" if there is None or there in RENAMED else there
+            today = module if today.startswith("tensorflow") else today
+            if not self._goes(_bound_by(alias), today):
                 made = found.setdefault(target, [])
                 if _bound_by(alias) not in map(_bound_by, made):
                     made.append(_of_name(alias, last))
@@ -320,20 +352,26 @@ def _with_names(node: cst.Import, aliases: list[cst.ImportAlias]) -> list[cst.Im
 
 
 class _Adding(cst.CSTTransformer):
-    """Adds imports beside those of Keras, or else before the first one there is."""
+    """Adds imports beside those of Keras, in place of one that is gone, or else on top."""
 
     def __init__(self, wanted: list[str]):
         super().__init__()
         self.wanted = wanted
 
     def leave_Module(self, original_node, updated_node):  # type: ignore[no-untyped-def]
-        body = list(updated_node.body)
+        keep = bool(self.wanted) and not any(map(_imports_keras, updated_node.body))
+        body = _without_gone(updated_node.body, updated_node.header, keep)
+        gone = [one for one in body if _is_gone(one)]
         for wanted in self.wanted:
             line = cst.ensure_type(cst.parse_statement(wanted), cst.SimpleStatementLine)
             whole = next((p for p, one in enumerate(body) if _says(one, "import keras")), None)
             first = next((p for p, one in enumerate(body) if _imports_keras(one)), None)
             if whole is not None:
                 body.insert(whole + 1, line)
+                continue
+            if first is None and gone:
+                place = body.index(gone[0])
+                body[place] = line.with_changes(leading_lines=gone[0].leading_lines)
                 continue
             head = list(itertools.takewhile(_comes_first, body))
             place = len(head) if first is None else first
@@ -342,6 +380,41 @@ class _Adding(cst.CSTTransformer):
                 body[place] = body[place].with_changes(leading_lines=[])
             body.insert(place, line)
         return updated_node.with_changes(body=body)
+
+
+def _without_gone(body: Sequence[Any], header: Lines, keep: bool) -> list[Any]:
+    """Statements without the places of imports that are gone, but with their headings.
+
+    Args:
+        body: the statements of the module.
+        header: the lines above the first.
+        keep: whether to keep the first place.
+    """
+    found: list[Any] = []
+    above: Lines = []
+    start = header or [cst.EmptyLine()]
+    for line in body:
+        heading, own = heading_of(above)
+        below = line.leading_lines
+        lines = [*above, *below] if own and _continues(line) else merged(heading, below)
+        if not found:
+            lines = merged(start, lines)[len(start) :]
+        above = []
+        if _is_gone(line) and not keep:
+            above = lines
+            continue
+        keep = keep and not _is_gone(line)
+        found.append(line.with_changes(leading_lines=lines))
+    return found
+
+
+def _is_gone(line: cst.CSTNode) -> bool:
+    return code_of(line).strip().endswith(_GONE)
+
+
+def _continues(line: Any) -> bool:
+    """Whether a line is an import that stands directly below what is above it."""
+    return not line.leading_lines and (_imports(line) or _is_gone(line))
 
 
 def _comes_first(line: cst.CSTNode) -> bool:

@@ -1,4 +1,4 @@
-"""Breaks lines that became too long as formatters do: at the arguments of a call."""
+"""Breaks lines that became too long as formatters do: at the arguments of a call, or in a list."""
 
 import ast
 import io
@@ -33,10 +33,10 @@ def wrapped(before: str, after: str) -> str:
         if (joined := _joined(after, long)) is not None:
             after = joined
             continue
-        calls = _calls(after)
+        brackets = _longest(after)
         for number in long:
-            if number in calls:
-                parts[2 * number - 2] = _broken(parts[2 * number - 2], calls[number], limit)
+            if number in brackets:
+                parts[2 * number - 2] = _broken(parts[2 * number - 2], brackets[number], limit)
         if after == (after := "".join(parts)):
             return after
 
@@ -108,24 +108,26 @@ def _lines_in_brackets(text: str) -> Iterator[tuple[int, _Bracket, int, int]]:
             brackets.append(_Bracket(line))
 
 
-def _calls(text: str) -> dict[int, ast.Call]:
-    """The longest call with arguments that begins and ends on a line, for each line."""
-    found: dict[int, ast.Call] = {}
-    for node in _calls_with_arguments(text):
+def _longest(text: str) -> dict[int, ast.Call | ast.ListComp]:
+    """The longest call or list comprehension that begins and ends on a line, by line."""
+    found: dict[int, ast.Call | ast.ListComp] = {}
+    for node in _bracketed(text):
         if node.lineno == node.end_lineno:
             before = found.get(node.lineno, node)
             found[node.lineno] = max(before, node, key=_length)
     return found
 
 
-def _calls_with_arguments(text: str) -> Iterator[ast.Call]:
-    """The calls that have arguments, the outer ones first."""
+def _bracketed(text: str) -> Iterator[ast.Call | ast.ListComp]:
+    """The calls that have arguments and the list comprehensions, the outer ones first."""
     todo: list[ast.AST] = [ast.parse(text)]
     while todo:
         node = todo.pop()
         if isinstance(node, ast.JoinedStr):
             continue  # positions inside it cannot be trusted
-        if isinstance(node, ast.Call) and (node.args or node.keywords):
+        if isinstance(node, ast.ListComp) or (
+            isinstance(node, ast.Call) and (node.args or node.keywords)
+        ):
             yield node
         todo.extend(reversed(list(ast.iter_child_nodes(node))))
 
@@ -145,7 +147,9 @@ def _joined(text: str, long: list[int]) -> str | None:
         return None
     fixed = _fixed_lines(text)
     found = None
-    for node in _calls_with_arguments(text):
+    for node in _bracketed(text):
+        if isinstance(node, ast.ListComp):
+            continue
         first, last = node.lineno, node.end_lineno or node.lineno
         given: list[ast.expr | ast.keyword] = [*node.args, *node.keywords]
         beside = min(one.lineno for one in given) == first
@@ -181,15 +185,18 @@ def _tokens(text: str) -> Iterator[tokenize.TokenInfo]:
     return tokenize.generate_tokens(io.StringIO(text, newline="").readline)
 
 
-def _broken(line: str, call: ast.Call, limit: int) -> str:
-    """A line broken so that the arguments of its call have lines of their own."""
+def _broken(line: str, made: ast.Call | ast.ListComp, limit: int) -> str:
+    """A line broken so that what is in the brackets of a call or a list has lines of its own."""
     encoded = line.encode()  # Python's columns count bytes
-    start = encoded.index(b"(", call.func.end_col_offset or 0) + 1
-    end = (call.end_col_offset or 0) - 1
+    given: list[ast.expr | ast.keyword] = []
+    start = made.col_offset + 1
+    if isinstance(made, ast.Call):
+        given = [*made.args, *made.keywords]
+        start = encoded.index(b"(", made.func.end_col_offset or 0) + 1
+    end = (made.end_col_offset or 0) - 1
     margin = line[: len(line) - len(line.lstrip())]
     arguments = encoded[start:end].decode().strip()
     inside = f"{margin}    {arguments}"
-    given: list[ast.expr | ast.keyword] = [*call.args, *call.keywords]
     ends = sorted(one.end_col_offset or 0 for one in given)
     if len(inside) > limit and len(ends) > 1:
         # Python's tree leaves out the parentheses around an argument, so each piece reaches to the

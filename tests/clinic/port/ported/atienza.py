@@ -86,5 +86,6 @@ vae = VAE(inputs, [outputs, *encoder(inputs)[:2]], name="vae_mlp")
 
 if __name__ == "__main__":
     models = (encoder, decoder)
+
     vae.compile(optimizer="adam")
     vae.fit(x_train, epochs=1, batch_size=8, validation_data=(x_train, None), verbose=0)

@@ -47,9 +47,9 @@ class VAE(keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **kwargs):
         # The effective beta is 1, as before.
         # In 32 bits, whatever precision the layers compute in.
-        reconstructions, codings_mean, codings_log_var = [ops.cast(
-            output, "float32"
-        ) for output in y_pred]
+        reconstructions, codings_mean, codings_log_var = [
+            ops.cast(output, "float32") for output in y_pred
+        ]
         latent_loss = -0.5 * ops.sum(
             1 + codings_log_var - ops.exp(codings_log_var) - ops.square(codings_mean), axis=-1
         )
@@ -62,5 +62,6 @@ class VAE(keras.Model):
 
 
 variational_ae = VAE(inputs=inputs, outputs=[reconstructions, *variational_encoder(inputs)[:2]])
+
 variational_ae.compile(optimizer="rmsprop")
 history = variational_ae.fit(X_train, X_train, epochs=1, batch_size=8, verbose=0)
