@@ -66,6 +66,7 @@ def port(
     Example: [bold]kelbo port vae.py --check[/bold] writes vae-keras3.py
     """
     from kelbo.backends.choice import choose
+    from kelbo.clinic.doctor import Severity
     from kelbo.clinic.port import port as rewrite
     from kelbo.clinic.port import port_notebook
 
@@ -88,14 +89,27 @@ def port(
     for left in ported.left:
         where = f"{name}:{_place_in(left.cell, [left.line])}"
         say(f"{where}: left as it was: {left.reason}", style="yellow")
+    for finding in ported.kept:
+        at = finding.place
+        where = f"{name}:{_place_in(at.cell, [at.line])}" if at is not None else name
+        say(
+            f"{where}: {finding.rule.code} {finding.rule.title}: the port does not change it. "
+            f"See: kelbo doctor --explain {finding.rule.code}",
+            style="yellow",
+        )
     if not ported.vae:
         say(
-            f"No VAE was recognised in {name}: it has no KL term that kelbo knows, and no loss is "
-            "rewritten."
+            f"No VAE was recognised in {name}: it has no KL term that kelbo knows"
+            + (
+                ". Its loss is rewritten as it is; whether it is a bound is not said."
+                if ported.rewritten
+                else ", and no loss is rewritten."
+            )
         )
+    faulty = any(finding.rule.severity is Severity.ERROR for finding in ported.kept)
     if not ported.changed:
         say(f"There is nothing {'more ' * bool(ported.left)}to port in {name}.")
-        raise typer.Exit(1 if ported.left else 0)
+        raise typer.Exit(1 if ported.left or faulty else 0)
     if place is None:
         sys.stdout.write(ported.text)
     else:
@@ -117,12 +131,13 @@ def port(
             f"See: kelbo doctor --explain {finding.rule.code}",
             style="yellow",
         )
+    has_loss = ported.vae or ported.rewritten or ported.formula is not None
     if check and ported.left:
         say("Nothing is checked, because something was left as it was.")
-    elif check and not ported.vae:
+    elif check and not has_loss:
         say("Nothing is checked, because there is no VAE.")
-    checked = not check or ported.vae and not ported.left and _check(ported, script, chosen)
-    if ported.left or ported.errors or not checked:
+    checked = not check or has_loss and not ported.left and _check(ported, script, chosen)
+    if ported.left or ported.errors or faulty or not checked:
         raise typer.Exit(1)
 
 

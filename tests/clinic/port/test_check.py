@@ -4,7 +4,7 @@ import pytest
 from kelbo.clinic.doctor import load
 from kelbo.clinic.doctor.source import read_script
 from kelbo.clinic.port import Checked, check, port
-from tests.clinic.port.fixtures import BOOKS
+from tests.clinic.port.fixtures import BOOKS, IN_INNER_MODEL, LOSSES
 
 BACKEND = keras.backend.backend()
 FOSTER = port(load(str(next(path for path in BOOKS if path.stem == "foster"))))
@@ -43,6 +43,22 @@ def test_what_a_layer_adds_otherwise_counts_in_the_loss_alone(regularized, tmp_p
     found = check(twice, tmp_path, regularized.formula, BACKEND)
     assert not found.failure
     assert found.loss > found.expected and not found.equal
+
+
+ALONE, MODEL = (
+    next(path for path in LOSSES if path.stem == stem)
+    for stem in ("layer_alone", "layer_is_the_model")
+)
+
+
+@pytest.mark.parametrize("path", [ALONE, MODEL, IN_INNER_MODEL], ids=lambda path: path.stem)
+def test_what_layers_of_the_original_add_is_a_part_of_the_formula(path, tmp_path, trials_here):
+    ported = port(load(str(path)))
+    found = check(ported.text, tmp_path, ported.formula, BACKEND)
+    assert found.expected is not None and found.equal, found.failure
+    lost = ported.text.replace(" + sum(self.losses)", "").replace("self.add_loss(", "str(")
+    other = check(lost, tmp_path, ported.formula, BACKEND)
+    assert other.loss != pytest.approx(found.loss)
 
 
 LABELLED = """\
@@ -108,7 +124,7 @@ def test_no_picture_is_drawn_of_the_model(tmp_path, trials_here):
 
 @pytest.mark.parametrize(
     ("loss", "expected", "equal"),
-    [(1.0, 1.0, True), (1.0, None, True), (1.0, 1.01, False), (None, None, False)],
+    [(1.0, 1.0, True), (1.0, None, False), (1.0, 1.01, False), (None, None, False)],
 )
 def test_losses_are_compared(loss, expected, equal):
     assert Checked(loss=loss, expected=expected).equal is equal

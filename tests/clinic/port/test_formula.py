@@ -6,25 +6,25 @@ import pytest
 
 from kelbo.clinic.doctor.source import read_script
 from kelbo.clinic.port import Formula, port
-from kelbo.clinic.port.formula import Linear
+from kelbo.clinic.port.formula import Latents, Linear, Pixels
 
 # Two data of four pixels, two latent dimensions.
 DATA = np.array([[0.0, 1.0, 1.0, 0.0], [1.0, 1.0, 0.0, 0.0]])
 HALF = np.full((2, 4), 0.5)
 MEAN = np.array([[1.0, 0.0], [0.0, 2.0]])
 LOG_VAR = np.zeros((2, 2))
+MU, L = Linear(1.0, (1,)), Linear(1.0, (2,))
 
 
-def formula(**changes):
-    known = {
-        "divergence": "binary_crossentropy",
-        "from_logits": False,
-        "pixel": 1.0,
-        "latent": -0.5,
-        "mean": Linear(1.0, (1,)),
-        "log_var": Linear(1.0, (2,)),
-    }
-    return Formula(**{**known, **changes})
+def formula(
+    kind="binary_crossentropy",
+    from_logits=False,
+    pixel=1.0,
+    latent=-0.5,
+    mean=MU,
+    log_var=L,
+):
+    return Formula((Pixels(kind, from_logits, pixel),), (Latents(latent, mean, log_var),))
 
 
 def test_the_elbo_in_closed_form():
@@ -37,7 +37,7 @@ def test_the_elbo_in_closed_form():
 
 def test_squares_weights_and_nested_outputs():
     found = formula(
-        divergence="squared_error",
+        "squared_error",
         pixel=0.25,
         latent=-0.25,
         mean=Linear(1.0, (1, 0)),
@@ -70,9 +70,20 @@ vae.fit(x, x)
 def test_it_is_read_from_the_original():
     found = port(read_script("script.py", SCRIPT.encode())).formula
     # Means over 4 pixels and over 2 latent dimensions.
-    assert found == formula(
-        divergence="squared_error", pixel=0.25, latent=-1.5, log_var=Linear(2.0, (2,))
-    )
+    assert found == formula("squared_error", pixel=0.25, latent=-1.5, log_var=Linear(2.0, (2,)))
+
+
+def test_keras_2_added_the_loss_of_compile_to_the_others():
+    text = SCRIPT.replace("add_loss(", "add_loss(4 * tf.reduce_mean((image - output)**2) ")
+    (compiled, added) = port(read_script("script.py", text.encode())).formula.pixels
+    assert (added.weight, compiled.weight) == (1.0, 0.25)
+
+
+@pytest.mark.parametrize("more", ["tf.reduce_mean(mu)", "tf.reduce_mean((mu - log_sigma)**2)"])
+def test_a_loss_with_a_part_that_cannot_be_read_has_no_formula(more):
+    text = SCRIPT.replace("add_loss(", f"add_loss({more} ")
+    result = port(read_script("script.py", text.encode()))
+    assert result.rewritten and result.formula is None
 
 
 def test_probabilities_of_0_and_1_cost_what_they_cost_keras():

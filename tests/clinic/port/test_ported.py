@@ -14,7 +14,7 @@ from kelbo.clinic.doctor import examine, load
 from kelbo.clinic.doctor.source import read_script
 from kelbo.clinic.port import check, port
 from kelbo.errors import DataError
-from tests.clinic.port.fixtures import BOOKS, PORTED, SPELLINGS, UNPORTABLE
+from tests.clinic.port.fixtures import BOOKS, IN_INNER_MODEL, LOSSES, PORTED, SPELLINGS, UNPORTABLE
 from tests.processes import ROOT, run_jobs
 from tests.sampling import drawn
 
@@ -52,6 +52,26 @@ def test_nothing_is_left_and_the_doctor_finds_at_most_the_weight(path):
     assert {finding.rule.code for finding in examine(again(path))} <= {"KLB201"}
 
 
+def test_a_finding_is_kept_and_found_in_the_ported_script_too():
+    text = (
+        "from keras import backend as K\nfrom keras.layers import Dense, Input, Lambda\n"
+        "from keras.models import Model\ndef create(n, latent):\n    x = Input((n,))\n"
+        "    mu, log_var = Dense(latent)(x), Dense(latent)(x)\n    def sampling(args):\n"
+        "        mu, log_var = args\n"
+        "        return mu + log_var * K.random_normal(shape=K.shape(mu))\n"
+        "    vae = Model(x, Dense(n)(Lambda(sampling)([mu, log_var])))\n    def loss(a, b):\n"
+        "        kl = 1 + log_var - K.square(mu) - K.exp(log_var)\n"
+        "        return K.mean(K.square(a - b)) - 0.5 * K.mean(kl)\n"
+        "    vae.compile('adam', loss=loss)\n    return vae\n"
+    )
+    result = port(read_script("script.py", text.encode()))
+    assert not result.left and not result.errors
+    kept = {(finding.rule.code, finding.place.line) for finding in result.kept}
+    assert kept == {("KLB201", 13), ("KLB204", 9)}
+    after = {f.rule.code for f in examine(read_script("script.py", result.text.encode()))}
+    assert {"KLB201", "KLB204"} <= after
+
+
 def test_what_the_doctor_still_finds_is_said():
     text = (
         "from tensorflow import keras\nimage = keras.Input((4,))\n"
@@ -61,7 +81,85 @@ def test_what_the_doctor_still_finds_is_said():
     assert [error.rule.code for error in result.errors] == ["KLB104"]
 
 
-@pytest.mark.parametrize("path", [*SCRIPTS, *CATALOGUE], ids=name)
+@pytest.mark.parametrize(
+    ("add", "reason"),
+    [
+        ("models[0].add_loss(K.mean(output))", "models[0].add_loss adds a loss from outside"),
+        (
+            "class Norm(keras.layers.Layer):\n    def build(self, shape):\n"
+            "        self.add_loss(lambda: K.mean(self.w))",
+            "add_loss of Keras 3 takes no function",
+        ),
+    ],
+)
+def test_a_loss_that_keras_3_does_not_take_is_listed(add, reason):
+    text = (
+        "from tensorflow import keras\nfrom tensorflow.keras import backend as K\n"
+        "image = keras.Input((4,))\nlayer = keras.layers.Dense(4)\noutput = layer(image)\n"
+        f"{add}\n"
+    )
+    result = port(read_script("script.py", text.encode()))
+    assert any(reason in left.reason for left in result.left)
+
+
+@pytest.mark.parametrize(
+    ("given", "ported_as"),
+    [
+        ("K.sum(K.square(x), axis=-1)", "ops.mean(ops.sum(ops.square(x), axis=-1))"),
+        ("K.sum(x), inputs=x", "ops.sum(x)"),
+    ],
+)
+def test_a_layer_adds_one_number_to_the_loss(given, ported_as):
+    text = (
+        "from tensorflow import keras\nfrom tensorflow.keras import backend as K\n"
+        "class Norm(keras.layers.Layer):\n    def call(self, x):\n"
+        f"        self.add_loss({given})\n        return x\n"
+        "output = Norm()(keras.Input((4,)))\n"
+    )
+    result = port(read_script("script.py", text.encode()))
+    assert f"self.add_loss({ported_as})\n" in result.text
+
+
+@pytest.mark.parametrize("path", LOSSES, ids=name)
+def test_no_part_of_a_loss_is_left_out(path):
+    result = ported(path)
+    assert result.changed and not result.left and not result.errors
+
+
+def test_layers_of_an_inner_model_that_would_be_called_twice_are_listed():
+    text = (LOSSES[0].parent / "layer_alone.py").read_text()
+    text = text.replace(
+        "vae = Model(x, Dense",
+        "encoder = Model(x, [mu, log_var, z])\nz = encoder(x)[2]\nvae = Model(x, Dense",
+    )
+    text = text.replace("vae.compile", "vae.add_loss(K.mean(K.square(mu)))\nvae.compile")
+    (left,) = port(read_script("script.py", text.encode())).left
+    assert "counts once on JAX and twice elsewhere" in left.reason
+
+
+ZERO = "def zero_loss(a, b):\n    return K.zeros_like(b)\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "loss", "left"),
+    [
+        ("", "None", None),
+        (ZERO, "[zero_loss]", None),
+        ("", '"mse"', "the loss of compile is taken of what the layer"),
+    ],
+)
+def test_a_loss_of_compile_beside_a_loss_layer_is_nothing_or_listed(before, loss, left):
+    path = next(path for path in BOOKS if path.stem == "chollet")
+    text = (
+        path.read_text()
+        .replace("loss=None", f"loss={loss}")
+        .replace("vae = Model", f"{before}vae = Model")
+    )
+    result = port(read_script("script.py", text.encode()))
+    assert [left in one.reason for one in result.left] == [True] * (left is not None)
+
+
+@pytest.mark.parametrize("path", [*SCRIPTS, *LOSSES, *CATALOGUE], ids=name)
 def test_a_ported_script_has_nothing_to_port(path):
     result = port(again(path))
     assert not result.changed and not result.left
@@ -454,8 +552,11 @@ def losses(request, tmp_path_factory):
         return dict(zip(environments, pool.map(run, environments), strict=True))
 
 
-@pytest.mark.sample(8)
-@pytest.mark.parametrize("path", SCRIPTS, ids=name)
+COMPARED = [*SCRIPTS, *(path for path in LOSSES if path != IN_INNER_MODEL)]
+
+
+@pytest.mark.sample(10)
+@pytest.mark.parametrize("path", COMPARED, ids=name)
 def test_a_ported_script_has_the_loss_of_the_original_on_three_backends(path, losses):
     expected = losses["keras 2"][path.stem][0]
     if path.stem.endswith("keras-ops"):  # written for Keras 3, it runs on none

@@ -1,3 +1,6 @@
+import textwrap
+
+import keras
 import pytest
 
 from kelbo.clinic.doctor.source import read_script
@@ -129,3 +132,80 @@ def test_noise_of_the_graph_is_left(code):
 
 def test_noise_of_numbers_stays():
     assert not ported("eps = K.random_normal((8, 2))\nz = 2 * eps\n").left
+
+
+CAPTURES = """\
+from tensorflow import keras
+from tensorflow.keras import backend as K
+class Net:
+    def __init__(self, n, latent):
+        self.latent = latent
+        x = keras.Input((n,))
+        mu, log_var = keras.layers.Dense(latent)(x), keras.layers.Dense(latent)(x)
+{function}
+        self.model = keras.Model(x, z)
+net = Net(8, 2)
+"""
+NOISE = "args[0] + K.exp(args[1] / 2) * K.random_normal(shape=(K.shape(args[0])[0], {}))"
+NESTED = f"def sampling(args):\n    return {NOISE}\n"
+MAKE = "z = keras.layers.Lambda(sampling)([mu, log_var])"
+
+
+@pytest.mark.parametrize(
+    ("function", "made"),
+    [
+        (NESTED.format("self.latent") + MAKE, "Sampling(latent=self.latent)"),
+        (NESTED.format("latent") + MAKE, "Sampling(latent=latent)"),
+        (NESTED.format("size") + "size = latent\n" + MAKE, "Sampling(size=size)"),
+        (
+            "def sampling(args):\n    def noise():\n        return K.random_normal(shape="
+            "(K.shape(args[0])[0], self.latent))\n    return args[0] + noise()\n" + MAKE,
+            "Sampling(latent=self.latent)",
+        ),
+        (
+            "def draw():\n    "
+            + NESTED.format("self.latent").replace("\n", "\n    ")
+            + f"\n    {MAKE}\n    return z\nz = draw()",
+            "Sampling(latent=self.latent)",
+        ),
+        (
+            f"z = keras.layers.Lambda(lambda args: {NOISE.format('latent')})([mu, log_var])",
+            "Sampling(latent=latent)",
+        ),
+        (
+            "def width():\n    return latent\n"
+            f"z = keras.layers.Lambda(lambda args: {NOISE.format('width()')})([mu, log_var])",
+            "Sampling()",
+        ),
+    ],
+)
+def test_what_a_function_reads_around_it_is_an_argument_of_the_layer(function, made):
+    text = CAPTURES.format(function=textwrap.indent(function, " " * 8))
+    result = port(read_script("script.py", text.encode()))
+    assert not result.left and made in result.text
+    script = {}
+    exec(result.text, script)
+    layer = next(one for one in script["net"].model.layers if type(one).__name__ == "Sampling")
+    again = type(layer).from_config(layer.get_config())
+    z = again([keras.ops.ones((3, 2)), keras.ops.zeros((3, 2))])
+    assert z.shape == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (
+            NESTED.format("self.size()") + MAKE,
+            "the Lambda's function calls self.size",
+        ),
+        (
+            NESTED.format("size") + "layer = keras.layers.Lambda(sampling)\nsize = latent\n"
+            "z = layer([mu, log_var])",
+            "size, which the Lambda's function reads, gets its value in line 11",
+        ),
+    ],
+)
+def test_what_no_argument_can_hold_is_listed(function, reason):
+    text = CAPTURES.format(function=textwrap.indent(function, " " * 8))
+    result = port(read_script("script.py", text.encode()))
+    assert any(reason in left.reason for left in result.left)

@@ -219,6 +219,22 @@ def test_lines_of_an_import_stay_under_its_parenthesis():
 
 
 @pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("beta = K.variable(0.0)", "must belong to the model: a keras.Variable"),
+        ("K.set_value(beta, 1.0)", "set by its assign"),
+        ("K.get_value(beta)", "read by keras.ops.convert_to_numpy"),
+        ("z = K.in_train_phase(z, mu)", "the argument training of the layer's call"),
+        ("K.learning_phase()", "the argument training of the layer's call"),
+    ],
+)
+def test_what_annealing_needs_is_listed_with_what_to_do(line, reason):
+    source = read_script("script.py", f"from keras import backend as K\n{line}\n".encode())
+    (left,) = port(source).left
+    assert left.line == 2 and reason in left.reason
+
+
+@pytest.mark.parametrize(
     ("before", "after", "left"),
     [
         ("tf.set_random_seed(1)", "keras.utils.set_random_seed(1)", []),

@@ -872,6 +872,9 @@ class _Interpreter:
         waiting = [h for h in hooks if isinstance(h, Function) and not self.runs[h.node]]
         if not waiting:
             return
+        if made not in self.instances:
+            self.follow_makers(made)
+            waiting = [hook for hook in waiting if not self.runs[hook.node]]
         instance = self.instances.get(made) or self.instantiate(made, Arguments(), None)
         self.build(instance)
         for hook in waiting:
@@ -879,12 +882,20 @@ class _Interpreter:
                 # Keras passes compute_loss the data and what the model returned.
                 outputs = self.returns_of(instance)
                 if instance.outputs is not None or is_symbolic(outputs):
-                    outputs = self.tensors.outputs_of(outputs, symbolic=False)
+                    outputs = _numbers(outputs)
                 shape = getattr(instance.inputs, "shape", None)
                 named = [("x", self.tensors.fresh(shape, symbolic=False)), ("y_pred", outputs)]
                 known = tuple(one for one in named if one[1] is not UNKNOWN)
                 arguments = Arguments(keywords=known if hook.name == "compute_loss" else ())
                 self.run_step(hook.name, self.bound(hook, instance), arguments, None)
+
+    def follow_makers(self, made: Class) -> None:
+        """Follow the functions of the module that nothing called and that mention a class."""
+        methods = {getattr(v, "node", None) for c in self.program.classes for v in c.body.values()}
+        for function in list(self.program.functions):
+            of_module = function.frame is self.module and function.node not in methods
+            if of_module and not self.runs[function.node] and _mentions(function, made.name):
+                self.follow(function, Arguments(), None)
 
     def returns_of(self, model: Instance) -> Value:
         """What a model returned when it was last called, or its outputs if it is functional."""
@@ -1085,6 +1096,10 @@ def _are_layers(items: Items) -> bool:
 def _form(value: Value) -> int:
     """How many values a function returned at once."""
     return len(value.items) if isinstance(value, Items) else -1
+
+
+def _mentions(function: Function, name: str) -> bool:
+    return any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(function.node))
 
 
 def _is_tf_function(function: Function) -> bool:

@@ -109,17 +109,17 @@ def terms(
     for coefficient, atoms in expression.terms:
         whole = factor * coefficient
         reduced = [atom for atom in atoms if isinstance(atom, Reduction)]
-        contents = [atom for atom in map(_divergence, atoms) if atom is not None]
+        contents = [atom for atom in map(divergence_of, atoms) if atom is not None]
         if len(reduced) == 1 and not contents:
             (one,) = reduced
             others = tuple(atom for atom in atoms if atom is not one)
             yield from terms(one.argument, whole, weights + others, (*reductions, one))
         elif len(contents) == 1 and not reduced:
-            others = tuple(atom for atom in atoms if _divergence(atom) is None)
+            others = tuple(atom for atom in atoms if divergence_of(atom) is None)
             yield Term(contents[0], whole, weights + others, reductions)
 
 
-def _divergence(atom: Atom) -> Divergence | None:
+def divergence_of(atom: Atom) -> Divergence | None:
     """A reconstruction loss, even if it is written out as the square of a difference."""
     if isinstance(atom, Divergence):
         return atom
@@ -436,14 +436,14 @@ def compiled_reconstructions(program: Program, shape: Shape | None) -> Iterator[
     """The reconstruction losses that compile is given by name."""
     for call in program.method_calls("compile"):
         for owner in call.owners:
-            outputs = _outputs(program, owner)
-            known = outputs.shape if isinstance(outputs, Tensor) else None
+            made = outputs(program, owner)
+            known = made.shape if isinstance(made, Tensor) else None
             for loss in options(call.arguments.get(1, "loss")):
                 if (term := compiled_reconstruction(loss, known or shape)) is not None:
                     yield term
 
 
-def _outputs(program: Program, model: Value) -> Value | None:
+def outputs(program: Program, model: Value) -> Value | None:
     """The outputs of a model; for a class of the script, what its call returns."""
     if not isinstance(model, Instance) or model.outputs is not None or isinstance(model.of, Known):
         return getattr(model, "outputs", None)

@@ -24,7 +24,8 @@ class Checked:
 
     Args:
         loss: the loss of one batch as the script computes it, in nats as the script weighs them.
-        expected: the same loss by the original's formula; None if that cannot be read.
+        expected: the same loss by the original's formula, with what layers add as Keras 2 did; None
+            if that cannot be read.
         trained: the losses of the steps that follow.
         failure: why there is no loss; empty if there is one.
     """
@@ -36,9 +37,9 @@ class Checked:
 
     @property
     def equal(self) -> bool:
-        """Whether the two losses agree; True if the formula's is not known."""
+        """Whether the two losses are known and agree."""
         if self.loss is None or self.expected is None:
-            return self.loss is not None
+            return False
         return abs(self.loss - self.expected) <= _TOLERANCE * max(1.0, abs(self.expected))
 
 
@@ -57,7 +58,7 @@ def check(
     with tempfile.TemporaryDirectory() as folder:
         script, job, results = (Path(folder) / name for name in ("ported.py", "job", "results"))
         script.write_text(text, encoding="utf-8")
-        content = {"script": str(script), "formula": formula and formula.as_json()}
+        content = {"script": str(script), "formula": formula and formula.as_json(), "code": text}
         job.write_text(json.dumps(content), encoding="utf-8")
         command: list[str | Path] = [sys.executable, "-m", "kelbo.clinic.port.trial", job, results]
         try:

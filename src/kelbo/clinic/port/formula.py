@@ -1,10 +1,11 @@
 """The loss of a script as one formula, read from the original without running it.
 
-With D pixels, d latent dimensions and n data, the loss of a batch is
+With D pixels, d latent dimensions and n data, the loss of a batch is a sum of terms such as
 
-    (1 / n) [p sum_n,D divergence(x, y) + c sum_n,d (1 + L - mu^2 - e^L)],
+    (1 / n) p sum_n,D divergence(x, y)    and    (1 / n) c sum_n,d (1 + L - mu^2 - e^L),
 
 where p and c are what one element weighs after all reductions and factors (`objective.scale`).
+It is the sum that Keras 2 made: what add_loss is given, and the loss of compile.
 """
 
 from collections.abc import Sequence
@@ -13,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from kelbo.clinic.doctor.expressions import Expression
-from kelbo.clinic.doctor.objective import KL, Balance
-from kelbo.clinic.doctor.values import Items, Tensor, Value
+from kelbo.clinic.doctor.expressions import Expression, Reduction
+from kelbo.clinic.doctor.objective import KL, Term, divergence_of, match_kl, scale, terms
+from kelbo.clinic.doctor.values import Items, Shape, Tensor, Value
 
 # Keras keeps probabilities this far from 0 and 1; in 32 bits the distance from 1 is another.
 _LEAST = float(np.float32(1e-7))
@@ -42,24 +43,66 @@ class Linear:
 
 
 @dataclass(frozen=True)
-class Formula:
-    """The loss as a function of the data and the model's outputs.
+class Pixels:
+    """A reconstruction loss.
 
     Args:
         divergence: "binary_crossentropy" or "squared_error".
         from_logits: whether the cross-entropy takes logits.
-        pixel: the weight of an element of the divergence, p.
-        latent: the weight of an element of 1 + L - mu^2 - e^L, c.
-        mean: mu.
-        log_var: L.
+        weight: the weight of an element of the divergence, p.
     """
 
     divergence: str
     from_logits: bool
-    pixel: float
-    latent: float
+    weight: float
+
+    def of(self, data: np.ndarray, outputs: Sequence[Any]) -> float:
+        """Its sum over a batch."""
+        y = np.asarray(outputs[0], "float64")
+        x = data.astype("float64").reshape(y.shape)
+        if self.divergence == "squared_error":
+            elements = (x - y) ** 2
+        elif self.from_logits:
+            elements = np.maximum(y, 0) - x * y + np.log1p(np.exp(-np.abs(y)))
+        else:
+            y = np.clip(y, _LEAST, _MOST)
+            elements = -(x * np.log(y) + (1 - x) * np.log(1 - y))
+        return self.weight * float(elements.sum())
+
+
+@dataclass(frozen=True)
+class Latents:
+    """A KL term.
+
+    Args:
+        weight: the weight of an element of 1 + L - mu^2 - e^L, c.
+        mean: mu.
+        log_var: L.
+    """
+
+    weight: float
     mean: Linear
     log_var: Linear
+
+    def of(self, outputs: Sequence[Any]) -> float:
+        """Its sum over a batch."""
+        mean, log_var = self.mean.of(outputs), self.log_var.of(outputs)
+        return self.weight * float((1 + log_var - mean**2 - np.exp(log_var)).sum())
+
+
+@dataclass(frozen=True)
+class Formula:
+    """The loss as a function of the data and the model's outputs.
+
+    Args:
+        pixels: the reconstruction losses.
+        latents: the KL terms.
+        layers: whether layers of the script add to the loss themselves; that is no part of it.
+    """
+
+    pixels: tuple[Pixels, ...] = ()
+    latents: tuple[Latents, ...] = ()
+    layers: bool = False
 
     def __call__(self, data: np.ndarray, outputs: Sequence[Any]) -> float:
         """The loss of one batch.
@@ -68,19 +111,9 @@ class Formula:
             data: the batch.
             outputs: the model's outputs, the reconstruction first.
         """
-        mean, log_var = self.mean.of(outputs), self.log_var.of(outputs)
-        kl = 1 + log_var - mean**2 - np.exp(log_var)
-        elements = self._elements(data.astype("float64"), np.asarray(outputs[0], "float64"))
-        return float(self.pixel * elements.sum() + self.latent * kl.sum()) / len(data)
-
-    def _elements(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        x = x.reshape(y.shape)
-        if self.divergence == "squared_error":
-            return (x - y) ** 2
-        if self.from_logits:
-            return np.maximum(y, 0) - x * y + np.log1p(np.exp(-np.abs(y)))
-        y = np.clip(y, _LEAST, _MOST)
-        return -(x * np.log(y) + (1 - x) * np.log(1 - y))
+        terms = [term.of(data, outputs) for term in self.pixels]
+        terms += [term.of(outputs) for term in self.latents]
+        return sum(terms) / len(data)
 
     def as_json(self) -> dict[str, Any]:
         """The formula as JSON, for another process."""
@@ -89,31 +122,73 @@ class Formula:
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Formula":
         """The formula that another process sent as JSON."""
-        mean, log_var = (
-            Linear(content[name]["factor"], tuple(content[name]["path"]))
-            for name in ("mean", "log_var")
+
+        def linear(one: dict[str, Any]) -> Linear:
+            return Linear(one["factor"], tuple(one["path"]))
+
+        latents = (
+            Latents(one["weight"], linear(one["mean"]), linear(one["log_var"]))
+            for one in content["latents"]
         )
-        return cls(**{**content, "mean": mean, "log_var": log_var})
+        pixels = tuple(Pixels(**one) for one in content["pixels"])
+        return cls(pixels, tuple(latents), content["layers"])
 
 
-def formula(balance: Balance, handed: Sequence[Value]) -> Formula | None:
-    """The formula of a loss; None if it has parts that cannot be read.
+def formula(
+    losses: Sequence[Value | None],
+    compiled: Sequence[Term],
+    handed: Sequence[Value],
+    shape: Shape | None,
+    layers: bool,
+) -> Formula | None:
+    """The formula of a sum of losses; None if it has parts that cannot be read.
 
     Args:
-        balance: the two terms of the loss.
-        handed: the tensors that the ported model hands over after the reconstruction.
+        losses: the losses.
+        compiled: the reconstruction losses that compile is given by name.
+        handed: the tensors that the model hands over after the reconstruction.
+        shape: the shape of the data.
+        layers: whether layers of the script add to the loss themselves.
     """
-    kl, divergence = balance.kl.content, balance.reconstruction.content
-    if not isinstance(kl, KL) or isinstance(divergence, KL) or kl.factor is None:
-        return None
-    if divergence.kind not in ("binary_crossentropy", "squared_error"):
-        return None
-    mean, log_var = _linear(kl.mean, handed), _linear(kl.log_var, handed)
-    if mean is None or log_var is None:
-        return None
-    latent = balance.latent.weight * kl.factor
-    logits = bool(divergence.from_logits)
-    return Formula(divergence.kind, logits, balance.pixel.weight, latent, mean, log_var)
+    found = list(compiled)
+    for loss in losses:
+        if not isinstance(loss, Tensor) or not _is_read_whole(loss.expression):
+            return None
+        found += terms(loss.expression)
+    pixels, latents = [], []
+    for term in found:
+        counts = scale(term, None if isinstance(term.content, KL) else shape)
+        if counts is None or counts.batches:
+            return None
+        content = term.content
+        if not isinstance(content, KL):
+            if content.kind not in ("binary_crossentropy", "squared_error"):
+                return None
+            sides = {side.opaque for side in (content.target, content.output) if side is not None}
+            if sides & set(_places(handed, 1)):
+                return None  # no distance of the reconstruction from the data
+            pixels.append(Pixels(content.kind, bool(content.from_logits), counts.weight))
+            continue
+        mean, log_var = _linear(content.mean, handed), _linear(content.log_var, handed)
+        if mean is None or log_var is None or content.factor is None:
+            return None
+        latents.append(Latents(counts.weight * content.factor, mean, log_var))
+    return Formula(tuple(pixels), tuple(latents), layers)
+
+
+def _is_read_whole(expression: Expression) -> bool:
+    """Whether an expression is nothing but KL terms and reconstruction losses."""
+    if match_kl(expression) is not None:
+        return True
+    return bool(expression.terms) and all(
+        len(atoms) == 1
+        and (
+            _is_read_whole(atoms[0].argument)
+            if isinstance(atoms[0], Reduction)
+            else divergence_of(atoms[0]) is not None
+        )
+        for _, atoms in expression.terms
+    )
 
 
 def _linear(expression: Expression, handed: Sequence[Value]) -> Linear | None:

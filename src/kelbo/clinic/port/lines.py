@@ -29,11 +29,15 @@ def track(script: Script, model: Model, call: Call) -> Code:
     return lambda: f"{comments()}self.{name}_tracker.update_state({code()})"
 
 
-def last_line(model: Model, parts: Sequence[Code], comments: Sequence[Code]) -> Code:
-    """The last line, with the comments of the lines that called add_loss."""
-    return lambda: (
-        "".join(comment() for comment in comments) + f"return {_sum(parts)}{model.regularized}"
-    )
+def last_line(parts: Sequence[Code], comments: Sequence[Code], added: str) -> Code:
+    """The last line, with the comments of the lines that called add_loss.
+
+    Args:
+        parts: the parts of the loss.
+        comments: the comments.
+        added: the code that adds what layers add by themselves.
+    """
+    return lambda: "".join(comment() for comment in comments) + f"return {_sum(parts)}{added}"
 
 
 def _sum(parts: Sequence[Code]) -> str:

@@ -52,6 +52,8 @@ def _port_closure(script: Script, call: Call) -> None:
     function = function_of(script.program.value(loss))
     if function is None:
         raise Unportable(call.node, "the loss that compile is given is not a single function.")
+    added = model.added()
+    losses = [r for s, r in script.program.results if s.node is call.node and s.kind == "loss"]
     used = Slice(script, model, script.block(call.node))
     reads = [read for read in script.program.symbolic_reads if read.step.node is call.node]
     here = isinstance(loss, ast.Call) and any(
@@ -65,13 +67,14 @@ def _port_closure(script: Script, call: Call) -> None:
         metrics = measure(script, model, *pass_on(script, model, metric_reads(script, model)))
         used.finish({call})
         model.compile_without_loss()
-        lines = [lambda: f"return {script.ops}.mean({code()}(y, {model.name})){model.regularized}"]
+        lines = [lambda: f"return {script.ops}.mean({code()}(y, {model.name})){added}"]
         model.write(
             [*metrics, *used.lines, *lines],
             script.statement(model.made),
             used.only_here,
-            target=True,
-            before=used.before,
+            True,
+            losses,
+            used.before,
         )
         return
     names, functions = pass_on(script, model, reads)
@@ -79,10 +82,8 @@ def _port_closure(script: Script, call: Call) -> None:
     model.rename()
     called = model.compile_with(function, loss, "vae_loss")
     given = "".join(f", {name}={name}" for name in names if function.node in functions)
-    lines = [
-        lambda: f"return {script.ops}.mean({called}(y, {model.name}{given})){model.regularized}"
-    ]
-    model.write([*metrics, *lines], script.statement(model.made), False, target=True)
+    lines = [lambda: f"return {script.ops}.mean({called}(y, {model.name}{given})){added}"]
+    model.write([*metrics, *lines], script.statement(model.made), False, True, losses)
 
 
 def _reads_no_others(

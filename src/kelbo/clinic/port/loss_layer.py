@@ -5,6 +5,7 @@ import ast
 from kelbo.clinic.doctor.program import Call, SymbolicRead
 from kelbo.clinic.doctor.values import Class, Function, Instance, options
 from kelbo.clinic.doctor.words import dotted
+from kelbo.clinic.port.compiled_loss import CompiledLoss, compiled_loss, is_nothing
 from kelbo.clinic.port.edits import Code, Unportable
 from kelbo.clinic.port.lines import last_line, one_number, track
 from kelbo.clinic.port.metrics import measure, metric_reads
@@ -89,13 +90,18 @@ def _port_loss_layer(
     else:
         prelude = [lambda: f"{parameter} = [{', '.join(h or model.name for h in handed)}]"]
         body = [first, *rest]
-    lines = [*measure(script, model, names, functions), *_loss_lines(script, model, body, adds)]
+    compiled = _compiled(script, model, node)
+    lines = [
+        *measure(script, model, names, functions),
+        *_loss_lines(script, model, body, adds, compiled),
+    ]
     for other, value in written.body.items():
         if isinstance(value, Function) and value.node is not node:
             if isinstance(value.node, ast.FunctionDef) and other not in ("__init__", "get_config"):
                 model.methods.append(script.edits.move(value.node))
     script.edits.remove(written.node)
-    model.compile_without_loss()
+    if compiled is None:
+        model.compile_without_loss()
     local = local_names(script, written.node) - set(names) - {written.name}
     inner = {
         n.id
@@ -103,7 +109,10 @@ def _port_loss_layer(
         if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)
     } - _within(written.node)
     place = script.statement(model.made)
-    model.write([*prelude, *lines], place, bool(inner & local), target=bool(model.measured))
+    losses = [add.arguments.get(0, "losses", "loss") for add in adds]
+    losses += compiled.values if compiled is not None else ()
+    target = compiled is not None or bool(model.measured)
+    model.write([*prelude, *lines], place, bool(inner & local), target, losses)
 
 
 def _starts_nothing(statement: ast.stmt) -> bool:
@@ -154,7 +163,33 @@ def _model_behind(script: Script, use: Call, given: ast.List | ast.Tuple) -> Mod
     raise Unportable(use.node, "no model ends in the layer that adds the loss.")
 
 
-def _loss_lines(script: Script, model: Model, body: list[ast.stmt], adds: list[Call]) -> list[Code]:
+def _compiled(script: Script, model: Model, node: ast.FunctionDef) -> CompiledLoss | None:
+    """The loss of compile, which Keras 2 took of what the layer returns; None for a loss of 0."""
+    if is_nothing(script, model):
+        return None
+    returned = [inner.value for inner in ast.walk(node) if isinstance(inner, ast.Return)]
+    values = [script.program.value(one) for one in returned if one is not None]
+    if not model.compilations and not any(same(value, model.value) for value in values):
+        # What the layer returns is no reconstruction, so that no loss of it makes sense.
+        return None
+    if not all(
+        one is not None and same(script.program.value(one), model.value) for one in returned
+    ):
+        raise Unportable(
+            model.compilations[0].node,
+            "the loss of compile is taken of what the layer that adds the loss returns, which is "
+            "not the reconstruction.",
+        )
+    return compiled_loss(script, model)
+
+
+def _loss_lines(
+    script: Script,
+    model: Model,
+    body: list[ast.stmt],
+    adds: list[Call],
+    compiled: CompiledLoss | None,
+) -> list[Code]:
     """The lines of a layer's call as lines of compute_loss."""
     lines: list[Code] = []
     losses = []
@@ -179,4 +214,9 @@ def _loss_lines(script: Script, model: Model, body: list[ast.stmt], adds: list[C
             lines.append(track(script, model, metrics[statement]))
         else:
             lines.append(script.edits.move(statement))
-    return [*lines, last_line(model, losses, comments)]
+    more = model.added({call.node for call in adds})
+    if compiled is not None:
+        lines += compiled.lines
+        losses.insert(0, _constant(compiled.name))
+        more = "" if compiled.whole else more
+    return [*lines, last_line(losses, comments, more)]

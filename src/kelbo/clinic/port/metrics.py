@@ -63,4 +63,6 @@ def measure(
 
 
 def _update(model: Model, name: str, arguments: str) -> Code:
-    return lambda: f"self.{name}_tracker.update_state({name}(y, {model.name}{arguments}))"
+    return lambda: (
+        f"self.{name}_tracker.update_state({name}({model.target}, {model.name}{arguments}))"
+    )

@@ -3,14 +3,14 @@
 import ast
 import textwrap
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 import libcst as cst
 
 from kelbo.beta import explain_beta, format_beta
-from kelbo.clinic.doctor.objective import balances
+from kelbo.clinic.doctor.objective import Term, balances, compiled_reconstruction, images, kl_terms
 from kelbo.clinic.doctor.program import Call
 from kelbo.clinic.doctor.values import (
-    Constant,
     Function,
     Instance,
     Items,
@@ -18,10 +18,12 @@ from kelbo.clinic.doctor.values import (
     Table,
     Tensor,
     Value,
+    options,
 )
 from kelbo.clinic.doctor.words import dotted, in_words
 from kelbo.clinic.port.edits import Code, Unportable, argument_node, code_of, indented, without
 from kelbo.clinic.port.formula import formula
+from kelbo.clinic.port.layer_losses import added_by_layers, regularized
 from kelbo.clinic.port.registered import REGISTERED, register
 from kelbo.clinic.port.script import Script, argument, function_of, model_of, same
 
@@ -60,7 +62,7 @@ class Model:
             raise Unportable(made, "its outputs cannot be told.")
         value = alone(script.program.value(output))
         if isinstance(value, Items | Table):
-            raise Unportable(made, "it has more than one output.")
+            raise Unportable(made, "it has more than one output, each with a loss of its own.")
         if not isinstance(value, Tensor):
             raise Unportable(made, "its output cannot be told.")
         self.script, self.instance, self.made = script, instance, made
@@ -70,6 +72,9 @@ class Model:
         self.others: dict[str, str] = {}
         self.handed: dict[str, Value] = {}
         self.trackers: list[tuple[str, str]] = []
+        self.layers_add = False
+        self.target = "y"
+        self.draws, self.seed = False, ""
         self.keeps_loss = False
         self.stored = ""
         self.measured: list[str] = []
@@ -85,6 +90,22 @@ class Model:
             for call in self.script.calls_in(self.script.source.tree)
             if call.method == "compile" and self.instance in call.owners
         ]
+
+    @property
+    def is_compiled_here(self) -> bool:
+        """Whether the script compiles it, with all arguments in sight."""
+        return bool(self.compilations) and not any(c.arguments.more for c in self.compilations)
+
+    @property
+    def _compiled_by_name(self) -> list[Term]:
+        """The reconstruction losses that compile is given by name."""
+        shape = self.value.shape or images(self.script.program)
+        found = (
+            compiled_reconstruction(option, shape)
+            for call in self.compilations
+            for option in options(call.arguments.get(1, "loss"))
+        )
+        return [term for term in found if term is not None]
 
     def _register_metrics(self) -> None:
         """Register the functions of metrics=, since a saved model names them, too."""
@@ -227,6 +248,7 @@ class Model:
         place: ast.stmt,
         only_here: bool,
         target: bool,
+        losses: Sequence[Value | None],
         before: Sequence[str] = (),
     ) -> None:
         """Plan the class and the call that makes the model.
@@ -236,15 +258,23 @@ class Model:
             place: the statement that the class stands before.
             only_here: whether the lines use names of the function around it.
             target: whether the lines read y.
+            losses: the losses that the lines compute, as the doctor reads them.
             before: the lines above the class.
         """
         script = self.script
         self._is_free_to_change()
+        again = [code.rpartition("[")[0] for code in self.others.values() if "(" in code]
+        if again and self.layers_add:
+            raise Unportable(
+                self.made,
+                f"mu and log_var would come from a second {again[0]}, and what its layers add to "
+                "the loss counts once on JAX and twice elsewhere.",
+            )
         name = script.free_name("VAE", "VAEModel")
         script.bound.add(name)
         self.settle_name()
         self.sort()
-        kept = _KEPT | {"y"} if target else _KEPT
+        kept = _KEPT | {"y"} if target and self.target == "y" else _KEPT
         if clash := kept & {self.name, *self.others, *self.inputs}:
             raise Unportable(
                 self.made, f"{min(clash)} has the name of an argument of compute_loss."
@@ -262,9 +292,18 @@ class Model:
             return made.with_deep_changes(found, value=listed)
 
         script.edits.change(self.made, outputs)
-        known = list(balances(script.program))
         handed = [self.handed[name] for name in self.others]
-        script.formulas.append(formula(known[0], handed) if len(known) == 1 else None)
+        script.formulas.append(
+            formula(
+                losses,
+                self._compiled_by_name,
+                handed,
+                images(script.program),
+                self.layers_add,
+            )
+            if self.is_compiled_here
+            else None
+        )
         where = place if only_here else script.top(place)
         above = "".join(f"{line}\n" for line in before)
         script.edits.insert(where, lambda: f"{above}{self._class(name, lines)}")
@@ -305,11 +344,13 @@ class Model:
 
     def _class(self, name: str, lines: Sequence[Code]) -> str:
         parts = ['"""A VAE whose outputs are all that its loss needs."""\n']
-        if self.trackers:
-            made = [
-                f'self.{attribute} = keras.metrics.Mean(name="{text}")\n'
-                for attribute, text in self.trackers
-            ]
+        made = [
+            f'self.{attribute} = keras.metrics.Mean(name="{text}")\n'
+            for attribute, text in self.trackers
+        ]
+        if self.draws:
+            made.append(f"self.seed_generator = keras.random.SeedGenerator({self.seed})\n")
+        if made:
             parts.append(
                 "def __init__(self, inputs, outputs, name=None, **kwargs):\n"
                 + indented("super().__init__(inputs, outputs, name=name, **kwargs)\n")
@@ -327,7 +368,8 @@ class Model:
         else:
             cast = f"[{cast} for output in y_pred]"
         first += [f"{', '.join([self.name, *self.others])} = {cast}\n"]
-        first = self._unpacked + first
+        taken = [f"{self.target} = y\n"] * (self.target != "y")
+        first = [*taken, *self._unpacked, *first]
         body = "".join(first) + "".join(line().strip("\n") + "\n" for line in lines)
         parts.append(
             "def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **kwargs):\n"
@@ -375,6 +417,8 @@ class Model:
 
     @property
     def _has_metrics(self) -> bool:
+        if not self.compilations:
+            return True  # compile may be called in another file
         return not self.measured and any(
             call.arguments.get(2, "metrics") is not None for call in self.compilations
         )
@@ -401,15 +445,15 @@ class Model:
                     call.node, lambda node: without(cst.ensure_type(node, cst.Call), 1, "loss")
                 )
 
-    @property
-    def regularized(self) -> str:
-        """The code that adds what layers add to the loss by themselves; empty if none do."""
-        for call in self.script.program.calls:
-            for word in call.node.keywords:
-                of_layer = word.arg is not None and word.arg.endswith("_regularizer")
-                if of_layer and self.script.program.value(word.value) != Constant(None):
-                    return " + sum(self.losses)"
-        return ""
+    def added(self, moved: AbstractSet[ast.AST] = frozenset()) -> str:
+        """The code that adds what layers add to the loss by themselves; empty if none do.
+
+        Args:
+            moved: the calls of add_loss that become lines of compute_loss.
+        """
+        self.layers_add = added_by_layers(self.script, moved)
+        some = self.layers_add or regularized(self.script)
+        return " + sum(self.losses)" * some
 
 
 _COMPILED = """\
@@ -430,6 +474,8 @@ def alone(value: Value | None) -> Value | None:
 
 def _weight_in_words(script: Script) -> list[str]:
     """The effective beta, as the lines of a comment."""
+    if not kl_terms(script.program):
+        return ["The parts of the loss have the weights that they had before."]
     betas = {balance.beta for balance in balances(script.program)}
     if len(betas) != 1:
         return ["The reconstruction and the KL term have the weights that they had before."]

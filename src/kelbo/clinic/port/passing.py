@@ -1,7 +1,7 @@
 """Turns what functions read from outside into arguments."""
 
 import ast
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import libcst as cst
 
@@ -52,18 +52,21 @@ def pass_on(
     model.sort()
     names = [name for name in model.others if name in names]
     for function in functions - {but}:
-        _add_parameters(script, function, names)
+        add_parameters(script, function, names)
     for node in calls.values():
         for name in names:
-            script.edits.change(node, _adding_argument(f"{name}={name}"))
+            add_argument(script, node, f"{name}={name}")
     return names, functions
 
 
-def _adding_argument(code: str) -> Callable[[cst.BaseExpression], cst.BaseExpression]:
-    return lambda node: with_argument(cst.ensure_type(node, cst.Call), code)
+def add_argument(script: Script, node: ast.Call, code: str) -> None:
+    """Give a call one more argument, such as `mu=mu`."""
+    script.edits.change(node, lambda call: with_argument(cst.ensure_type(call, cst.Call), code))
 
 
-def _add_parameters(script: Script, function: ast.AST, names: list[str]) -> None:
+def add_parameters(script: Script, function: ast.AST, names: list[str]) -> None:
+    """Give a function more arguments."""
+
     def change(parameters: cst.Parameters) -> cst.Parameters:
         return _with_parameters(parameters, names)
 

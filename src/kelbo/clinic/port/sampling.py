@@ -2,7 +2,7 @@
 
 import ast
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import libcst as cst
@@ -11,6 +11,7 @@ from kelbo.clinic.doctor import library
 from kelbo.clinic.doctor.program import Call
 from kelbo.clinic.doctor.values import Class, Constant, Function, Items, Known, Tensor, options
 from kelbo.clinic.doctor.words import in_words
+from kelbo.clinic.port.captured import captured
 from kelbo.clinic.port.edits import (
     Unportable,
     apart,
@@ -26,41 +27,59 @@ from kelbo.clinic.port.registered import REGISTERED
 from kelbo.clinic.port.script import Script, argument, function_of
 
 _NAMES = ("Sampling", "SamplingLayer")
+# The steps whose noise needs a generator; a train_step is TensorFlow's.
+_DRAWN_IN = ("call", "loss", "metric")
 
 
 def port_sampling(script: Script) -> None:
     """Turn Lambdas that draw noise into layers, and give layers that do a generator."""
-    made: dict[ast.AST, str] = {}
-    inside: set[ast.AST] = set()
+    made: dict[ast.AST, tuple[str, Mapping[str, str]]] = {}
     for call, layer in script.program.instances("keras.layers.Lambda"):
         function = function_of(layer.arguments.get(0, "function") or Known("", ""))
-        if function is None or not _noise(script, function.node):
+        if function is None or not noise_in(script, function.node):
             continue
-        inside.add(function.node)
+        script.seeded |= {noise.node for noise in noise_in(script, function.node)}
         with script.attempt(call.node):
             if function.node not in made:
                 made[function.node] = _lambda_becomes_layer(script, call, function, len(made))
-            _respell_call(script, call, made[function.node])
+            _respell_call(script, call, *made[function.node])
     for written in script.program.classes:
-        noises = [noise for noise in _noise(script, written.node) if noise.step is not None]
-        noises = noises if written.is_layer and not written.is_model else []
+        noises = [noise for noise in noise_in(script, written.node) if noise.step is not None]
+        trains = {"train_step", "test_step", "compute_loss"} & set(written.body)
+        noises = noises if written.is_layer and not trains else []
         if noises:
-            inside.add(written.node)
+            script.seeded |= {noise.node for noise in noises}
             with script.attempt(written.node):
                 _layer_gets_generator(script, written, noises)
-    for call in _noise(script, script.source.tree):
-        if (
-            not inside & {*script.above(call.node)}
-            and call.step is None
-            and _in_graph(script, call)
-        ):
+
+
+def leave_noise(script: Script) -> None:
+    """List the noise that has no state of its own: Keras 3 on JAX refuses it."""
+    for call in noise_in(script, script.source.tree):
+        if call.node in script.seeded or script.is_left(call.node):
+            continue
+        if call.step is None and _in_graph(script, call):
             script.leave(
                 call.node,
                 "this noise is drawn once, when the model is built; draw it in a layer's call.",
             )
+        elif call.step is not None and call.step.kind in _DRAWN_IN and not _has_seed(script, call):
+            script.leave(
+                call.node,
+                "this noise is drawn in every step, but not by a layer that could hold the state "
+                "of its random numbers; give it seed=keras.random.SeedGenerator() of a layer.",
+            )
 
 
-def _noise(script: Script, node: ast.AST) -> list[Call]:
+def _has_seed(script: Script, call: Call) -> bool:
+    """Whether a function of keras.random is given a seed."""
+    seed = argument(call.node, None, "seed")
+    return any(name.startswith("keras.random.") for name in call.names) and (
+        seed is not None and script.program.value(seed) != Constant(None)
+    )
+
+
+def noise_in(script: Script, node: ast.AST) -> list[Call]:
     """The calls that draw random numbers with Keras or TensorFlow."""
     return [
         call
@@ -84,8 +103,21 @@ def _in_graph(script: Script, call: Call) -> bool:
     )
 
 
-def draw_from_generator(script: Script, call: Call) -> str:
-    """Make a call draw from the layer's generator; returns the seed that it had."""
+def draw_from_generator(
+    script: Script,
+    call: Call,
+    generator: str = "self.seed_generator",
+    dtype: str = "self.compute_dtype",
+) -> str:
+    """Make a call draw from a generator; returns the seed that it had.
+
+    Args:
+        script: the script.
+        call: the call.
+        generator: the generator.
+        dtype: the type that it draws; empty for that of Keras.
+    """
+    script.seeded.add(call.node)
     (name,) = call.names
     seed = next((script.code(k.value) for k in call.node.keywords if k.arg == "seed"), "")
     seed = "" if seed == "None" else seed
@@ -100,8 +132,8 @@ def draw_from_generator(script: Script, call: Call) -> str:
             like = cst.parse_expression(f"{script.ops}.shape({tensor})")
             drawn = drawn.with_deep_changes(argument_node(drawn, 0, "shape"), value=like)
         # If layers compute in 16 bits, Keras passes this one its inputs in 16 bits.
-        drawn = drawn if has_dtype else with_argument(drawn, "dtype=self.compute_dtype")
-        return with_argument(drawn, "seed=self.seed_generator")
+        drawn = drawn if has_dtype or not dtype else with_argument(drawn, f"dtype={dtype}")
+        return with_argument(drawn, f"seed={generator}")
 
     if not name.startswith("keras.random.") or not any(
         k.arg == "seed" and script.code(k.value).startswith("self.") for k in call.node.keywords
@@ -152,7 +184,10 @@ def _is_bound_above(name: str, line: int, function: ast.AST) -> bool:
     return len(bound) == 1 and (isinstance(bound[0], ast.arg) or bound[0].lineno < line)
 
 
-def _lambda_becomes_layer(script: Script, call: Call, function: Function, number: int) -> str:
+def _lambda_becomes_layer(
+    script: Script, call: Call, function: Function, number: int
+) -> tuple[str, Mapping[str, str]]:
+    """Plan the layer; returns its name, and the arguments with which it is made."""
     node = function.node
     reads = [read.name for read in script.program.symbolic_reads if read.function is node]
     if reads:
@@ -167,11 +202,13 @@ def _lambda_becomes_layer(script: Script, call: Call, function: Function, number
     if len(function.parameters) - bound - optional != 1 or optional and configured:
         raise Unportable(call.node, "the Lambda's function has more than one argument.")
     name = script.free_name(*_NAMES) if not number else f"Sampling{number + 1}"
-    seeds = [draw_from_generator(script, noise) for noise in _noise(script, node)]
+    seeds = [draw_from_generator(script, noise) for noise in noise_in(script, node)]
     if of_class and isinstance(node, ast.FunctionDef):
         _method_becomes_layer(script, call, function, node, name, seeds[0])
-        return name
-    head = layer_head(name, seeds[0])
+        return name, {}
+    outside = captured(script, node, call)
+    head = layer_head(name, seeds[0], list(outside.values))
+    config = _config(list(outside.values))
     if isinstance(node, ast.Lambda):
         body = {"code": ""}
 
@@ -181,11 +218,13 @@ def _lambda_becomes_layer(script: Script, call: Call, function: Function, number
 
         script.edits.change(node.body, keep)
         parameters = ast.unparse(node.args)
-        script.edits.insert(
-            script.top(call.node),
-            lambda: f"{head}    def call(self, {parameters}):\n        return {body['code']}\n",
-        )
-        return name
+
+        def method() -> str:
+            return f"def call(self, {parameters}):\n    return {body['code']}\n"
+
+        place = script.statement(call.node) if outside.stays else script.top(call.node)
+        script.edits.insert(place, lambda: head + indented(method() + config))
+        return name, outside.values
     users = [
         mention
         for mention in script.mentions(node.name)
@@ -199,8 +238,15 @@ def _lambda_becomes_layer(script: Script, call: Call, function: Function, number
     if users or calls:
         raise Unportable(call.node, f"{node.name} is also used outside the Lambda.")
 
-    script.edits.replace(node, lambda code: head + indented(_as_call(code, bound=False)))
-    return name
+    script.edits.replace(node, lambda code: head + indented(_as_call(code, bound=False) + config))
+    return name, outside.values
+
+
+def _config(options: Sequence[str]) -> str:
+    """The method by which a file keeps the arguments of a layer; empty if it has none."""
+    listed = "".join(f', "{option}": self.{option}' for option in options)
+    kept = f"\ndef get_config(self):\n    return {{**super().get_config(){listed}}}\n"
+    return kept * bool(options)
 
 
 def _as_call(code: str, bound: bool) -> str:
@@ -232,9 +278,7 @@ def _method_becomes_layer(
 
     def layer() -> str:
         method = _as_call(textwrap.dedent(code()), bound=function.owner is not None)
-        config = "".join(f', "{option}": self.{option}' for option in options)
-        kept = f"\ndef get_config(self):\n    return {{**super().get_config(){config}}}\n"
-        return layer_head(name, seed, options) + indented(method + kept * bool(options))
+        return layer_head(name, seed, options) + indented(method + _config(options))
 
     code = script.edits.move(node)
     script.edits.insert(script.top(node), layer)
@@ -257,7 +301,7 @@ def attributes_of_self(script: Script, node: ast.AST) -> list[str]:
     return found
 
 
-def _respell_call(script: Script, call: Call, name: str) -> None:
+def _respell_call(script: Script, call: Call, name: str, values: Mapping[str, str]) -> None:
     """`Lambda(f, output_shape=..., name="z")` becomes `Sampling(name="z")`."""
     function = function_of(call.arguments.get(0, "function") or Known("", ""))
     owned = function is not None and function.owner is not None
@@ -271,6 +315,8 @@ def _respell_call(script: Script, call: Call, name: str) -> None:
         made = without(made, 0, "function")
         for option in options:
             made = with_argument(made, f"{option}={owner}.{option}")
+        for option, code in values.items():
+            made = with_argument(made, f"{option}={code}")
         return made
 
     script.edits.change(call.node, change)

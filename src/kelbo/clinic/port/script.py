@@ -42,6 +42,8 @@ class Script:
         self.program = read(source.tree)
         self.edits = Edits(source.text)
         self.left: list[Left] = []
+        # The calls that draw noise and are ported, or listed.
+        self.seeded: set[ast.AST] = set()
         self.formulas: list[Formula | None] = []
         self.parents = {
             child: node for node in ast.walk(source.tree) for child in ast.iter_child_nodes(node)
@@ -85,6 +87,12 @@ class Script:
         if Left(line, reason) not in self.left:
             self.left.append(Left(line, reason))
             self.edits.mark(self.statement(node), f"left as it was: {reason}")
+
+    def is_left(self, node: ast.AST) -> bool:
+        """Whether a node stands in something that is left as it is."""
+        left = {one.line for one in self.left}
+        around = (node, *self.above(node))
+        return any(isinstance(one, ast.stmt) and one.lineno in left for one in around)
 
     @contextmanager
     def attempt(self, node: ast.AST) -> Iterator[None]:

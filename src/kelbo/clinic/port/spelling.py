@@ -3,6 +3,7 @@
 import ast
 import itertools
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import libcst as cst
@@ -26,7 +27,7 @@ from kelbo.clinic.port.functions import (
     unknown_arguments,
 )
 from kelbo.clinic.port.names import EAGER, SEEDS, place, today
-from kelbo.clinic.port.script import Script, assigned_names, imported_names
+from kelbo.clinic.port.script import Script, assigned_names, function_of, imported_names
 from kelbo.clinic.port.step import TAPE
 
 # Functions for which another name is not enough.
@@ -38,6 +39,16 @@ _CALLS = {
     "tensorflow.math.add_n": add_up,
     "tensorflow.nn.sigmoid_cross_entropy_with_logits": cross_entropy,
 }
+# What to do by hand about functions of keras.backend, as KL annealing uses them.
+_VARIABLE = "; a variable that changes during training must belong to the model: a keras.Variable"
+_INSTEAD = {
+    "get_value": _VARIABLE + ", read by keras.ops.convert_to_numpy",
+    "in_test_phase": "; choose by the argument training of the layer's call",
+    "in_train_phase": "; choose by the argument training of the layer's call",
+    "learning_phase": "; choose by the argument training of the layer's call",
+    "set_value": _VARIABLE + ", set by its assign",
+    "variable": _VARIABLE,
+}
 
 
 def respell(script: Script) -> None:
@@ -46,11 +57,16 @@ def respell(script: Script) -> None:
     calls: dict[ast.AST, list[Call]] = {}
     for call in program.calls:
         calls.setdefault(call.node.func, []).append(call)
+    graph = {
+        function.node
+        for call in program.calls
+        if is_symbolic(call.arguments.all) and (function := function_of(call.function)) is not None
+    }
     rewritten = {
         script.function_around(node)
         for node, found in calls.items()
         if any(today(name, script.ops) for name in known_names(program.value(node)))
-        and any(_meets_tensors(script, call) for call in found)
+        and any(_meets_tensors(script, call, graph) for call in found)
     } - {None}
     seen: set[ast.AST] = set()
     for reading in program.readings:
@@ -70,7 +86,7 @@ def respell(script: Script) -> None:
             _respell_place(script, node, value.name)
             continue
         of_backend = value.name.startswith("keras.backend.")
-        inside = any(_meets_tensors(script, call) for call in calls.get(node, ()))
+        inside = any(_meets_tensors(script, call, graph) for call in calls.get(node, ()))
         settled = value.name in SEEDS
         # A function has one style: what computes with numbers there follows what meets tensors.
         beside = script.function_around(node) in rewritten and not library.noise(value.name)
@@ -87,7 +103,8 @@ def respell(script: Script) -> None:
             with script.attempt(node):
                 _CALLS[value.name](script, calls[node][0])
         elif of_backend and value.name.rpartition(".")[2] not in STILL_THERE:
-            script.leave(node, f"Keras 3 has no {script.code(node)}.")
+            why = _INSTEAD.get(value.name.rpartition(".")[2], "")
+            script.leave(node, f"Keras 3 has no {script.code(node)}{why}.")
         elif inside and value.name.startswith("tensorflow.") and value.name != TAPE:
             script.leave(node, f"{script.code(node)} is TensorFlow's alone.")
         elif isinstance(node, ast.Name) or node in lacking(program):
@@ -141,9 +158,14 @@ def _with_attribute(name: str) -> Callable[[cst.BaseExpression], cst.BaseExpress
     return lambda node: cst.ensure_type(node, cst.Attribute).with_changes(attr=cst.Name(name))
 
 
-def _meets_tensors(script: Script, call: Call) -> bool:
-    """Whether a function computes with what a model does: in a step, or with symbolic tensors."""
-    return call.step is not None or is_symbolic(call.arguments.all) or is_symbolic(call.result)
+def _meets_tensors(script: Script, call: Call, graph: AbstractSet[ast.AST]) -> bool:
+    """Whether a function computes with what a model does: in a step, or with symbolic tensors.
+
+    So does all that stands in a function which is given some, such as noise beside them.
+    """
+    if call.step is not None or script.function_around(call.node) in graph:
+        return True
+    return is_symbolic(call.arguments.all) or is_symbolic(call.result)
 
 
 def port_imports(before: str, code: str) -> str:
