@@ -70,7 +70,7 @@ def test_a_model_comes_back_with_its_weights(make, tmp_path):
 def test_there_is_no_file(tmp_path):
     with pytest.raises(RunError, match="There is no model file .*nothing.keras"):
         load_model(tmp_path / "nothing.keras")
-    with pytest.raises(RunError, match="is a folder, expected a file, such as .*model.keras"):
+    with pytest.raises(RunError, match="is a folder, expected a model file, such as .*model.keras"):
         load_model(tmp_path)
 
 

@@ -51,7 +51,12 @@ def port_notebook(source: Source) -> Ported:
     found = read_notebook(source.path, text.encode())
     if isinstance(found, Skipped):
         raise DataError(f"{source.path} cannot be ported: {found.reason}")
-    errors = [f for f in examine(found) if f.rule.severity is Severity.ERROR and not left]
+    known = {finding.rule.code for finding in ported.kept}
+    errors = [
+        finding
+        for finding in examine(found)
+        if finding.rule.severity is Severity.ERROR and finding.rule.code not in known and not left
+    ]
     return replace(
         ported,
         text=text,
