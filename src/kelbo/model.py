@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kelbo.backends.jax.one_call import OneCall
 from kelbo.backends.jax.resident import resident_epochs
 from kelbo.backends.jax.scan import forget
 from kelbo.backends.jax.shared_batches import SharedBatches
@@ -35,7 +36,9 @@ from kelbo.trace import Sizes, Trace
 PENALTY = "penalty"
 
 
-class LatentVariableModel(CheckedModel, SavedModel, Replicas, SharedBatches, keras.Model, abc.ABC):
+class LatentVariableModel(
+    CheckedModel, SavedModel, Replicas, SharedBatches, OneCall, keras.Model, abc.ABC
+):
     """p(x|z) and latents z, joined by an objective; what the latents are, subclasses say.
 
     The loss is computed in `compute_loss`, with keras.ops alone, from what `call` returns: this
