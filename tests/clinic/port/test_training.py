@@ -30,6 +30,7 @@ def ported(code, head=HEAD):
         ("compile(o, l, m, [1.0, w])", "compile(o, l, metrics=m, loss_weights=[1.0, w])"),
         ('compile("adam", loss="mse")', 'compile("adam", loss="mse")'),
         ("compile(o, l, experimental_run_tf_function=False)", "compile(o, l)"),
+        ("compile(o, l, sample_weight_mode=None, target_tensors=None)", "compile(o, l)"),
         ("fit_generator(batches(x), 10, 3)", "fit(batches(x), steps_per_epoch=10, epochs=3)"),
         (
             "fit_generator(generator=flow, epochs=3, workers=2, max_queue_size=4)",

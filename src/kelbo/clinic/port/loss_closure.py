@@ -1,6 +1,7 @@
 """Recipe 1: the loss function of compile closes over tensors of the functional graph."""
 
 import ast
+from collections import Counter
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
@@ -28,8 +29,15 @@ def port_closures(script: Script) -> None:
         if call.method == "compile"
         and (call.node in compilations or _is_made_of_tensors(script, call))
     }
+    compiled = Counter(owner for call in handed.values() for owner in set(call.owners))
     for call in handed.values():
         with script.attempt(call.node):
+            if any(compiled[owner] > 1 for owner in call.owners):
+                raise Unportable(
+                    call.node,
+                    "the model is compiled more than once with a loss that reads tensors from "
+                    "outside; compile it once.",
+                )
             _port_closure(script, call)
 
 

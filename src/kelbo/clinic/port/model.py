@@ -20,9 +20,10 @@ from kelbo.clinic.doctor.values import (
     Value,
     options,
 )
-from kelbo.clinic.doctor.words import dotted, in_words
+from kelbo.clinic.doctor.words import dotted
 from kelbo.clinic.port.edits import Code, Unportable, argument_node, code_of, indented, without
 from kelbo.clinic.port.formula import formula
+from kelbo.clinic.port.free import refuse_named_data, refuse_other_uses
 from kelbo.clinic.port.layer_losses import added_by_layers, regularized
 from kelbo.clinic.port.registered import REGISTERED, register
 from kelbo.clinic.port.script import Script, argument, function_of, model_of, same
@@ -31,10 +32,6 @@ from kelbo.clinic.port.script import Script, argument, function_of, model_of, sa
 RESERVED = {"self", "x", "y", "y_pred", "sample_weight", "kwargs"}
 # None of them is read after the first lines, but for these, and y if there is a target.
 _KEPT = {"self"}
-# Attributes that would give a list of tensors where they gave the reconstruction.
-_OUTPUTS = {"call", "output", "output_shape", "outputs", "predict_on_batch", "predict_step"}
-# Arguments of compile and fit that make some losses count more than others.
-_WEIGHTS = {"class_weight", "loss_weights", "sample_weight", "weighted_metrics"}
 
 
 class Model:
@@ -262,7 +259,9 @@ class Model:
             before: the lines above the class.
         """
         script = self.script
-        self._is_free_to_change()
+        refuse_other_uses(script, self.instance, bool(self.others))
+        if len(self.entries) > 1 and self.inputs:
+            refuse_named_data(script, self.instance)
         again = [code.rpartition("[")[0] for code in self.others.values() if "(" in code]
         if again and self.layers_add:
             raise Unportable(
@@ -270,6 +269,7 @@ class Model:
                 f"mu and log_var would come from a second {again[0]}, and what its layers add to "
                 "the loss counts once on JAX and twice elsewhere.",
             )
+        self.reads_target = target
         name = script.free_name("VAE", "VAEModel")
         script.bound.add(name)
         self.settle_name()
@@ -308,31 +308,6 @@ class Model:
         above = "".join(f"{line}\n" for line in before)
         script.edits.insert(where, lambda: f"{above}{self._class(name, lines)}")
 
-    def _is_free_to_change(self) -> None:
-        """Make sure that the script uses nothing of the model that changes in the port."""
-        for node in ast.walk(self.script.source.tree):
-            if isinstance(node, ast.Call):
-                used = node.func
-            elif isinstance(node, ast.Attribute) and node.attr in _OUTPUTS:
-                used = node.value
-            else:
-                continue
-            if self.others and model_of(self.script.program.value(used)) is self.instance:
-                code = self.script.code(node)
-                raise Unportable(
-                    node, f"line {node.lineno} uses {code}, which would hold mu and log_var, too."
-                )
-        for call in self.script.calls_in(self.script.source.tree):
-            weighed = [k.arg for k in call.node.keywords if k.arg in _WEIGHTS]
-            if call.method == "compile" and len(call.node.args) > 3:
-                weighed.append("loss_weights")
-            if weighed and self.instance in call.owners:
-                raise Unportable(
-                    call.node,
-                    f"line {call.node.lineno} gives the model {in_words(weighed)}, but the "
-                    "compute_loss that the port writes does not weigh data.",
-                )
-
     @property
     def _sources(self) -> list[str]:
         """What is handed over; `encoder(x)[0], encoder(x)[1]` become one call."""
@@ -369,8 +344,15 @@ class Model:
             cast = f"[{cast} for output in y_pred]"
         first += [f"{', '.join([self.name, *self.others])} = {cast}\n"]
         taken = [f"{self.target} = y\n"] * (self.target != "y")
+        shape = self.value.shape
+        if self.reads_target and shape is not None and len(shape) == 2 and shape[-1] == 1:
+            # Keras 2 made (batch, 1) of a target of shape (batch,).
+            taken = [f"y = {self.script.ops}.reshape(y, (-1, 1))\n", *taken]
         first = [*taken, *self._unpacked, *first]
-        body = "".join(first) + "".join(line().strip("\n") + "\n" for line in lines)
+        computed = "".join(line().strip("\n") + "\n" for line in lines)
+        # Weights may come with any data: from a generator, a tuple, another file.
+        guard = "" if "sample_weight" in computed else _GUARD
+        body = guard + "".join(first) + computed
         parts.append(
             "def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **kwargs):\n"
             + indented(body)
@@ -455,6 +437,11 @@ class Model:
         some = self.layers_add or regularized(self.script)
         return " + sum(self.losses)" * some
 
+
+_GUARD = """\
+if sample_weight is not None:
+    raise ValueError("This loss takes no sample weights.")
+"""
 
 _COMPILED = """\
 def get_compile_config(self):

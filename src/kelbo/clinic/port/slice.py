@@ -20,6 +20,9 @@ from kelbo.clinic.port.edits import Code, Unportable, code_of
 from kelbo.clinic.port.model import RESERVED, Model, alone
 from kelbo.clinic.port.script import Script, same
 
+# Statements whose bodies are not moved into compute_loss.
+_BLOCKS = (ast.For, ast.AsyncFor, ast.While, ast.Try, ast.With)
+
 
 class Slice:
     """The statements that compute a loss from tensors of the graph.
@@ -44,6 +47,13 @@ class Slice:
             value = self.script.program.value(node)
             name = node.id if isinstance(node, ast.Name) else ""
             made = self._computations(name)
+            deeper = self._bound_deeper(name)
+            if deeper is not None:
+                raise Unportable(
+                    deeper,
+                    f"line {deeper.lineno} computes {name}, a part of the loss, in a block of its "
+                    "own; write it out where the loss is.",
+                )
             if made:
                 for statement in made:
                     if statement not in self.moved:
@@ -58,6 +68,36 @@ class Slice:
                 self._keep_own(node)
             elif name:
                 self.outside.add(name)
+
+    def _bound_deeper(self, name: str) -> ast.stmt | None:
+        """What binds a name to a tensor of the graph in a loop, a try, a with or a function."""
+        for statement in self.block:
+            bound = [
+                node
+                for node in ast.walk(statement)
+                if isinstance(node, ast.Name)
+                and node.id == name
+                and isinstance(node.ctx, ast.Store)
+            ]
+            inner = isinstance(statement, _BLOCKS) or (
+                isinstance(statement, ast.FunctionDef)
+                and any(
+                    isinstance(node, ast.Global | ast.Nonlocal) and name in node.names
+                    for node in ast.walk(statement)
+                )
+            )
+            if inner and bound and self._is_tensor_somewhere(bound):
+                return statement
+        return None
+
+    def _is_tensor_somewhere(self, bound: list[ast.Name]) -> bool:
+        """Whether one of the statements that bind a name computes with tensors of the graph."""
+        return any(
+            is_symbolic(self.script.program.value(node))
+            for name in bound
+            for node in ast.walk(self.script.statement(name))
+            if isinstance(node, ast.expr)
+        )
 
     def reads(self, value: Value) -> bool:
         """Whether the loss is computed from a tensor of the graph."""

@@ -13,6 +13,8 @@ from kelbo.clinic.port.script import Script, argument, function_of
 _COMPILE = ("optimizer", "loss", "metrics", "loss_weights")
 # What made loss closures work in TensorFlow 2.0 to 2.3.
 _EAGERLY = "experimental_run_tf_function"
+# What is gone from compile, and means nothing where it is None.
+_NOTHING = ("sample_weight_mode", "target_tensors")
 _ORDERS = {
     "fit_generator": (
         "x", "steps_per_epoch", "epochs", "verbose", "callbacks", "validation_data",
@@ -42,7 +44,8 @@ def respell_training(script: Script) -> None:
         if not call.owners or call.names:
             continue  # no method, or one of the script's own
         if call.method == "compile":
-            if len(call.node.args) > 2 or argument(call.node, None, _EAGERLY):
+            gone = any(argument(call.node, None, name) for name in (_EAGERLY, *_NOTHING))
+            if len(call.node.args) > 2 or gone:
                 with script.attempt(call.node):
                     _compile(script, call.node)
         elif call.method in _ORDERS:
@@ -55,7 +58,19 @@ def respell_training(script: Script) -> None:
 
 def _compile(script: Script, call: ast.Call) -> None:
     _have_names(call, "compile", _COMPILE)
-    script.edits.change(call, lambda node: without(_named(node, 2, _COMPILE), None, _EAGERLY))
+    gone = [_EAGERLY, *(k.arg for k in call.keywords if k.arg in _NOTHING and _is_none(k.value))]
+
+    def respelled(node: cst.BaseExpression) -> cst.BaseExpression:
+        changed = _named(node, 2, _COMPILE)
+        for name in gone:
+            changed = without(changed, None, name)
+        return changed
+
+    script.edits.change(call, respelled)
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
 
 
 def _have_names(call: ast.Call, method: str, order: Sequence[str]) -> None:

@@ -45,9 +45,14 @@ def test_optimizers_and_methods_refuse_what_is_gone():
     for name in OF_METHODS["fit"]:
         with pytest.raises(TypeError, match=name):
             model.fit(np.zeros((2, 1)), **{name: 1})
+    for name in OF_METHODS["compile"]:
+        with pytest.raises(TypeError, match=name):
+            model.compile("sgd", "mse", **{name: None})
     with pytest.raises(TypeError, match="save_format"):
         model.save_weights("vae.weights.h5", save_format="h5")
-    assert {method: set(gone) for method, gone in OF_METHODS.items() if method != "fit"} == {
+    assert {
+        method: set(gone) for method, gone in OF_METHODS.items() if method not in ("compile", "fit")
+    } == {
         "add_loss": {"inputs"},
         "save_weights": {"save_format"},
     }

@@ -61,6 +61,8 @@ class VAE(keras.Model):
     """A VAE whose outputs are all that its loss needs."""
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **kwargs):
+        if sample_weight is not None:
+            raise ValueError("This loss takes no sample weights.")
         inputs = x
         # The reconstruction and the KL term have the weights that they had before.
         # In 32 bits, whatever precision the layers compute in.

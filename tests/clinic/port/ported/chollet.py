@@ -57,6 +57,8 @@ class VAE(keras.Model):
         return ops.mean(xent_loss + kl_loss)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **kwargs):
+        if sample_weight is not None:
+            raise ValueError("This loss takes no sample weights.")
         # The effective beta is 0.0080, as before: the KL term counts 125 times less
         # than in the ELBO.
         # In 32 bits, whatever precision the layers compute in.

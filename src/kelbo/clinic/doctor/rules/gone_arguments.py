@@ -108,6 +108,7 @@ METHODS = {
 }
 OF_METHODS = {
     "add_loss": {"inputs": ""},
+    "compile": {"sample_weight_mode": "", "target_tensors": ""},
     "fit": {"nb_epoch": "epochs", "show_accuracy": "", "nb_worker": ""},
     "save_weights": {"save_format": "a file name that ends in .weights.h5"},
 }
