@@ -6,6 +6,7 @@ import pytest
 from keras import layers, ops
 
 import kelbo
+from tests import kinds
 from tests.support import data, to_numpy, weights
 
 FEATURES, LATENT = 8, 2
@@ -21,7 +22,15 @@ class AddsLoss(layers.Layer):
         return inputs
 
 
-def vae(**kwargs):
+class PriorOfThePosterior(kinds.VampPrior):
+    """q(z|u) of one learned pseudo-input u."""
+
+    def build(self, latent_shape):
+        self.u = self.add_weight(shape=(1, FEATURES), initializer="random_normal", name="u")
+        kelbo.Prior.build(self, latent_shape)
+
+
+def vae(prior=None, **kwargs):
     encoder = keras.Sequential(
         [
             keras.Input((FEATURES,)),
@@ -31,7 +40,7 @@ def vae(**kwargs):
     )
     decoder = keras.Sequential([keras.Input((LATENT,)), AddsLoss(), layers.Dense(FEATURES)])
     posterior = kelbo.GaussianPosterior(encoder, latent_dim=LATENT)
-    return kelbo.VAE(posterior, kelbo.GaussianLikelihood(decoder), seed=0, **kwargs)
+    return kelbo.VAE(posterior, kelbo.GaussianLikelihood(decoder), prior, seed=0, **kwargs)
 
 
 def by_hand(model, x, z):
@@ -96,3 +105,17 @@ def test_is_no_part_of_the_bound():
     free.posterior.network.layers[0].kernel_regularizer = None
     bounds = [each.log_likelihood(X, 20) for each in (model, free)]
     np.testing.assert_array_equal(*bounds)
+
+
+@pytest.mark.parametrize("path", ["train_on_batch", "test_on_batch"])
+def test_a_network_that_is_called_twice_adds_twice(fixed_noise, path):
+    """A prior that is made of the posterior calls the encoder again, with data of its own."""
+    model = vae(PriorOfThePosterior())
+    model.compile(keras.optimizers.SGD(0.0))
+    u = to_numpy(model.prior.u)
+    again = 0.01 * np.sum(to_numpy(model.posterior.network(u)) ** 2)
+    expected = by_hand(model, X, to_numpy(model(X)["z"])) + again
+    for _ in range(2):  # nothing is left from the step before
+        logs = getattr(model, path)(X, return_dict=True)
+        assert logs["penalty"] == pytest.approx(expected, rel=1e-5)
+        model.reset_metrics()

@@ -5,12 +5,13 @@ import math
 import sys
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from kelbo.backends.jax.one_call import OneCall
 from kelbo.backends.jax.resident import resident_epochs
 from kelbo.backends.jax.scan import forget
 from kelbo.backends.jax.shared_batches import SharedBatches
@@ -23,6 +24,7 @@ from kelbo.data.at_hand import Source
 from kelbo.distributions.distribution import Tensor
 from kelbo.errors import DataError, UsageError
 from kelbo.inputs import as_numpy, check_shape, check_target_shape, is_at_hand, joined, split
+from kelbo.kinds import check_kind
 from kelbo.likelihoods import Likelihood
 from kelbo.objectives import Objective
 from kelbo.passes import predict_in_passes
@@ -34,7 +36,9 @@ from kelbo.trace import Sizes, Trace
 PENALTY = "penalty"
 
 
-class LatentVariableModel(CheckedModel, SavedModel, Replicas, SharedBatches, keras.Model, abc.ABC):
+class LatentVariableModel(
+    CheckedModel, SavedModel, Replicas, SharedBatches, OneCall, keras.Model, abc.ABC
+):
     """p(x|z) and latents z, joined by an objective; what the latents are, subclasses say.
 
     The loss is computed in `compute_loss`, with keras.ops alone, from what `call` returns: this
@@ -480,70 +484,6 @@ class LatentVariableModel(CheckedModel, SavedModel, Replicas, SharedBatches, ker
         check_shape(arrays["z"], shapes.get("z", self.likelihood.context_shape), "z")
         return predict_in_passes(
             self.decoder, arrays if len(arrays) > 1 else arrays["z"], batch_size, self.data_dim
-        )
-
-    # Saving.
-
-    def get_config(self) -> dict[str, Any]:
-        """The parts.
-
-        Raises:
-            UsageError: two parts share a layer with weights, and would not when they are loaded.
-        """
-        self._check_nothing_shared()
-        serialize = keras.saving.serialize_keras_object
-        return {
-            "name": self.name,
-            **{name: serialize(getattr(self, name)) for name in self._parts},
-            "objective": serialize(self.objective),
-            "seed": self.seed,
-            "trainable": self.trainable,
-            "dtype": serialize(self.dtype_policy),
-        }
-
-    def _check_nothing_shared(self) -> None:
-        owners: dict[int, str] = {}
-        for name in self._parts:
-            for layer in getattr(self, name)._flatten_layers():
-                owner = owners.setdefault(id(layer), name)
-                if owner != name and layer.weights:
-                    raise UsageError(
-                        f"The {owner} and the {name} share the layer {layer.name!r}. Each is saved "
-                        "by itself, and they would share nothing when they are loaded: this model "
-                        "trains, but cannot be saved. Give each a layer of its own."
-                    )
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
-        """Rebuild from `get_config`: every value that is a serialised object is made anew."""
-        return cls(
-            **{
-                name: keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
-                if isinstance(value, dict) and "class_name" in value and name != "dtype"
-                else value
-                for name, value in config.items()
-            }
-        )
-
-
-_EXAMPLES = {
-    "Posterior": ", such as kelbo.GaussianPosterior(encoder_network, latent_dim=16)",
-    "Likelihood": ", such as kelbo.BernoulliLikelihood(decoder_network)",
-    "Prior": ", such as kelbo.StandardNormalPrior()",
-    "Objective": ", such as kelbo.ELBO()",
-}
-
-
-def check_kind(part: Any, kind: type) -> None:
-    """Refuse a part that is not of its kind.
-
-    Raises:
-        UsageError: with what arrived.
-    """
-    if not isinstance(part, kind):
-        name = kind.__name__
-        raise UsageError(
-            f"Expected an instance of {name}{_EXAMPLES.get(name, '')}, received {part!r}."
         )
 
 

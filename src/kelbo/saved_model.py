@@ -1,6 +1,6 @@
 """How a model goes into a file and comes back: with its noise, its optimiser, on any backend."""
 
-from typing import Any
+from typing import Any, Self
 
 import keras
 from keras import ops
@@ -9,8 +9,14 @@ from kelbo.errors import UsageError
 
 
 class SavedModel:
-    """For a keras.Model with a `seed_generator` to inherit from."""
+    """For a keras.Model of named parts to inherit from."""
 
+    _parts: tuple[str, ...]
+    objective: Any
+    seed: int | None
+    name: str
+    trainable: bool
+    dtype_policy: Any
     seed_generator: keras.random.SeedGenerator
     optimizer: keras.Optimizer
     trainable_variables: list[keras.Variable]
@@ -69,3 +75,44 @@ class SavedModel:
             del config["jit_compile"]
         self.compile(**{key: value for key, value in config.items() if value is not None})
         self.optimizer.build(self.trainable_variables)
+
+    def get_config(self) -> dict[str, Any]:
+        """The parts.
+
+        Raises:
+            UsageError: two parts share a layer with weights, and would not when they are loaded.
+        """
+        self._check_nothing_shared()
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "name": self.name,
+            **{name: serialize(getattr(self, name)) for name in self._parts},
+            "objective": serialize(self.objective),
+            "seed": self.seed,
+            "trainable": self.trainable,
+            "dtype": serialize(self.dtype_policy),
+        }
+
+    def _check_nothing_shared(self) -> None:
+        owners: dict[int, str] = {}
+        for name in self._parts:
+            for layer in getattr(self, name)._flatten_layers():
+                owner = owners.setdefault(id(layer), name)
+                if owner != name and layer.weights:
+                    raise UsageError(
+                        f"The {owner} and the {name} share the layer {layer.name!r}. Each is saved "
+                        "by itself, and they would share nothing when they are loaded: this model "
+                        "trains, but cannot be saved. Give each a layer of its own."
+                    )
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
+        """Rebuild from `get_config`: every value that is a serialised object is made anew."""
+        return cls(
+            **{
+                name: keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
+                if isinstance(value, dict) and "class_name" in value and name != "dtype"
+                else value
+                for name, value in config.items()
+            }
+        )

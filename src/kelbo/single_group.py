@@ -17,8 +17,9 @@ from kelbo.distributions import Factorised, has_closed_form, kl_per_dimension
 from kelbo.distributions.distribution import Distribution, Tensor
 from kelbo.errors import UsageError
 from kelbo.inputs import as_numpy, check_shape, joined, select, split
+from kelbo.kinds import check_kind
 from kelbo.likelihoods import Likelihood
-from kelbo.model import LatentVariableModel, check_kind
+from kelbo.model import LatentVariableModel
 from kelbo.objectives import Objective
 from kelbo.passes import predict_in_passes
 from kelbo.posteriors import Posterior

@@ -259,6 +259,9 @@ def test_names_of_tensorflow_1_are_renamed_or_listed(before, after, left):
     result = port(read_script("script.py", text.encode()))
     assert f"{after}\n" in result.text
     assert [one.reason for one in result.left] == left
+    kept = {finding.place.line for finding in result.kept}
+    assert left or not kept
+    assert not kept & {one.line for one in result.left}  # each is said once
 
 
 def test_a_script_of_tensorflow_1_alone_is_left_once():

@@ -87,13 +87,13 @@ def port(source: Source) -> Ported:
     if (guarded := script.guarded) is not None:
         reason = "the script checks which Keras it runs on, and is left as it was."
         whole = (Left(guarded, reason),)
-        found_there = tuple(kept_findings(source, source, True))
+        found_there = tuple(kept_findings(source, source, whole))
         return Ported(source.text, False, whole, kept=found_there, vae=_has_vae(script))
     if is_of_version_1(script.program):
         line = min(node.lineno for node in lacking(script.program))  # type: ignore[attr-defined]
         reason = "this is a script of TensorFlow 1 without a model of Keras; write it anew."
         whole = (Left(line, reason),)
-        return Ported(source.text, False, whole, kept=tuple(kept_findings(source, source, True)))
+        return Ported(source.text, False, whole, kept=tuple(kept_findings(source, source, whole)))
     respell(script)
     respell_options(script)
     respell_optimizers(script)
@@ -121,7 +121,7 @@ def port(source: Source) -> Ported:
     found = read_script(source.path, text.encode())
     if isinstance(found, Skipped):
         raise _broken(source, found.reason)
-    kept = kept_findings(source, found, bool(left))
+    kept = kept_findings(source, found, left)
     known = {finding.rule.code for finding in kept}
     errors = [
         finding

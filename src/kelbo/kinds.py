@@ -1,0 +1,26 @@
+"""The kinds of parts that a model is made of."""
+
+from typing import Any
+
+from kelbo.errors import UsageError
+
+# What a part of each kind may be.
+_EXAMPLES = {
+    "Posterior": ", such as kelbo.GaussianPosterior(encoder_network, latent_dim=16)",
+    "Likelihood": ", such as kelbo.BernoulliLikelihood(decoder_network)",
+    "Prior": ", such as kelbo.StandardNormalPrior()",
+    "Objective": ", such as kelbo.ELBO()",
+}
+
+
+def check_kind(part: Any, kind: type) -> None:
+    """Refuse a part that is not of its kind.
+
+    Raises:
+        UsageError: with what arrived.
+    """
+    if not isinstance(part, kind):
+        name = kind.__name__
+        raise UsageError(
+            f"Expected an instance of {name}{_EXAMPLES.get(name, '')}, received {part!r}."
+        )
