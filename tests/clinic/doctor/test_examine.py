@@ -249,7 +249,7 @@ class KLTerm(keras.layers.Layer):
         mu, log_var = inputs
         kl = 1 + log_var - tf.square(mu) - tf.exp(log_var)
         self.add_loss({kl})
-        return mu
+        return mu + tf.exp(0.5 * log_var) * tf.random.normal(tf.shape(mu))
 
 image = keras.Input({shape})
 flat = keras.layers.Flatten()(image)

@@ -68,7 +68,7 @@ class CrossEntropy:
 def _operation(tensor: Tensor) -> str | None:
     """The last operation of a tensor, such as the sigmoid of `tf.sigmoid(logits)`."""
     name = getattr(tensor.expression.atom, "name", None)
-    return name if name in ("sigmoid", "tanh") else None
+    return name if name in ("relu", "sigmoid", "softplus", "tanh") else None
 
 
 @once

@@ -162,6 +162,9 @@ _SAME_SHAPE = {
 # Arguments that change the shape of an image in ways that are not worked out.
 _OF_OTHER_SHAPES = ("data_format", "dilation_rate", "output_padding", "keepdims", "dim_ordering")
 
+# Arguments with which the layer ReLU is another function.
+_OF_RELUS = {"max_value", "negative_slope", "threshold"}
+
 # Layers whose outputs are values of their inputs.
 _REARRANGES = {"Cropping2D", "Flatten", "Permute", "RepeatVector", "Reshape", "UpSampling2D"}
 
@@ -352,6 +355,8 @@ def text(value: Value | None) -> str | None:
 def activation(layer: str, arguments: Arguments) -> str | None:
     """The name of the activation that a layer ends in, "linear" included; None if unknown."""
     last = layer.rpartition(".")[2]
+    if last == "ReLU" and (arguments.positional or dict(arguments.keywords).keys() & _OF_RELUS):
+        return None
     if last in ("LeakyReLU", "ReLU", "ELU", "PReLU", "Softmax"):
         return last.lower()
     value = arguments.get(0 if last == "Activation" else None, "activation")

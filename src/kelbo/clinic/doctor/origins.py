@@ -57,6 +57,10 @@ class Origins:
             for atom in atoms_of(end)
         )
 
+    def inside(self, tensor: Value | None) -> list[Value | None]:
+        """What a tensor is inside the models that passed it on, the outermost first."""
+        return [value for _, value in self._way(tensor)]
+
     def parts_of(self, model: Instance) -> set[Instance]:
         """The layers and models that a saved model describes, itself included.
 
@@ -88,10 +92,11 @@ class Origins:
             if made is None:
                 return
             call, place = made
-            here = self._inside(call, place)
+            here = self.made_of(call, place)
             yield call, here
 
-    def _inside(self, call: Call, place: tuple[int, ...]) -> Value | None:
+    def made_of(self, call: Call, place: tuple[int, ...]) -> Value | None:
+        """What the result of a call is inside the model or the layer; None if it is not known."""
         if call.node in self._results:
             return _at(self._results[call.node], place)
         for option in options(call.function):
