@@ -166,7 +166,7 @@ def load(path: str) -> Source | Skipped:
     try:
         # A pipe or a device may never end.
         if not stat.S_ISREG(os.stat(path).st_mode):
-            return Skipped(path, "it is not a regular file; kelbo doctor - reads from stdin.")
+            return Skipped(path, "it is not a regular file; - in place of a name reads from stdin.")
         with open(path, "rb") as file:
             content = file.read(limit + 1)
     except OSError as error:

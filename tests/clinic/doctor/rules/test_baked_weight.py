@@ -2,6 +2,7 @@
 
 import runpy
 
+import keras
 import numpy as np
 import pytest
 
@@ -16,7 +17,8 @@ def test_the_step_keeps_a_number_and_follows_a_variable(kind, rises):
     # The annealing has ended at 0.5.
     x = np.zeros((8, 4), "float32")
     (loss,) = model.fit(x, x, verbose=0).history["loss"]
-    assert (loss >= 0.5) == rises
+    # PyTorch compiles nothing, and follows a number too, as the rule says.
+    assert (loss >= 0.5) == (rises or keras.backend.backend() == "torch")
 
 
 SCRIPT = """

@@ -50,12 +50,9 @@ def test_optimizers_and_methods_refuse_what_is_gone():
             model.compile("sgd", "mse", **{name: None})
     with pytest.raises(TypeError, match="save_format"):
         model.save_weights("vae.weights.h5", save_format="h5")
-    assert {
-        method: set(gone) for method, gone in OF_METHODS.items() if method not in ("compile", "fit")
-    } == {
-        "add_loss": {"inputs"},
-        "save_weights": {"save_format"},
-    }
+    assert set(OF_METHODS) == {"add_loss", "compile", "fit", "save_weights"}
+    assert set(OF_METHODS["add_loss"]) == {"inputs"}
+    assert set(OF_METHODS["save_weights"]) == {"save_format"}
     x = keras.Input((1,))
     keras.Model(inputs=x, outputs=x)
     with pytest.raises((TypeError, ValueError)):
