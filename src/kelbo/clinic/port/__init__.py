@@ -8,10 +8,8 @@ that draw noise. In the recipes of `added_loss`, `loss_layer` and `loss_closure`
 tensors of the functional graph. In the port a `model` hands them over: its outputs are the
 reconstruction and whatever else the loss needs, and its compute_loss gets their values for this
 batch and computes the loss with the script's own lines. `train_step` does the same for a model
-whose train_step has a tape: `step` reads it, `step_parts` tells the layers from the loss, and
-`own_call` finds or writes the call that hands over what the loss needs. `check` runs the result for
-a few steps and compares its loss with the original's `formula`. A `notebook` is ported as the
-script that its `cells` make.
+whose train_step has a tape. `check` runs the result for a few steps and compares its loss with the
+original's `formula`. A `notebook` is ported as the script that its `cells` make.
 """
 
 from kelbo.clinic.port.check import Checked, check

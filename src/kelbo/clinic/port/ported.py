@@ -21,7 +21,7 @@ from kelbo.clinic.port.sampling import leave_noise, port_sampling
 from kelbo.clinic.port.script import Left, Script
 from kelbo.clinic.port.spelling import port_imports, respell
 from kelbo.clinic.port.tapes import leave_probability, leave_tapes
-from kelbo.clinic.port.train_step import port_train_steps
+from kelbo.clinic.port.train_step.rewrite import port_train_steps
 from kelbo.clinic.port.training import respell_training
 from kelbo.clinic.port.weights import rename_weights
 from kelbo.clinic.port.wrapping import wrapped

@@ -28,7 +28,7 @@ from kelbo.clinic.port.functions import (
 )
 from kelbo.clinic.port.names import EAGER, SEEDS, place, today
 from kelbo.clinic.port.script import Script, assigned_names, function_of, imported_names
-from kelbo.clinic.port.step import TAPE
+from kelbo.clinic.port.train_step.step import TAPE
 
 # Functions for which another name is not enough.
 _CALLS = {

@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 
 from kelbo.clinic.doctor.values import Function, Instance, known_names, options
 from kelbo.clinic.port.script import Script
-from kelbo.clinic.port.step import TAPE
+from kelbo.clinic.port.train_step.step import TAPE
 
 
 def leave_tapes(

@@ -10,7 +10,7 @@ from kelbo.clinic.doctor.values import Class, Instance, known_names, options
 from kelbo.clinic.doctor.words import dotted
 from kelbo.clinic.port.edits import Unportable
 from kelbo.clinic.port.script import Script, function_of
-from kelbo.clinic.port.step import Step, loaded, methods, stored
+from kelbo.clinic.port.train_step.step import Step, loaded, methods, stored
 
 _LOSSES = ("keras.losses.", "keras.metrics.")
 

@@ -10,8 +10,8 @@ from kelbo.clinic.port.edits import Code, Unportable, indented
 from kelbo.clinic.port.meaning import meanings, meant, same_meaning
 from kelbo.clinic.port.script import Script, argument
 from kelbo.clinic.port.slice import kept
-from kelbo.clinic.port.step import Step
-from kelbo.clinic.port.step_parts import Layers
+from kelbo.clinic.port.train_step.parts import Layers
+from kelbo.clinic.port.train_step.step import Step
 
 _HEAD = "def compute_metrics(self, x, y, y_pred, sample_weight=None):\n"
 _LOSS = 'self.get_metrics_result()["loss"]'

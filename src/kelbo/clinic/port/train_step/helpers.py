@@ -6,8 +6,8 @@ from kelbo.clinic.doctor.values import known_names
 from kelbo.clinic.doctor.words import dotted
 from kelbo.clinic.port.edits import Unportable
 from kelbo.clinic.port.script import Script
-from kelbo.clinic.port.step import Step, loaded, stored, without_docstring
-from kelbo.clinic.port.step_parts import Layers
+from kelbo.clinic.port.train_step.parts import Layers
+from kelbo.clinic.port.train_step.step import Step, loaded, stored, without_docstring
 
 _STEPS = ("train_step", "test_step")
 _REDUCTIONS = ("reduce_mean", "reduce_sum", "mean", "sum")

@@ -8,11 +8,11 @@ import libcst as cst
 from kelbo.clinic.doctor import library
 from kelbo.clinic.doctor.values import Class
 from kelbo.clinic.port.edits import Statement, Unportable, code_of, statements, without
-from kelbo.clinic.port.own_call import OwnCall
 from kelbo.clinic.port.sampling import draw_from_generator
 from kelbo.clinic.port.script import Script, argument
-from kelbo.clinic.port.step import Step
-from kelbo.clinic.port.step_parts import Layers
+from kelbo.clinic.port.train_step.own_call import OwnCall
+from kelbo.clinic.port.train_step.parts import Layers
+from kelbo.clinic.port.train_step.step import Step
 
 _START = "def __init__(self, *args, **kwargs):\n    super().__init__(*args, **kwargs)\n"
 

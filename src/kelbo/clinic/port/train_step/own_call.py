@@ -11,8 +11,8 @@ from kelbo.clinic.doctor.words import dotted
 from kelbo.clinic.port.edits import Statement, Unportable, indented
 from kelbo.clinic.port.meaning import meanings, meant, same_meaning
 from kelbo.clinic.port.script import Script
-from kelbo.clinic.port.step import Step, loaded, stored
-from kelbo.clinic.port.step_parts import Layers, Parts
+from kelbo.clinic.port.train_step.parts import Layers, Parts
+from kelbo.clinic.port.train_step.step import Step, loaded, stored
 
 # Layers that compute something else in training.
 _IN_TRAINING = ("Dropout", "Normalization", "Noise", "Random", "applications", "load_model")

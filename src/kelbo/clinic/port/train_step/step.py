@@ -8,7 +8,7 @@ from kelbo.clinic.doctor.values import Class, known_names
 from kelbo.clinic.doctor.words import dotted
 from kelbo.clinic.port.edits import Unportable
 from kelbo.clinic.port.script import Script
-from kelbo.clinic.port.step_data import Data
+from kelbo.clinic.port.train_step.data import Data
 
 TAPE = "tensorflow.GradientTape"
 _WEIGHTS = {"trainable_variables", "trainable_weights"}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from kelbo.clinic.doctor.values import known_names
 from kelbo.clinic.port.edits import Unportable
 from kelbo.clinic.port.script import Script
-from kelbo.clinic.port.step import Step, stored
+from kelbo.clinic.port.train_step.step import Step, stored
 
 _TYPES = frozenset("bfloat16 bool float16 float32 float64 int32 int64 uint8".split())
 

@@ -5,15 +5,15 @@ import ast
 from kelbo.clinic.doctor.values import Class, Known, Tensor, is_model_name, known_names, options
 from kelbo.clinic.doctor.words import dotted
 from kelbo.clinic.port.edits import Code, Unportable, indented
-from kelbo.clinic.port.own_call import PREDICT, OwnCall, plan_call
 from kelbo.clinic.port.script import Script
 from kelbo.clinic.port.slice import kept
-from kelbo.clinic.port.step import TAPE, Step, loaded, methods, read_step, stored
-from kelbo.clinic.port.step_extras import add_to_init, generator, pack_labels
-from kelbo.clinic.port.step_helpers import join_helpers
-from kelbo.clinic.port.step_metrics import Metrics, plan_metrics
-from kelbo.clinic.port.step_names import refuse_variables, respell_step
-from kelbo.clinic.port.step_parts import Layers, Parts, parts_of
+from kelbo.clinic.port.train_step.extras import add_to_init, generator, pack_labels
+from kelbo.clinic.port.train_step.helpers import join_helpers
+from kelbo.clinic.port.train_step.metrics import Metrics, plan_metrics
+from kelbo.clinic.port.train_step.names import refuse_variables, respell_step
+from kelbo.clinic.port.train_step.own_call import PREDICT, OwnCall, plan_call
+from kelbo.clinic.port.train_step.parts import Layers, Parts, parts_of
+from kelbo.clinic.port.train_step.step import TAPE, Step, loaded, methods, read_step, stored
 
 _HEAD = "def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **kwargs):\n"
 # What Keras calls in its own train_step, and functions that call it.
