@@ -33,6 +33,9 @@ from kelbo.clinic.doctor.values import (
 # Gaussian of unit variance, whose -log p is half of it.
 _NATS = {"binary_crossentropy": 1.0, "squared_error": 2.0}
 
+# Reductions of a loss object that make the mean of the batch.
+_MEANS = ("auto", "mean", "sum_over_batch_size")
+
 
 @dataclass(frozen=True)
 class KL:
@@ -461,7 +464,7 @@ def compiled_reconstruction(value: Value | None, shape: Shape | None) -> Term | 
     for option in options(value):
         name = library.text(option) or ""
         if isinstance(option, Instance):
-            name = getattr(option.of, "name", "")
+            name = getattr(option.of, "name", "") if _is_mean(option) else ""
         elif not name:
             name = getattr(option, "name", "")
         kind = library.loss_kind(str(name)) if not isinstance(option, Items | Table) else None
@@ -469,6 +472,13 @@ def compiled_reconstruction(value: Value | None, shape: Shape | None) -> Term | 
             whole = Reduction("mean", None, False, Expression(()), shape)
             return Term(Divergence(kind, None, None, None), reductions=(whole,))
     return None
+
+
+def _is_mean(loss: Instance) -> bool:
+    """Whether a loss object of Keras averages over the batch, as it does by default."""
+    given = loss.arguments.get(None, "reduction")
+    name = library.text(given) or getattr(given, "name", "")
+    return given is None or str(name).rpartition(".")[2].lower() in _MEANS
 
 
 def images(program: Program) -> Shape | None:

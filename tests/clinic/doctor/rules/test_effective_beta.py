@@ -105,3 +105,13 @@ def test_the_batch_size_is_read():
 def test_a_model_of_a_class_has_the_output_of_its_call():
     compiled = ", loss=keras.losses.MeanSquaredError()"
     assert "the effective beta is 12.5" in said("-0.5 * ops.mean(kl)", compiled)
+
+
+@pytest.mark.parametrize(
+    ("reduction", "is_mean"),
+    [("None", True), ('"sum_over_batch_size"', True), ('"sum"', False), ('"none"', False)],
+)
+def test_a_loss_that_is_no_mean_of_the_batch_is_not_taken_for_one(reduction, is_mean):
+    compiled = f", loss=keras.losses.MeanSquaredError(reduction={reduction})"
+    given = compiled.replace("reduction=None", "")
+    assert ("the effective beta is 12.5" in said("-0.5 * ops.mean(kl)", given)) == is_mean
