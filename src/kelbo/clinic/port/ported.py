@@ -113,7 +113,9 @@ def port(source: Source) -> Ported:
     except (SyntaxError, cst.ParserSyntaxError) as error:
         raise _broken(source, str(error)) from error
     text = _CODING.sub(r"\g<before>utf-8", text) if text != source.text else text
-    if not script.formulas and added_by_layers(script):
+    if ported_steps:
+        formula = None  # the loss of a step is not read, and what layers add is only a part of it
+    elif not script.formulas and added_by_layers(script):
         formula = formula_beside(script)
     else:
         formula = script.formulas[0] if len(script.formulas) == 1 else None
