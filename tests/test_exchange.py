@@ -171,7 +171,7 @@ def test_hdf5_is_refused_before_anything_is_written(trained, tmp_path):
 
 
 def test_what_is_no_z_is_refused_with_the_way_out(trained):
-    with pytest.raises(DataError, match="expected z, received log_var, mu.*such as the mu"):
+    with pytest.raises(DataError, match="expected z, received .*such as the mu"):
         trained.decode(trained.encode(X))
 
 
