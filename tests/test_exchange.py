@@ -194,3 +194,11 @@ def test_log_var_before_mu_is_refused():
     heads = [keras.layers.Dense(2, name=name)(x) for name in ("z_log_var", "z_mean")]
     with pytest.raises(UsageError, match="expected mu and then log_var"):
         kelbo.GaussianPosterior(keras.Model(x, heads))
+
+
+def test_half_a_dimension_and_half_a_seed_are_refused():
+    network = keras.Sequential([keras.Input((6,)), keras.layers.Dense(3)])
+    with pytest.raises(UsageError, match="latent_dim to be a whole number, received 2.5"):
+        kelbo.GaussianPosterior(network, 2.5)
+    with pytest.raises(UsageError, match="seed to be a whole number, received 0.5"):
+        tiny_vae(seed=0.5)

@@ -1,5 +1,6 @@
-"""The kinds of parts that a model is made of."""
+"""The kinds of what a model is made of: its parts, and whole numbers."""
 
+from numbers import Integral
 from typing import Any
 
 from kelbo.errors import UsageError
@@ -24,3 +25,14 @@ def check_kind(part: Any, kind: type) -> None:
         raise UsageError(
             f"Expected an instance of {name}{_EXAMPLES.get(name, '')}, received {part!r}."
         )
+
+
+def whole(name: str, value: Any) -> int:
+    """A whole number as Python's: Keras takes none of NumPy's.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if not isinstance(value, Integral):
+        raise UsageError(f"Expected {name} to be a whole number, received {value!r}.")
+    return int(value)

@@ -24,7 +24,7 @@ from kelbo.data.at_hand import Source
 from kelbo.distributions.distribution import Tensor
 from kelbo.errors import DataError, UsageError
 from kelbo.inputs import as_numpy, check_shape, check_target_shape, is_at_hand, joined, split
-from kelbo.kinds import check_kind
+from kelbo.kinds import check_kind, whole
 from kelbo.likelihoods import Likelihood
 from kelbo.objectives import Objective
 from kelbo.passes import predict_in_passes
@@ -76,7 +76,7 @@ class LatentVariableModel(
                 part.build(part.context_shape)
             setattr(self, name, part)
         self._parts = tuple(parts)
-        seed = None if seed is None else int(seed)  # Keras takes no integer of NumPy's
+        seed = None if seed is None else whole("seed", seed)
         self.objective = objective
         self.seed = seed
         self.seed_generator = SeedOfReplica(folded(seed))

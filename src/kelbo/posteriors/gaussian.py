@@ -9,6 +9,7 @@ from keras import layers
 from kelbo.distributions import Normal
 from kelbo.distributions.distribution import Tensor
 from kelbo.errors import UsageError
+from kelbo.kinds import whole
 from kelbo.networks.output_range import check_all_reals
 from kelbo.posteriors.posterior import Posterior, flat_features
 
@@ -63,7 +64,7 @@ class GaussianPosterior(Posterior):
     def __init__(self, network: keras.Model, latent_dim: int | None = None, **kwargs: Any):
         super().__init__(network, **kwargs)
         shapes = [tuple(output.shape[1:]) for output in network.outputs]
-        latent_dim = None if latent_dim is None else int(latent_dim)
+        latent_dim = None if latent_dim is None else whole("latent_dim", latent_dim)
         if len(shapes) == 1:
             if latent_dim is None or latent_dim < 1:
                 raise UsageError(

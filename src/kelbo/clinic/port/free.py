@@ -5,7 +5,7 @@ import ast
 from kelbo.clinic.doctor.values import Instance
 from kelbo.clinic.doctor.words import dotted, in_words
 from kelbo.clinic.port.edits import Unportable
-from kelbo.clinic.port.script import Script, model_of
+from kelbo.clinic.port.script import Script, is_none, model_of
 
 # Attributes that would give a list of tensors where they gave the reconstruction.
 _OUTPUTS = {"call", "output", "output_shape", "outputs", "predict_on_batch", "predict_step"}
@@ -38,7 +38,7 @@ def refuse_other_uses(script: Script, instance: Instance, has_others: bool) -> N
                 node, f"line {node.lineno} uses {code}, which would hold mu and log_var, too."
             )
     for call in script.calls_in(script.source.tree):
-        weighed = [k.arg for k in call.node.keywords if k.arg in _WEIGHTS and not _is_none(k.value)]
+        weighed = [k.arg for k in call.node.keywords if k.arg in _WEIGHTS and not is_none(k.value)]
         if call.method == "compile" and len(call.node.args) > 3:
             weighed.append("loss_weights")
         if weighed and instance in call.owners:
@@ -88,7 +88,3 @@ def _is_of_callback(script: Script, node: ast.expr) -> bool:
         return False
     around = next((n for n in script.above(node) if isinstance(n, ast.ClassDef)), None)
     return around is not None and any(dotted(base).endswith("Callback") for base in around.bases)
-
-
-def _is_none(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None

@@ -227,3 +227,8 @@ def imported_names(tree: ast.Module) -> set[str]:
         if isinstance(node, ast.Import | ast.ImportFrom)
         for alias in node.names
     }
+
+
+def is_none(node: ast.expr) -> bool:
+    """Whether an expression is None, written out."""
+    return isinstance(node, ast.Constant) and node.value is None

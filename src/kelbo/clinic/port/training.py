@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import libcst as cst
 
 from kelbo.clinic.port.edits import Unportable, renamed, without
-from kelbo.clinic.port.script import Script, argument, function_of
+from kelbo.clinic.port.script import Script, argument, function_of, is_none
 
 # The order of arguments in Keras 2, as far as releases agree; in Keras 3 loss_weights comes before
 # metrics.
@@ -58,7 +58,7 @@ def respell_training(script: Script) -> None:
 
 def _compile(script: Script, call: ast.Call) -> None:
     _have_names(call, "compile", _COMPILE)
-    gone = [_EAGERLY, *(k.arg for k in call.keywords if k.arg in _NOTHING and _is_none(k.value))]
+    gone = [_EAGERLY, *(k.arg for k in call.keywords if k.arg in _NOTHING and is_none(k.value))]
 
     def respelled(node: cst.BaseExpression) -> cst.BaseExpression:
         changed = _named(node, 2, _COMPILE)
@@ -67,10 +67,6 @@ def _compile(script: Script, call: ast.Call) -> None:
         return changed
 
     script.edits.change(call, respelled)
-
-
-def _is_none(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
 
 
 def _have_names(call: ast.Call, method: str, order: Sequence[str]) -> None:
