@@ -25,6 +25,7 @@ from kelbo.clinic.diagnosis.probabilities import check_probabilities
 from kelbo.clinic.diagnosis.saturation import check_saturation
 from kelbo.clinic.diagnosis.subject import Subject
 from kelbo.clinic.diagnosis.support import check_support
+from kelbo.clinic.diagnosis.training_steps import move_starts, tells_nothing
 from kelbo.clinic.diagnosis.unchanged import unchanged
 from kelbo.errors import DataError
 from kelbo.support import REAL
@@ -47,10 +48,25 @@ NOT_TRAINED = Finding(
     severity="note",
     title="The model is not trained yet",
     meaning=(
-        "Every bias still has the value that it starts with. Collapse, an ignored z and a poor "
-        "reconstruction are how every training begins, so nothing is said of them."
+        "Every weight that starts at a constant, such as a bias, still has that value. Collapse, "
+        "an ignored z and a poor reconstruction are how every training begins, so nothing is said "
+        "of them. The figures are those of the weights that the model starts with."
     ),
     cure="Train first, then diagnose again.",
+)
+
+_EARLY = "Train on first: this is after {steps}, and every model begins so."
+_MAYBE_NOT_TRAINED = (
+    "Train first, if the model is not trained: neither its optimiser nor its weights tell, and "
+    "every model begins so."
+)
+_LOST = (
+    "Look for a lost input first: no training leads there, for codes or reconstructions are equal "
+    "to the last digit."
+)
+_WARM_UP = (
+    "If the weight of the KL warms up from 0, diagnose again when it has risen; the model is not "
+    "trained yet. If it does not:"
 )
 
 # The most data, which is enough for every figure, and the most values in one pass of a decoder.
@@ -150,26 +166,52 @@ def _diagnose(
             return diagnosis(gravest_first(unfit), unmeasured=unmeasured)
     observation = observe(subject, data, likelihood, weights, kl_of_epochs, seed)
     findings = examine(observation, OTHER_CHECKS)
-    if observation.is_finite and subject.training_steps == 0 and not observation.is_constant:
-        findings.append(NOT_TRAINED)
-    elif observation.is_finite:
+    if not observation.is_finite:
+        pass
+    elif subject.training_steps == 0 and not _lost_for_good(subject, data, observation):
+        findings = [*map(_before_training, findings), NOT_TRAINED]
+    else:
         learnt = _examine_learnt(observation, findings)
-        findings += _unless_early(learnt, subject.training_steps)
+        first = _advice_first(subject, observation)
+        findings += learnt if first is None else _as_warnings(learnt, first)
     return diagnosis(gravest_first(findings), observation.figures, unmeasured)
 
 
-def _unless_early(findings: list[Finding], training_steps: int | None) -> list[Finding]:
-    """The findings; for a model that has hardly been trained, warnings in place of errors."""
-    if training_steps is None or training_steps >= SETTLING_STEPS:
-        return findings
-    steps = f"{training_steps} training step{'' if training_steps == 1 else 's'}"
+def _lost_for_good(subject: Subject, data: Data, observation: Observation) -> bool:
+    """Whether codes or reconstructions are constant, and stay so when the weights move.
+
+    The kernel of a head may start at 0: then they are constant until the first step.
+    """
+    if not observation.is_constant:
+        return False
+    with unchanged(subject):
+        move_starts(subject.parts)
+        return observe(subject, data, None).is_constant
+
+
+def _before_training(finding: Finding) -> Finding:
+    """What a finding means before the first step, where a warm-up may hold the KL at 0."""
+    if finding.name != "kl-does-not-reach-the-encoder":
+        return finding
+    return replace(finding, severity="warning", cure=f"{_WARM_UP} {finding.cure}")
+
+
+def _advice_first(subject: Subject, observation: Observation) -> str | None:
+    """What to try before all else in a model that has hardly been trained, or may not have been."""
+    steps = subject.training_steps
+    if steps is None:
+        return _MAYBE_NOT_TRAINED if tells_nothing(steps, subject.parts) else None
+    if steps >= SETTLING_STEPS:
+        return None
+    if not steps:
+        return _LOST
+    return _EARLY.format(steps=f"{steps} training step{'' if steps == 1 else 's'}")
+
+
+def _as_warnings(findings: list[Finding], first: str) -> list[Finding]:
+    """The findings without the notes, each a warning whose cure begins with other advice."""
     return [
-        replace(
-            finding,
-            severity="warning",
-            cure=f"Train on first: this is after {steps}, and every model begins so. "
-            f"{finding.cure}",
-        )
+        replace(finding, severity="warning", cure=f"{first} {finding.cure}")
         for finding in findings
         if finding.severity != "note"
     ]
