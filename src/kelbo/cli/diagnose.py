@@ -53,7 +53,7 @@ def diagnose_model(
     x: Any = subject.shaped(images)
     run = RunDirectory(model.parent)
     # Beside a file that is not kelbo's it could be anybody's.
-    is_run = subject.model is not None and run.file(METRICS).is_file()
+    is_run = not subject.is_read and run.file(METRICS).is_file()
     metrics = run.read_metrics() if is_run else None
     if subject.conditions:
         x = [x, *subject.conditions_of(labels)]

@@ -250,6 +250,27 @@ def inline_clipped():
     return inline(bound=lambda log_var: ops.clip(log_var, -0.1, 0.1))
 
 
+def of_keras_alone(weight=1.0, loss="binary_crossentropy", kl=True, nested=False):
+    """Keras's own layers and losses: the file has all that the training needs."""
+    x = keras.Input((DIM,))
+    h = layers.Dense(12, "tanh")(x)
+    mu, log_var = (layers.Dense(LATENT, name=name)(h) for name in ("z_mean", "z_log_var"))
+    decoder = keras.Sequential(
+        [keras.Input((LATENT,)), layers.Dense(12, "tanh"), layers.Dense(DIM, "sigmoid")], name="x"
+    )
+    if nested:
+        mu, log_var = keras.Model(x, [mu, log_var], name="encoder")(x)
+    z = mu + ops.exp(0.5 * log_var) * layers.GaussianNoise(1.0, seed=5)(ops.zeros_like(mu))
+    decoded = decoder(z)
+    if not nested:
+        decoded = layers.Dense(DIM, "sigmoid")(layers.Dense(12, "tanh")(z))
+    of_kl = -0.5 * ops.sum(1 + log_var - ops.square(mu) - ops.exp(log_var), axis=-1, keepdims=True)
+    model = keras.Model(x, [decoded, of_kl] if kl else decoded)
+    losses, of_losses = [loss, "mean_absolute_error"], [float(DIM), weight]
+    model.compile("adam", losses if kl else loss, loss_weights=of_losses if kl else None)
+    return model
+
+
 def conditional(labels=2):
     """Functional and in one piece; encoder and decoder take a label, too."""
     x, label = keras.Input(SHAPE), keras.Input((labels,), name="label")

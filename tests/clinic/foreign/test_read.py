@@ -59,29 +59,61 @@ def entry(config, name):
 
 
 @pytest.mark.parametrize(
-    ("make", "likelihood", "left_out"),
+    ("make", "likelihood", "left_out", "hidden"),
     [
         (
             models.subclassed,
             "Bernoulli from probabilities, because the decoder ends in a sigmoid",
             "Sampling",
+            "the class VAE may compute the loss itself",
         ),
         (
             models.registered,
             "Bernoulli from probabilities, because the decoder ends in a sigmoid",
             "Sampling",
+            "the class RegisteredVAE",
         ),
-        (models.of_images, "Bernoulli from probabilities, because the decoder ends", "Sampling"),
-        (models.with_parts_of_every_kind, "Bernoulli from probabilities", "Sampling"),
-        (models.nested, "Bernoulli from probabilities, because the loss is BinaryC", "AddKL"),
-        (models.flat_lambda, "Bernoulli from probabilities, because the loss is bin", "z (Lambda)"),
-        (models.flat_logits, "Bernoulli from logits", "z (Sampling)"),
-        (models.unnamed, "Bernoulli from probabilities", "AddKL"),
-        (models.flat_squared_error, "Gaussian of variance 1, because the loss is mse", "AddKL"),
-        (models.loss_layer, "Bernoulli from probabilities", "(AddLoss)"),
+        (
+            models.of_images,
+            "Bernoulli from probabilities, because the decoder ends",
+            "Sampling",
+            "the class VAE",
+        ),
+        (
+            models.with_parts_of_every_kind,
+            "Bernoulli from probabilities",
+            "Sampling",
+            "the class OfOtherNames",
+        ),
+        (
+            models.nested,
+            "Bernoulli from probabilities, because the loss is BinaryC",
+            "AddKL",
+            "AddKL",
+        ),
+        (
+            models.flat_lambda,
+            "Bernoulli from probabilities, because the loss is bin",
+            "z (Lambda)",
+            "AddKL",
+        ),
+        (models.flat_logits, "Bernoulli from logits", "z (Sampling)", "AddKL"),
+        (models.unnamed, "Bernoulli from probabilities", "AddKL", "AddKL"),
+        (
+            models.flat_squared_error,
+            "Gaussian of variance 1, because the loss is mse",
+            "AddKL",
+            "AddKL",
+        ),
+        (
+            models.loss_layer,
+            "Bernoulli from probabilities",
+            "(AddLoss)",
+            "(Sampling) needs the code",
+        ),
     ],
 )
-def test_the_diagnosis_of_a_file_is_that_of_its_model(make, likelihood, left_out, path):
+def test_the_diagnosis_of_a_file_is_that_of_its_model(make, likelihood, left_out, hidden, path):
     model, encoder, decoder = make()
     x = images(60)
     x = x.reshape(len(x), *encoder.input_shape[1:])
@@ -91,11 +123,79 @@ def test_the_diagnosis_of_a_file_is_that_of_its_model(make, likelihood, left_out
     for name in SAME:
         np.testing.assert_allclose(of_file.figures[name], of_model[name], rtol=1e-5, atol=1e-6)
     assert "effective_beta" not in of_file.figures
-    assert "the code of the loss" in of_file.unmeasured["kl_weight"]
+    assert hidden in of_file.unmeasured["kl_weight"]
+    assert "kelbo.diagnose(model, x)" in of_file.unmeasured["kl_weight"]
     assert of_file.origin["p(x|z)"].startswith(likelihood)
     assert left_out in of_file.origin["left out"]
     for line in (*of_file.origin.values(), *of_file.unmeasured.values()):
         assert line in str(of_file)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("weight", [1.0, 0.25])
+def test_the_effective_beta_of_a_file_is_measured_where_keras_has_all_of_it(weight, nested, path):
+    model = models.of_keras_alone(weight, nested=nested)
+    x = images(60).reshape(60, DIM)
+    y = [x, np.zeros((60, 1), "float32")]
+    read = read_model(save(model, path))
+    of_model, of_file = (kelbo.diagnose(one, x, y).figures for one in (model, read))
+    for name, expected in (
+        ("effective_beta", weight),
+        ("kl_weight", weight),
+        ("reconstruction_weight", 1.0),
+    ):
+        assert of_file[name] == pytest.approx(expected, rel=3e-3)
+        assert of_model[name] == pytest.approx(expected, rel=3e-3)
+    assert (
+        "kelbo.read_model(path), x, y=[x, ...]" in kelbo.diagnose(read, x).unmeasured["kl_weight"]
+    )
+    with pytest.raises(DataError, match="Expected one target"):
+        kelbo.diagnose(read, x, [x, x])
+
+
+def test_a_file_without_a_kl_is_said_to_have_none(path):
+    read = read_model(save(models.of_keras_alone(kl=False), path))
+    found = kelbo.diagnose(read, images(60).reshape(60, DIM))
+    assert "kl-does-not-reach-the-encoder" in [one.name for one in found.findings]
+    assert found.figures["reconstruction_weight"] == pytest.approx(1 / DIM, rel=3e-3)
+    assert not found.unmeasured
+
+
+def binary_crossentropy(x, p):
+    """A function of Keras's name that does something else: the sum."""
+    return keras.ops.sum(keras.losses.binary_crossentropy(x, p), axis=-1)
+
+
+class MeanSquaredError(keras.losses.Loss):
+    """A class of Keras's name."""
+
+    def call(self, x, y):
+        return keras.ops.sum(keras.ops.square(x - y), axis=-1)
+
+
+@pytest.mark.parametrize(
+    ("loss", "hidden"),
+    [
+        (
+            binary_crossentropy,
+            "function 'binary_crossentropy', of which the file has only the name",
+        ),
+        (MeanSquaredError(), "the code of MeanSquaredError"),
+        (None, "no compiled loss"),
+    ],
+)
+def test_a_loss_of_the_name_of_keras_is_not_taken_for_it(loss, hidden, path):
+    model = models.of_keras_alone(loss=loss, kl=False)
+    found = kelbo.diagnose(read_model(save(model, path)), images(60).reshape(60, DIM))
+    assert hidden in found.unmeasured["kl_weight"] and "effective_beta" not in found.figures
+
+
+@pytest.mark.parametrize("is_compiled", [True, False])
+def test_a_file_that_is_not_trained_is_called_so(is_compiled, path):
+    model = models.subclassed()[0] if is_compiled else models.with_noise_as_input()[0]
+    x = images(60) if is_compiled else images(60).reshape(60, DIM)
+    found = kelbo.diagnose(read_model(save(model, path)), x)
+    assert [one.name for one in found.findings] == ["not-trained"]
 
 
 @pytest.mark.parametrize("make", [models.inline, models.inline_nested, models.inline_clipped])

@@ -77,7 +77,7 @@ _VALUES = 2**23
 def diagnose(
     model: keras.Model | Subject,
     x: Any,
-    y: np.ndarray | None = None,
+    y: Any = None,
     *,
     encoder: keras.Layer | None = None,
     decoder: keras.Layer | None = None,
@@ -95,8 +95,9 @@ def diagnose(
             `kelbo.read_model`.
         x: at least two data, (n, *data_shape), of which up to 1,000 are used. For a conditional
             VAE: the list, tuple or dictionary of arrays that `fit` takes as x.
-        y: the target, where the model is trained with one, as in fit(x, x); or the condition, where
-            the model is trained as in fit(x, labels).
+        y: the target, where the model is trained with one, as in fit(x, x), or the targets of all
+            its outputs; or the condition, where the model is trained as in fit(x, labels). What is
+            read from a file needs no target if its only output is trained on x.
         encoder: a Keras model from x to mu and log_var, and perhaps z. Without it, kelbo takes the
             attribute or the layer of this name or a similar one, or the part of a functional model
             that leads to mu and log_var.

@@ -87,8 +87,10 @@ def subject_of_networks(
     likelihood: str | None,
     training_steps: int | None,
     origin: Mapping[str, str],
+    model: keras.Model | None = None,
+    hidden_loss: str = "",
 ) -> Subject:
-    """A subject made of two networks, without the model that trained them.
+    """A subject made of two networks that were read from a file.
 
     Args:
         name: as in `Subject`.
@@ -99,6 +101,9 @@ def subject_of_networks(
             nothing tells.
         training_steps: the steps that the optimiser has taken, or None.
         origin: as in `Subject`.
+        model: the whole model, compiled, which shares their weights; None if the file does not
+            show it.
+        hidden_loss: as in `Subject`.
     """
     meant = (
         likelihoods_of(decoder) if likelihood is None else {likelihood: OF_ONE_OUTPUT[likelihood]}
@@ -106,7 +111,9 @@ def subject_of_networks(
     supports = supports_of(decoder)
     return Subject(
         name=name,
-        model=None,
+        model=model,
+        hidden_loss=hidden_loss,
+        is_read=True,
         encoder=encoder,
         decoder=decoder,
         posterior=posterior,

@@ -11,7 +11,7 @@ is drawn. The gradient of the decoder's weights comes from the reconstruction al
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import keras
@@ -99,8 +99,8 @@ def measure_loss_weights(subject: Subject, data: Data) -> LossWeights:
     """
     if subject.model is None:
         raise UnmeasuredError(
-            "the code of the loss is not in the file, and the effective beta with it; "
-            "kelbo.diagnose(model, x) measures both in a program that has the code"
+            f"{subject.hidden_loss}; kelbo.diagnose(model, x) measures the weights of the loss and "
+            "the effective beta in the program that made the file"
         )
     if not subject.model.compiled:
         raise UnmeasuredError("the model is not compiled; compile it as for training")
@@ -110,6 +110,15 @@ def measure_loss_weights(subject: Subject, data: Data) -> LossWeights:
             f"the weights are {' and '.join(sorted(coarse))}, too coarse to read a gradient off"
         )
     data = data.take(slice(_ROWS))
+    if subject.is_read and data.y is None:
+        outputs = subject.model.output_names
+        if len(outputs) > 1:
+            raise UnmeasuredError(
+                f"the loss takes a target for each of the outputs {', '.join(outputs)}, which the "
+                "file does not hold; kelbo.diagnose(kelbo.read_model(path), x, y=[x, ...]) takes "
+                "them in this order"
+            )
+        data = replace(data, y=data.target)
     with unchanged(subject), in_float32(subject), penalties_left_out(subject):
         head = _find_log_var_bias(subject, data)
         if subject.prior is not None:

@@ -49,6 +49,9 @@ class Subject:
         training_steps: how many steps its optimiser has taken; 0 where the weights show that the
             model is not trained; None where neither tells.
         origin: the name of a part -> what was taken for it, where it had to be searched for.
+        is_read: whether it was read from a file without its code. Then the whole model is trained
+            on x as its target, unless another is given.
+        hidden_loss: the reason why the file does not show the loss; "" where `model` is known.
     """
 
     name: str
@@ -70,6 +73,8 @@ class Subject:
     kl_can_warm_up: bool = True
     training_steps: int | None = None
     origin: Mapping[str, str] = field(default_factory=dict)
+    is_read: bool = False
+    hidden_loss: str = ""
 
     @property
     def parts(self) -> tuple[keras.Layer, ...]:
@@ -161,12 +166,13 @@ class Subject:
             )
         return [np.eye(classes, dtype="float32")[labels]]
 
-    def data(self, x: Any, y: np.ndarray | None = None) -> Data:
+    def data(self, x: Any, y: Any = None) -> Data:
         """Sort the arguments of `fit` into data, conditions and target.
 
         Args:
             x: an array; with conditions a list, a tuple or a dictionary of arrays.
-            y: the target; or the only condition, if x is a single array.
+            y: the target, or a list or a dictionary of one for each output; or the only condition,
+                if x is a single array.
 
         Raises:
             DataError: they are not arrays of one length, or do not fit the model.
@@ -175,7 +181,8 @@ class Subject:
         arrays = keras.tree.flatten(x) if named is None else named
         is_condition = y is not None and len(arrays) == len(self.conditions) == 1
         arrays += [y] if is_condition else []
-        for array in arrays if y is None else [*arrays, y]:
+        targets = [] if y is None else keras.tree.flatten(y)
+        for array in [*arrays, *targets]:
             check_array(array, axes=1)
         if len(arrays) != 1 + len(self.conditions):
             shapes = f" of shape {', '.join(map(str, self.conditions))}" if self.conditions else ""
@@ -199,10 +206,11 @@ class Subject:
                 received = ", ".join(str(one.shape) for one in given)
                 raise DataError(f"Expected a condition of shape {shape}, received {received}.")
             conditions.append(given.pop(found))
-        target = data if y is None or is_condition else y
-        for array in (*conditions, target):
+        target = data if y is None or is_condition else _target_of(targets, data)
+        for array in (*conditions, *targets):
             if len(array) != len(data):
-                what = "target" if array is target else "condition"
+                is_target = any(array is one for one in targets) and not is_condition
+                what = "target" if is_target else "condition"
                 raise DataError(
                     f"Expected a {what} for each of {len(data)} data, received {len(array)}."
                 )
@@ -239,6 +247,22 @@ class Subject:
         given = [[z, *conditions][n] for n in self.decoder_inputs]
         outputs = _call(self.decoder, given, training)
         return keras.tree.map_structure(ops.convert_to_numpy, outputs)
+
+
+def _target_of(targets: Sequence[np.ndarray], data: np.ndarray) -> np.ndarray:
+    """The only target, or the only one of as many values as a datum: what is reconstructed.
+
+    Raises:
+        DataError: several targets may be it, or none.
+    """
+    fitting = [one for one in targets if len(targets) == 1 or one[0].size == data[0].size]
+    if len(fitting) != 1:
+        shapes = ", ".join(str(one.shape) for one in targets)
+        raise DataError(
+            f"Expected one target with {data[0].size} values for each datum, the one to "
+            f"reconstruct, received targets of shape {shapes}."
+        )
+    return fitting[0]
 
 
 def _call(layer: keras.Layer, inputs: Sequence[Any], training: bool) -> Any:

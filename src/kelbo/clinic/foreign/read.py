@@ -17,6 +17,7 @@ from kelbo.clinic.foreign.code import CodeNeededError
 from kelbo.clinic.foreign.configuration import FileNetwork, find_networks
 from kelbo.clinic.foreign.rebuild import rebuild
 from kelbo.clinic.foreign.weights import load_weights, read_training_steps
+from kelbo.clinic.foreign.whole import HiddenLossError, make_whole, parts_of_whole
 from kelbo.errors import RunError, UsageError
 from kelbo.loading import load_model
 from kelbo.model_file import SAVE_AGAIN, TooManyWeightsError, open_weights, read_config
@@ -92,6 +93,12 @@ def _read(path: Path, config: dict[str, Any], told: Roles) -> Subject:
         load_weights(encoder, from_x.network, weights)
         load_weights(decoder, from_z.network, weights)
         training_steps = read_training_steps(weights)
+        try:
+            model = make_whole(config, networks, weights, most_weights)
+            encoder, decoder = parts_of_whole(model, told, encoder, decoder)
+            hidden = ""
+        except HiddenLossError as error:
+            model, hidden = None, str(error)
     likelihood, reason = _likelihood(config, decoder)
     origin = {
         "encoder": str(from_x),
@@ -106,6 +113,8 @@ def _read(path: Path, config: dict[str, Any], told: Roles) -> Subject:
         posterior=from_x.parameters,
         likelihood=likelihood,
         training_steps=training_steps,
+        model=model,
+        hidden_loss=hidden,
         origin={part: what for part, what in origin.items() if what},
     )
 
