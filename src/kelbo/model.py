@@ -231,6 +231,18 @@ class LatentVariableModel(
         encoded = self.encode_once(inputs, training=False) if encoded is None else encoded
         return self.trace(inputs, self.draw(inputs, encoded, (num_samples,), seed, training=False))
 
+    def fitted(self, inputs: Any, passed: dict[str, Any]) -> dict[str, Any]:
+        """What a training step computes of its batch in closed form, such as a variance.
+
+        Args:
+            inputs: as those of `trace`.
+            passed: what `call` returned.
+
+        Returns:
+            `passed`, with that in the place of what evaluation uses.
+        """
+        return passed
+
     def code_statistics(self, encoded: dict[str, Any]) -> dict[str, Tensor]:
         """What is known of the codes without drawing one: see `kelbo.bounds`.
 
@@ -315,7 +327,7 @@ class LatentVariableModel(
             sample_weight: (batch,) or (batch, 1). It weighs the loss and every term of a datum,
                 and the sum is divided by the number of data, as Keras's own losses are. A loss of
                 the whole batch it leaves alone.
-            training: unused; the loss is the same in training and evaluation.
+            training: whether a training step is being taken; `fitted` is asked in one alone.
 
         Raises:
             DataError: y has not the shape of x, as labels have not.
@@ -323,7 +335,10 @@ class LatentVariableModel(
         data, context = split(x)
         target = data if y is None else y
         check_target_shape(type(self).__name__, target, self.data_shape)
-        trace = self.trace(joined(target, context), y_pred)
+        inputs = joined(target, context)
+        if training and y_pred is not None:
+            y_pred = self.fitted(inputs, y_pred)
+        trace = self.trace(inputs, y_pred)
         terms = self.objective.terms(trace)
         if sample_weight is not None:
             weight = ops.reshape(ops.cast(sample_weight, "float32"), (-1,))

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from kelbo.backends.jax.shared_batches import SharedBatches
-from kelbo.backends.tensorflow.replicas import one_pass
+from kelbo.backends.tensorflow.replicas import one_pass, total_over_replicas
 from kelbo.backends.tensorflow.untuned import UntunedData
 from kelbo.checked import Checking
 from kelbo.distributions import Factorised, has_closed_form, kl_per_dimension
@@ -94,9 +94,7 @@ class SingleGroup(LatentVariableModel):
         """
         check_shape(x, self.data_shape)
         observed = self.posterior.observed(x)
-        counted = x if observed is None else x[ops.convert_to_numpy(observed)]
-        if counted.size:
-            self.likelihood.check(counted)
+        self.likelihood.check(x, None if observed is None else ops.convert_to_numpy(observed))
 
     # The pass through the model.
 
@@ -169,15 +167,23 @@ class SingleGroup(LatentVariableModel):
         passed = self(inputs, training=False) if passed is None else passed
         x, context = split(inputs)
         px_z = self.likelihood.distribution(passed["likelihood"])
+        observed = _as_wide_as(x, passed.get("observed"))
         return Trace(
             groups=(self._group(passed),),
-            log_px_z=_log_prob(px_z, x, passed.get("observed")),
+            log_px_z=_log_prob(px_z, x, observed, self.likelihood.inside),
             px_z=px_z,
             x=x,
             sizes=self.sizes,
             context=context,
             step=self._step,
         )
+
+    def fitted(self, inputs: Any, passed: dict[str, Any]) -> dict[str, Any]:
+        """`passed`, with what the likelihood computes of the batch; see `Likelihood.fitted`."""
+        x, _ = split(inputs)
+        observed = _as_wide_as(x, passed.get("observed"))
+        likelihood = self.likelihood.fitted(passed["likelihood"], x, observed, total_over_replicas)
+        return {**passed, "likelihood": likelihood}
 
     def code_statistics(self, encoded: dict[str, Any]) -> dict[str, Tensor]:
         """The mean of q(z|x) and the KL of each dimension, where they have a closed form."""
@@ -276,8 +282,21 @@ class SingleGroup(LatentVariableModel):
         return one_pass(self._reconstruction).predict_on_batch(x)
 
 
-def _log_prob(p: Distribution, x: Tensor, observed: Tensor | None) -> Tensor:
-    """log p(x), of the values that are observed alone: (S..., batch), in nats."""
+def _as_wide_as(x: Tensor, observed: Tensor | None) -> Tensor | None:
+    """Which values are observed, with the axes of x; None where all are."""
+    while observed is not None and len(observed.shape) < len(x.shape):
+        observed = ops.expand_dims(observed, -1)
+    return observed
+
+
+def _log_prob(
+    p: Distribution, x: Tensor, observed: Tensor | None, inside: float | np.ndarray
+) -> Tensor:
+    """log p(x), of the values that are observed alone: (S..., batch), in nats.
+
+    The others are replaced by what lies inside the support before the density is taken. To leave
+    out a density that is NaN is not enough: its gradient would be NaN times 0.
+    """
     if observed is None:
         return p.log_prob(x)
     if not isinstance(p, Factorised):
@@ -286,10 +305,8 @@ def _log_prob(p: Distribution, x: Tensor, observed: Tensor | None) -> Tensor:
             "datum: its dimensions depend on one another. Use a likelihood whose distribution is "
             "kelbo.distributions.Factorised, or an encoder without Masking."
         )
-    each = p.log_prob_per_dimension(x)
-    while len(observed.shape) < 1 + p.event_rank:
-        observed = ops.expand_dims(observed, -1)
-    return p.sum_event(ops.where(observed, each, 0.0))
+    safe = ops.where(observed, ops.cast(x, "float32"), ops.cast(inside, "float32"))
+    return p.sum_event(ops.where(observed, p.log_prob_per_dimension(safe), 0.0))
 
 
 class _Plain(UntunedData, SharedBatches, keras.Model):

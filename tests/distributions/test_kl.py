@@ -7,7 +7,9 @@ from scipy.special import logit
 
 from kelbo.distributions import (
     Bernoulli,
+    Categorical,
     ContinuousBernoulli,
+    Laplace,
     Normal,
     has_closed_form,
     kl,
@@ -27,9 +29,25 @@ EXAMPLES = {
         ContinuousBernoulli([[-7.0, 0.1, 3.0]]),
         ContinuousBernoulli([[-1.0, -2.0, 6.0]]),
     ),
+    (Categorical, Categorical): (
+        Categorical([[[1.0, -0.5, 2.0], [0.0, 0.0, 0.0], [3.0, -2.0, 0.1]]]),
+        Categorical([[[0.0, 0.2, 0.4], [1.0, -1.0, 0.5], [3.0, 1.0, 0.0]]]),
+    ),
+    (Laplace, Laplace): (
+        Laplace([[0.5, -1.0, 2.0]], [[0.3, -1.0, 1.0]]),
+        Laplace([[0.0, 0.4, 2.0]], [[-0.2, 0.5, 1.2]]),
+    ),
+    (Normal, Laplace): (
+        Normal([[0.5, -1.0, 2.0]], [[0.3, -1.0, 1.0]]),
+        Laplace([[0.0, 0.4, 2.0]], [[-0.2, 0.5, 1.2]]),
+    ),
+    (Laplace, Normal): (
+        Laplace([[0.5, -1.0, 2.0]], [[0.3, -1.0, 0.1]]),
+        Normal([[0.0, 0.4, 2.0]], [[-0.2, 0.5, 1.2]]),
+    ),
 }
 pairs = pytest.mark.parametrize(
-    ("q", "p"), EXAMPLES.values(), ids=[q.__name__ for q, _ in EXAMPLES]
+    ("q", "p"), EXAMPLES.values(), ids=[f"{q.__name__}-{p.__name__}" for q, p in EXAMPLES]
 )
 parameters = arrays("float32", (2, 3), elements=st.floats(-8.0, 8.0, width=32))
 
@@ -56,6 +74,13 @@ def test_the_divergence_is_the_sum_of_its_dimensions(q, p):
 def test_bernoulli_against_its_known_value():
     q, p = (Bernoulli([logit(probability)]) for probability in (0.3, 0.5))
     assert float(kl_divergence(q, p)) == pytest.approx(0.0822829, abs=1e-7)
+
+
+def test_categorical_against_the_uniform_is_log_k_less_the_entropy():
+    logits = np.array([1.0, -0.5, 2.0, 0.0, -30.0])
+    p = np.exp(logits) / np.exp(logits).sum()
+    value = float(kl_divergence(Categorical(logits, 0), Categorical(np.zeros(5), 0)))
+    assert value == pytest.approx(np.log(5.0) + np.sum(p * np.log(p)), abs=1e-6)
 
 
 @given(mu=parameters, log_var=parameters)
@@ -85,8 +110,9 @@ def test_normal_against_the_standard_normal_is_the_vae_s_formula(mu, log_var):
 @given(first=parameters, second=parameters)
 @pytest.mark.parametrize(
     "make",
-    [lambda a: Normal(a[0], a[1]), lambda a: Bernoulli(a[0]), lambda a: ContinuousBernoulli(a[0])],
-    ids=["normal", "bernoulli", "continuous-bernoulli"],
+    [lambda a: Normal(a[0], a[1]), lambda a: Bernoulli(a[0]), lambda a: ContinuousBernoulli(a[0])]
+    + [lambda a: Laplace(a[0], 0.25 * a[1]), lambda a: Categorical(a)],
+    ids=["normal", "bernoulli", "continuous-bernoulli", "laplace", "categorical"],
 )
 def test_is_never_negative_and_zero_for_equal_distributions(make, first, second):
     rounding = 5e-6

@@ -8,15 +8,21 @@ the divergence of a whole value is the sum over its event axes. A new pair is ad
         return ...  # (S..., batch, *event)
 """
 
+import math
 from collections.abc import Callable
 
 from keras import ops
 
 from kelbo.distributions.bernoulli import Bernoulli
+from kelbo.distributions.categorical import Categorical
 from kelbo.distributions.continuous_bernoulli import ContinuousBernoulli, log_normaliser
-from kelbo.distributions.distribution import Distribution, Factorised, Tensor
+from kelbo.distributions.distribution import LOG_TWO_PI, Distribution, Factorised, Tensor
+from kelbo.distributions.laplace import Laplace
 from kelbo.distributions.normal import Normal
+from kelbo.distributions.special import LOG_TWO
 from kelbo.errors import UsageError
+
+_ROOT_TWO = math.sqrt(2.0)
 
 # By the exact types: a subclass may have another density.
 _TABLE: dict[tuple[type[Distribution], type[Distribution]], Callable] = {}
@@ -70,6 +76,38 @@ def _continuous_bernoulli(q: ContinuousBernoulli, p: ContinuousBernoulli) -> Ten
     difference = q.mean() * (q.logits - p.logits)
     cumulants = ops.softplus(p.logits) - ops.softplus(q.logits)
     return difference + cumulants + log_normaliser(q.logits) - log_normaliser(p.logits)
+
+
+@closed_form(Categorical, Categorical)
+def _categorical_categorical(q: Categorical, p: Categorical) -> Tensor:
+    log_q, log_p = q.log_probabilities, p.log_probabilities
+    return ops.sum(ops.exp(log_q) * (log_q - log_p), axis=-1)
+
+
+@closed_form(Laplace, Laplace)
+def _laplace_laplace(q: Laplace, p: Laplace) -> Tensor:
+    """The expected distance of a Laplace variable from any point is d + b exp(-d / b)."""
+    distance, log_ratio = ops.abs(q.location - p.location), q.log_scale - p.log_scale
+    near = ops.exp(log_ratio - distance * ops.exp(-q.log_scale))
+    return distance * ops.exp(-p.log_scale) + near - log_ratio - 1.0
+
+
+@closed_form(Normal, Laplace)
+def _normal_laplace(q: Normal, p: Laplace) -> Tensor:
+    """The expected distance of a normal variable is a folded normal's mean (Leone et al. 1961)."""
+    log_sigma = 0.5 * q.log_var
+    t = (q.mu - p.location) * ops.exp(-log_sigma)
+    folded = math.sqrt(2.0 / math.pi) * ops.exp(-0.5 * ops.square(t)) + t * ops.erf(t / _ROOT_TWO)
+    log_ratio = log_sigma - p.log_scale
+    return ops.exp(log_ratio) * folded - log_ratio + LOG_TWO - 0.5 * (LOG_TWO_PI + 1.0)
+
+
+@closed_form(Laplace, Normal)
+def _laplace_normal(q: Laplace, p: Normal) -> Tensor:
+    """The second moment of a Laplace variable about any point is 2 b^2 + d^2."""
+    moment = 2.0 * ops.exp(2.0 * q.log_scale) + ops.square(q.location - p.mu)
+    log_ratio = 0.5 * p.log_var - q.log_scale
+    return 0.5 * moment * ops.exp(-p.log_var) + log_ratio + 0.5 * LOG_TWO_PI - LOG_TWO - 1.0
 
 
 def has_closed_form(q: Distribution, p: Distribution) -> bool:

@@ -1,12 +1,12 @@
 """The Gaussian likelihood p(x|z), for real-valued data."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from kelbo.distributions import Normal
 from kelbo.distributions.distribution import Tensor
@@ -15,7 +15,11 @@ from kelbo.likelihoods.likelihood import Likelihood
 from kelbo.networks.output_range import check_all_reals
 from kelbo.support import Support
 
-_LEARNED = ("shared", "per-pixel")
+_LEARNED = ("shared", "optimal", "per-pixel")
+# How much of the average error of past batches each new one leaves: about a hundred count.
+_KEPT = 0.99
+# The least optimal variance, that of the paper's code: a perfect batch would have none.
+_LEAST_LOG_VAR = -12.0
 # Variances from 0.02 to 2.7: a clip beyond that is a guard, which a learned variance may need.
 _ENOUGH = (-4.0, 1.0)
 
@@ -29,11 +33,19 @@ class GaussianLikelihood(Likelihood):
     trade-off by maximum likelihood (Rybkin, Daniilidis and Levine, "Simple and effective VAE
     training with calibrated decoders", 2021).
 
+    The optimal variance is that of the paper's optimal sigma-VAE: in a training step the mean
+    squared error of the batch, over draws, data and dimensions. No gradient flows through it, for
+    at the optimum there is none. The log p(x|z) of a datum in a training step thus depends on the
+    rest of its batch. Everywhere else the variance is a weight that is saved with the model: the
+    mean of the batches' errors, of which the last hundred count most. So bounds and evaluations
+    are those of one fixed density.
+
     Args:
         network: a keras.Model from z to mu, of the datum's shape; with variance "per-pixel" a
             model with two outputs, mu and log_var.
-        variance: a fixed number > 0; "shared": one learned number for all dimensions;
-            "per-pixel": an output of the network for each dimension.
+        variance: a fixed number > 0; "shared": one number for all dimensions, learned by gradient;
+            "optimal": one for all, computed; "per-pixel": an output of the network for each
+            dimension.
 
     Raises:
         UsageError: `variance` is none of these, or the network's outputs do not fit.
@@ -44,8 +56,8 @@ class GaussianLikelihood(Likelihood):
         known = 0.0 < float(variance) < math.inf if number else variance in _LEARNED
         if not known:
             raise UsageError(
-                "The variance of a GaussianLikelihood is expected to be a number > 0, 'shared' or "
-                f"'per-pixel', received {variance!r}."
+                "The variance of a GaussianLikelihood is expected to be a number > 0, 'shared', "
+                f"'optimal' or 'per-pixel', received {variance!r}."
             )
         self.variance = float(variance) if number else variance
         super().__init__(network, **kwargs)
@@ -65,7 +77,15 @@ class GaussianLikelihood(Likelihood):
         return {"variance": self.variance}
 
     def build(self, input_shape: Any = None) -> None:
-        """Make the shared log-variance, which starts at 0."""
+        """Make the shared log-variance, which starts at 0, or the average of squared errors."""
+        if self.variance == "optimal":
+            # Their sum over the batches seen and the number of these, both fading: 0 of none.
+            self.squared_error, self.seen = (
+                self.add_weight(
+                    shape=(), initializer="zeros", dtype="float32", trainable=False, name=name
+                )
+                for name in ("squared_error", "seen")
+            )
         if self.variance == "shared":
             self.log_var = self.add_weight(
                 shape=(), initializer="zeros", dtype="float32", autocast=False, name="log_var"
@@ -78,13 +98,48 @@ class GaussianLikelihood(Likelihood):
 
     def distribution(self, parameters: dict[str, Tensor]) -> Normal:
         """N(mu, variance)."""
-        if self.variance == "per-pixel":
+        if "log_var" in parameters:  # the network's, or of the batch
             log_var = parameters["log_var"]
+        elif self.variance == "optimal":
+            log_var = self.average_log_var
         elif self.variance == "shared":
             log_var = self.log_var
         else:
             log_var = math.log(float(self.variance))
         return Normal(parameters["mu"], log_var, self.event_rank)
+
+    @property
+    def average_log_var(self) -> Tensor:
+        """The logarithm of the optimal variance in evaluation; 0 before any training."""
+        seen = ops.convert_to_tensor(self.seen)
+        error = ops.where(seen > 0.0, self.squared_error / ops.maximum(seen, 1e-6), 1.0)
+        return ops.maximum(ops.log(ops.maximum(error, 1e-30)), _LEAST_LOG_VAR)
+
+    def fitted(
+        self,
+        parameters: dict[str, Tensor],
+        x: Tensor,
+        observed: Tensor | None,
+        total: Callable[[Tensor], Tensor],
+    ) -> dict[str, Tensor]:
+        """With the optimal variance of the batch, which enters the average; see `Likelihood`.
+
+        A frozen likelihood keeps its average, as in evaluation.
+        """
+        if self.variance != "optimal" or not self.trainable:
+            return parameters
+        squared = ops.square(ops.cast(x, "float32") - parameters["mu"])
+        counts = ops.ones_like(squared)
+        if observed is not None:
+            counts = ops.where(observed, counts, 0.0)
+            squared = ops.where(observed, squared, 0.0)
+        count = total(ops.sum(counts))
+        error = ops.stop_gradient(total(ops.sum(squared)) / ops.maximum(count, 1.0))
+        kept = ops.where(count > 0.0, _KEPT, 1.0)  # all may be masked
+        self.squared_error.assign(kept * self.squared_error + (1.0 - kept) * error)
+        self.seen.assign(kept * self.seen + (1.0 - kept))
+        log_var = ops.maximum(ops.log(ops.maximum(error, 1e-30)), _LEAST_LOG_VAR)
+        return {**parameters, "log_var": log_var}
 
     def mean_layer(self) -> keras.Layer:
         """Mu itself."""

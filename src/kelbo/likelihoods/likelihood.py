@@ -1,13 +1,14 @@
 """The contract of a likelihood p(x|z)."""
 
 import abc
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
 from kelbo.conditional import Conditional
+from kelbo.distributions.distribution import Tensor
 from kelbo.errors import UsageError
 from kelbo.support import REAL, Support
 
@@ -27,8 +28,8 @@ class Likelihood(Conditional):
         UsageError: the network's outputs have not the shapes that the likelihood needs.
     """
 
-    # Where x may lie.
-    support: ClassVar[Support] = REAL
+    # Where x may lie: of the class, or of each where its options say so.
+    support: Support = REAL
 
     def __init__(
         self, network: keras.Model, event_shape: Sequence[int] | None = None, **kwargs: Any
@@ -69,7 +70,8 @@ class Likelihood(Conditional):
     def mean_layer(self) -> keras.Layer:
         """A layer from the network's output, or the list of all its outputs, to the expected x.
 
-        It is called `dec_out`.
+        Classes and levels, whose numbers have no mean among them, are shown by the most probable
+        one. The layer is called `dec_out`.
         """
 
     def decoder(self) -> keras.Model:
@@ -80,16 +82,44 @@ class Likelihood(Conditional):
         """Symbolically: the expected x, from all outputs of the network; see `mean_layer`."""
         return self.mean_layer()(outputs if len(outputs) > 1 else outputs[0])
 
-    def check(self, x: np.ndarray) -> None:
+    def check(self, x: np.ndarray, observed: np.ndarray | None = None) -> None:
         """Check that data lie in the support.
 
         Args:
             x: (n, *event).
+            observed: bool, (n, ...), with the first axes of x: which values count; None: all do.
 
         Raises:
-            DataError: a value is NaN, infinite, or outside the support.
+            DataError: a value that counts is NaN, infinite, or outside the support.
         """
-        self.support.check(x, type(self).__name__)
+        counted = x if observed is None else x[observed]
+        if counted.size:
+            self.support.check(counted, type(self).__name__)
+
+    @property
+    def inside(self) -> float | np.ndarray:
+        """A value in the support, to stand for what is not observed: a number, or (*event,)."""
+        return self.support.inside
+
+    def fitted(
+        self,
+        parameters: dict[str, Tensor],
+        x: Tensor,
+        observed: Tensor | None,
+        total: Callable[[Tensor], Tensor],
+    ) -> dict[str, Tensor]:
+        """The parameters, with what a training step computes of its batch in closed form.
+
+        Most likelihoods compute nothing of the kind, and this changes nothing. What one keeps for
+        evaluation is a weight that does not train.
+
+        Args:
+            parameters: what `call` returned, (S..., batch, ...) each.
+            x: the data, (batch, *event); what is not observed may be anything.
+            observed: bool, broadcastable to x: which values count; None where all do.
+            total: the sum of a tensor over all replicas that share the batch.
+        """
+        return parameters
 
     def caution(self, support: Support) -> str:
         """What a user should know before training on data of a support, in a line, or nothing."""

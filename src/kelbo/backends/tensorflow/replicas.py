@@ -49,6 +49,12 @@ def share_of_loss(loss: Tensor, count: Tensor) -> Tensor:
     return share + ops.stop_gradient(loss / replica.num_replicas_in_sync - share)
 
 
+def total_over_replicas(tensor: Tensor) -> Tensor:
+    """The sum over all replicas of a number that each has of its own share of the batch."""
+    replica = _replica()
+    return tensor if replica is None else replica.all_reduce("SUM", tensor)
+
+
 class SeedOfReplica(keras.random.SeedGenerator):
     """A seed generator whose draws differ from replica to replica.
 
