@@ -68,12 +68,12 @@ class CheckedModel:
                 f"Received {' and '.join(beside)} beside a {type(x).__name__}, of which each batch "
                 "brings its own. Give batches (x, y, sample_weight), or arrays."
             )
+        if data is not None:
+            self.check_batch(data)
         if y is not None:
             target = first_batch(y)
             check_target_shape(type(self).__name__, target, self.data_shape)
-            self.check_target(target)
-        if data is not None:
-            self.check_batch(data)
+            self.check_target(target, data)
         if sample_weight is not None:
             check_weights(as_numpy(sample_weight), len(split(data)[0]))
 
@@ -97,8 +97,12 @@ class CheckedModel:
                     f"{len(x)} data."
                 )
 
-    def check_target(self, x: np.ndarray) -> None:
+    def check_target(self, x: np.ndarray, inputs: Any = None) -> None:
         """Check an array of data x against their shape and the likelihood's support.
+
+        Args:
+            x: the data that p(x|z) is asked for.
+            inputs: what the encoder is shown beside them; x itself where None.
 
         Raises:
             DataError: as `check_data`.

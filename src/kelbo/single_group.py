@@ -86,14 +86,18 @@ class SingleGroup(LatentVariableModel):
                 shapes |= {name: s for name, s in part.context_shapes.items() if name != own}
         return shapes | ({} if self.prior is None else self.prior.context_shapes)
 
-    def check_target(self, x: np.ndarray) -> None:
+    def check_target(self, x: np.ndarray, inputs: Any = None) -> None:
         """Check an array of data x; what the encoder masks may lie outside the support.
+
+        Args:
+            x: the data that p(x|z) is asked for.
+            inputs: what the encoder is shown beside them; x itself where None.
 
         Raises:
             DataError: as `check_data`.
         """
         check_shape(x, self.data_shape)
-        observed = self.posterior.observed(x)
+        observed = self.posterior.observed(x if inputs is None else split(inputs)[0])
         self.likelihood.check(x, None if observed is None else ops.convert_to_numpy(observed))
 
     # The pass through the model.

@@ -6,7 +6,7 @@ from scipy import stats
 import kelbo
 from kelbo.errors import UsageError
 from kelbo.networks import mlp_decoder
-from tests.support import LATENT, LIKELIHOODS, SHAPE, data, randomise, tiny_vae, to_numpy
+from tests.support import LATENT, LIKELIHOODS, SHAPE, Gradient, data, randomise, tiny_vae, to_numpy
 
 
 def log_px_z(vae, x, variance):
@@ -62,7 +62,7 @@ def test_the_shared_variance_learns_the_residual_variance():
 
 @pytest.mark.parametrize("variance", [0.0, -1.0, np.inf, np.nan, "diagonal", None, True])
 def test_what_is_no_variance_is_refused(variance):
-    with pytest.raises(UsageError, match="number > 0, 'shared' or 'per-pixel', received"):
+    with pytest.raises(UsageError, match="> 0, 'shared', 'optimal' or 'per-pixel', received"):
         kelbo.GaussianLikelihood(mlp_decoder(SHAPE, LATENT), variance)
 
 
@@ -78,3 +78,72 @@ def test_the_decoder_is_the_mean_in_the_data_s_own_units(name):
     np.testing.assert_allclose(
         to_numpy(likelihood.decoder()(z)), to_numpy(likelihood(z)["mu"]), rtol=1e-6
     )
+
+
+def optimal_vae():
+    decoder = mlp_decoder(SHAPE, LATENT, None, (5,))
+    return kelbo.VAE(tiny_vae().posterior, kelbo.GaussianLikelihood(decoder, "optimal"), seed=0)
+
+
+@pytest.mark.usefixtures("fixed_noise")
+def test_the_optimal_variance_of_a_step_is_the_batch_s_mean_squared_error():
+    vae, x, dim = optimal_vae(), data(8), 6
+    randomise(vae)
+    vae.compile(keras.optimizers.SGD(0.0))
+    mu = to_numpy(vae(x)["likelihood"]["mu"])
+    mse = np.mean((x - mu) ** 2)
+    logs = vae.train_on_batch(x, return_dict=True)
+    # With the optimum the squared errors are dim in the mean, whatever they are.
+    assert logs["reconstruction"] == pytest.approx(
+        -0.5 * dim * (np.log(2 * np.pi * mse) + 1.0), rel=1e-5
+    )
+    assert np.exp(float(vae.likelihood.average_log_var)) == pytest.approx(mse, rel=1e-4)
+
+
+@pytest.mark.usefixtures("fixed_noise")
+def test_the_optimal_variance_has_the_gradient_of_a_fixed_one():
+    vae, x = optimal_vae(), data(8)
+    randomise(vae)
+    mse = float(np.mean((x - to_numpy(vae(x)["likelihood"]["mu"])) ** 2))
+    decoder = vae.likelihood.network
+    fixed = kelbo.VAE(vae.posterior, kelbo.GaussianLikelihood(decoder, mse), seed=0)
+    before, found = [w.value for w in vae.trainable_weights], []
+    for model in (fixed, vae):
+        model.compile(Gradient())
+        for weight, value in zip(model.trainable_weights, before, strict=True):
+            weight.assign(value)
+        model.train_on_batch(x)
+        found.append([to_numpy(weight) for weight in model.trainable_weights])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-5)
+
+
+def test_evaluation_has_one_variance_whatever_the_batch():
+    vae = optimal_vae()
+    x = data(12)
+    assert float(vae.likelihood.average_log_var) == 0.0  # nothing was seen
+    vae.compile(keras.optimizers.SGD(0.0))
+    for scale in (1.0, 3.0):
+        vae.train_on_batch(scale * x)
+    squared_error, seen = to_numpy(vae.likelihood.squared_error), to_numpy(vae.likelihood.seen)
+    assert seen == pytest.approx(0.01 * (1.0 + 0.99), rel=1e-5)
+    variance = squared_error / seen
+    value, expected = log_px_z(vae, x, lambda parameters: variance)
+    np.testing.assert_allclose(value, expected, rtol=1e-5)
+    vae.evaluate(x, verbose=0)
+    vae.log_likelihood(x[:2], num_samples=2)
+    assert to_numpy(vae.likelihood.squared_error) == squared_error
+    vae.likelihood.trainable = False
+    vae.compile(keras.optimizers.SGD(0.0))
+    vae.train_on_batch(9.0 * x)
+    assert to_numpy(vae.likelihood.squared_error) == squared_error
+
+
+def test_a_perfect_batch_leaves_the_variance_above_0():
+    vae, x = optimal_vae(), np.zeros((4, *SHAPE), "float32")
+    for weight in vae.likelihood.network.trainable_weights:
+        weight.assign(0.0 * weight)
+    vae.compile("adam")
+    logs = vae.train_on_batch(x, return_dict=True)
+    assert logs["reconstruction"] == pytest.approx(-3.0 * (np.log(2 * np.pi) - 12.0), rel=1e-5)
+    assert float(vae.likelihood.average_log_var) == pytest.approx(-12.0)

@@ -53,8 +53,8 @@ class OrdinalLikelihood(Likelihood):
                 "The thresholds of an OrdinalLikelihood are expected to be 'per-dimension' or "
                 f"'shared', received {thresholds!r}."
             )
-        super().__init__(network, **kwargs)
         self.thresholds = thresholds
+        super().__init__(network, **kwargs)
         self.support = Support("classes", 0.0, self.levels - 1.0)
         self.cut_layer = Cuts(self.levels, thresholds == "shared", name="cuts", dtype="float32")
         check_all_reals(type(self).__name__, network, 0, "score", _ENOUGH)

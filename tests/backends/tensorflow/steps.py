@@ -22,8 +22,18 @@ def with_penalty():
     return kelbo.VAE(kelbo.GaussianPosterior(encoder, LATENT), likelihood, objective=objective)
 
 
+def with_optimal_variance():
+    """A VAE whose variance is that of the whole batch, and not of a replica's share."""
+    parts = tiny_vae("gaussian")
+    return kelbo.VAE(parts.posterior, kelbo.GaussianLikelihood(parts.likelihood.network, "optimal"))
+
+
 # By the number of data: batches that share out unevenly, and with one replica left without any.
-CASES = {"vae": (tiny_vae, 13, True), "penalty and warm-up": (with_penalty, 9, False)}
+CASES = {
+    "vae": (tiny_vae, 13, True),
+    "penalty and warm-up": (with_penalty, 9, False),
+    "optimal variance": (with_optimal_variance, 13, False),
+}
 
 
 def train(case, scope):
