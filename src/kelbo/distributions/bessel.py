@@ -64,7 +64,7 @@ def _debye(order: float, x: Tensor) -> tuple[Tensor, Tensor]:
     t = v / root
     # The exponent sqrt(v^2 + x^2) - v - x + v log(2 v / (v + sqrt(v^2 + x^2))), without cancelling.
     grown = ops.square(x) / (root + v)  # root - v
-    exponent = v * v / (root + x) - v - v * ops.log1p(0.5 * grown / v)
+    exponent = -v * (grown + x) / (root + x) - v * ops.log1p(0.5 * grown / v)
     series, slope = _series(t, v)
     at_zero, _ = _series(1.0, v)
     log_f = exponent + 0.5 * ops.log(t) + ops.log(series / at_zero)

@@ -13,6 +13,7 @@ from kelbo.seeds import distinct
 
 # Bins of the angle's density. With so many a draw's density is within 2e-5 nats of the exact one.
 _BINS = 1024
+_HALVES = [_BINS >> power for power in range(1, _BINS.bit_length())]
 # Half the width of the bins' range in standard deviations of the angle, at least.
 _REACH = 10.0
 
@@ -90,16 +91,21 @@ class VonMisesFisher(Distribution):
         log_density = (self.dimension - 2.0) * ops.log(ops.sin(middles))
         log_density = log_density - 2.0 * self.kappa * ops.square(ops.sin(0.5 * middles))
         below = ops.cumsum(ops.softmax(log_density, axis=-1), axis=-1)
-        shape = sampled_shape(self.kappa, sample_shape)  # (*sample_shape, batch, 1)
+        count = math.prod(sample_shape)
+        shape = (ops.shape(self.kappa)[0], count)
         uniform = keras.random.uniform(shape, dtype="float32", seed=seed)
-        is_past = uniform > below
+        # The bin of each draw, by halving: as many bins end below it.
+        bins = ops.zeros_like(uniform, dtype="int32")
+        for step in _HALVES:
+            is_past = uniform > ops.take_along_axis(below, bins + (step - 1), axis=-1)
+            bins = bins + step * ops.cast(is_past, "int32")
         # Inside its bin the distribution function is a straight line, from `start` to `end`.
-        start = ops.max(ops.where(is_past, below, 0.0), axis=-1)
-        end = ops.min(ops.where(is_past, 1.0, below), axis=-1)
-        share = (uniform[..., 0] - start) / ops.maximum(end - start, 1e-9)
-        bins = ops.sum(ops.cast(is_past, "float32"), axis=-1)
-        place = ops.minimum(bins, _BINS - 1.0) + ops.clip(share, 0.0, 1.0)
-        return low[..., 0] + width[..., 0] * place
+        start = ops.take_along_axis(below, ops.maximum(bins - 1, 0), axis=-1)
+        start = ops.where(bins > 0, start, 0.0)
+        end = ops.take_along_axis(below, bins, axis=-1)
+        share = (uniform - start) / ops.maximum(end - start, 1e-9)
+        angle = low + width * (ops.cast(bins, "float32") + ops.clip(share, 0.0, 1.0))
+        return ops.reshape(ops.transpose(angle), (*sample_shape, -1))
 
     def _bins(self) -> tuple[Tensor, Tensor]:
         """Where the bins of the angle begin and how wide they are, (batch, 1) each.
