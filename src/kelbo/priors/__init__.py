@@ -1,6 +1,6 @@
 """Priors p(z)."""
 
-from kelbo.priors.flow import FlowPrior
+from kelbo.priors.flow import FlowPrior, masked_autoregressive_prior, real_nvp_prior
 from kelbo.priors.mixture import MixturePrior
 from kelbo.priors.prior import Prior
 from kelbo.priors.standard_normal import StandardNormalPrior
@@ -14,4 +14,6 @@ __all__ = [
     "StandardNormalPrior",
     "UniformSpherePrior",
     "VampPrior",
+    "masked_autoregressive_prior",
+    "real_nvp_prior",
 ]

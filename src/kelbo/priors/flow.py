@@ -9,7 +9,7 @@ from keras import ops
 from kelbo.distributions import Normal, Transformed
 from kelbo.distributions.distribution import Tensor
 from kelbo.errors import UsageError
-from kelbo.flows import Flow, RealNVPFlow
+from kelbo.flows import Flow, MaskedAutoregressiveFlow, RealNVPFlow
 from kelbo.kinds import check_kind
 from kelbo.priors.prior import Prior
 
@@ -65,3 +65,15 @@ class FlowPrior(Prior):
         """Rebuild from `get_config`."""
         flow = keras.saving.deserialize_keras_object(config["flow"])
         return cls(**{**config, "flow": flow})
+
+
+def real_nvp_prior(num_layers: int = 6, hidden_units: int = 64, **kwargs: Any) -> FlowPrior:
+    """A FlowPrior with a RealNVPFlow of these sizes."""
+    return FlowPrior(RealNVPFlow(num_layers, hidden_units), **kwargs)
+
+
+def masked_autoregressive_prior(
+    num_layers: int = 4, hidden_units: int = 64, **kwargs: Any
+) -> FlowPrior:
+    """A FlowPrior with a MaskedAutoregressiveFlow of these sizes."""
+    return FlowPrior(MaskedAutoregressiveFlow(num_layers, hidden_units), **kwargs)
