@@ -81,6 +81,7 @@ docs: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.streaming --page
 	$(BIN)/python -m benchmarks.precision --page
 	$(BIN)/python -m benchmarks.clinic --page
+	$(BIN)/python -m benchmarks.science --page
 	$(BIN)/kelbo recipes table --out docs/recipes.md
 	$(BIN)/kelbo recipes table --format html --out docs/recipes.html
 	$(BIN)/python -m kelbo.clinic.doctor.page docs/doctor.md
