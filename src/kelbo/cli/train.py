@@ -237,7 +237,8 @@ def train(
     run_path = out or Path("runs") / name
     # What can be refused is refused before the data are read.
     RunDirectory.check_place(run_path, force)
-    chosen = start_backend(configuration.backend)
+    configuration = configuration.with_parts_named()
+    chosen = start_backend(configuration.backend, configuration.network)
     configuration = configuration.with_changes(backend=chosen)
 
     from kelbo.callbacks import Watch
