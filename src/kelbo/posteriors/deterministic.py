@@ -23,6 +23,8 @@ class DeterministicPosterior(Posterior):
         UsageError: the network has several outputs, or latent_dim is no size.
     """
 
+    has_log_prob = False
+
     def __init__(self, network: keras.Model, latent_dim: int, **kwargs: Any):
         super().__init__(network, **kwargs)
         if len(network.outputs) != 1 or latent_dim < 1:
@@ -57,7 +59,9 @@ class DeterministicPosterior(Posterior):
         """All mass on the point."""
         return PointMass(parameters["z"])
 
-    def sampling(self, parameters: dict[str, keras.KerasTensor]) -> keras.KerasTensor:
+    def sampling(
+        self, parameters: dict[str, keras.KerasTensor], name: str = "enc_out_z"
+    ) -> keras.KerasTensor:
         """The point: the layer `enc_out_z` is the Dense layer itself."""
         return parameters["z"]
 
