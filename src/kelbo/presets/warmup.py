@@ -1,18 +1,24 @@
-"""The warm-up of beta, counted in epochs until the data and the batch size are known."""
+"""The warm-up of a weight, counted in epochs until the data and the batch size are known."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kelbo.errors import UsageError
 from kelbo.presets.option import Option
 
 if TYPE_CHECKING:
-    from kelbo.objectives import LinearWarmup
+    from keras.optimizers.schedules import LearningRateSchedule
 
-EPOCHS = Option(
-    "warmup_epochs", float, 0.0, "Let beta rise from 0 over the first so many epochs.", minimum=0.0
+_EPOCHS = Option(
+    "warmup_epochs",
+    float,
+    0.0,
+    "Let beta rise from 0 over the first so many epochs.",
+    minimum=0.0,
+    argument=None,
 )
+OPTIONS = (_EPOCHS,)
 
 
 @dataclass(frozen=True)
@@ -23,33 +29,39 @@ class Warmup:
     beta: float = 1.0
 
     def __post_init__(self) -> None:
-        EPOCHS.check(self.epochs)
+        _EPOCHS.check(self.epochs)
 
-    def schedule(self, count: int, batch_size: int) -> "LinearWarmup":
-        """The schedule in training steps.
-
-        Args:
-            count: training data.
-            batch_size: data in a step; the last one of an epoch may have fewer.
-        """
+    def schedule(self, steps_per_epoch: int) -> "LearningRateSchedule":
+        """The schedule in training steps."""
         from kelbo.objectives import LinearWarmup
 
-        steps_in_epoch = math.ceil(count / batch_size)
-        return LinearWarmup(max(1, round(self.epochs * steps_in_epoch)), self.beta)
+        return LinearWarmup(max(1, round(self.epochs * steps_per_epoch)), self.beta)
 
 
-def with_warmup(options: Mapping[str, Any], count: int, batch_size: int) -> dict[str, Any]:
-    """The options of a model with beta as a schedule, where they ask for a warm-up.
+def with_warmup(
+    values: Mapping[str, Any], scheduled: str, steps_per_epoch: int | None
+) -> dict[str, Any]:
+    """The values of an objective's options, its weight as a schedule where a warm-up is asked for.
 
     Args:
-        options: of a model, all of them.
-        count: as in `Warmup.schedule`.
-        batch_size: likewise.
+        values: of all options by name, those of the warm-up among them.
+        scheduled: the option that rises, or empty.
+        steps_per_epoch: training steps in an epoch; None where the data are not known.
+
+    Raises:
+        UsageError: epochs are asked for, and the data are not known.
     """
-    options = dict(options)
-    if epochs := options.pop(EPOCHS.name, 0.0):
-        options["beta"] = Warmup(epochs, options["beta"])
-    beta = options.get("beta")
-    if isinstance(beta, Warmup):
-        options["beta"] = beta.schedule(count, batch_size)
-    return options
+    values = dict(values)
+    epochs = values.pop(_EPOCHS.name, 0.0)
+    weight = values.get(scheduled)
+    if epochs:
+        weight = Warmup(epochs, weight) if isinstance(weight, int | float) else weight
+    if isinstance(weight, Warmup):
+        if steps_per_epoch is None:
+            raise UsageError(
+                "A warm-up in epochs needs the number of data: use kelbo.presets.make(name, "
+                "data.description, batch_size=...), or give a schedule in steps, as "
+                f"{scheduled}=kelbo.LinearWarmup(steps)."
+            )
+        values[scheduled] = weight.schedule(steps_per_epoch)
+    return values
