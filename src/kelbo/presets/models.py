@@ -1,5 +1,6 @@
 """The named models, each a choice of parts. The VAE comes first."""
 
+from kelbo.presets.objectives import OBJECTIVES
 from kelbo.presets.posteriors import POSTERIORS
 from kelbo.presets.preset import Preset
 from kelbo.presets.priors import PRIORS
@@ -20,6 +21,17 @@ PRESETS: dict[str, Preset] = {
             'Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders", 2016',
             "objective",
             {"objective": "iwae"},
+        ),
+        *(
+            Preset(name, OBJECTIVES[objective].paper, "objective", {"objective": objective})
+            for name, objective in (
+                ("miwae", "miwae"),
+                ("piwae", "piwae"),
+                ("ciwae", "ciwae"),
+                ("renyi-vae", "renyi"),
+                ("free-bits-vae", "free-bits"),
+                ("capacity-vae", "capacity"),
+            )
         ),
         Preset(
             "full-covariance-vae",
