@@ -147,3 +147,11 @@ def little_memory(room=2**30):
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def unnamed(config):
+    """A configuration without the names and numbers by which Keras tells layers apart."""
+    if isinstance(config, dict):
+        apart = ("name", "shared_object_id")
+        return {key: unnamed(value) for key, value in config.items() if key not in apart}
+    return [unnamed(each) for each in config] if isinstance(config, list | tuple) else config

@@ -30,7 +30,7 @@ from kelbo.objectives import Objective
 from kelbo.passes import predict_in_passes
 from kelbo.posteriors import Posterior
 from kelbo.priors import Prior
-from kelbo.trace import Group, Trace
+from kelbo.trace import Group, Parts, Trace, log_prob_of_observed
 
 
 class SingleGroup(LatentVariableModel):
@@ -73,6 +73,14 @@ class SingleGroup(LatentVariableModel):
         super().__init__(parts, objective, seed, **kwargs)
         if prior is None:
             self.prior = None  # else a part
+
+    def check_parts(self, objective: Objective) -> None:
+        """Refuse an objective that does not go with the parts of this model.
+
+        Raises:
+            UsageError: with the reason.
+        """
+        objective.check(self.posterior, self.likelihood, getattr(self, "prior", None))
 
     @property
     def latent_shape(self) -> tuple[int, ...]:
@@ -181,15 +189,30 @@ class SingleGroup(LatentVariableModel):
         passed = self(inputs, training=False) if passed is None else passed
         x, context = split(inputs)
         px_z = self.likelihood.distribution(passed["likelihood"])
+        observed = passed.get("observed")
         return Trace(
             groups=(self._group(passed),),
-            log_px_z=_log_prob(px_z, x, passed.get("observed")),
+            log_px_z=log_prob_of_observed(px_z, x, observed),
             px_z=px_z,
             x=x,
             sizes=self.sizes,
             context=context,
             step=self._step,
+            observed=observed,
+            parts=self._as_parts(context),
         )
+
+    def _as_parts(self, context: dict[str, Tensor]) -> Parts:
+        """The encoder and the decoder, for objectives that run them again."""
+
+        def encode(x: Tensor, training: bool) -> Distribution:
+            return self.posterior.distribution(self._posterior_parameters(x, context, training))
+
+        def decode(z: Tensor, training: bool) -> Distribution:
+            given = select(z, context, self.likelihood.context_shapes)
+            return self.likelihood.distribution(self.likelihood(given, training=training))
+
+        return Parts(encode, decode, self.likelihood, self.seed_generator)
 
     def code_statistics(self, encoded: dict[str, Any]) -> dict[str, Tensor]:
         """The mean of q(z|x) and the KL, of each dimension if it can be, in closed form."""
@@ -310,22 +333,6 @@ class SingleGroup(LatentVariableModel):
         """Reconstructions of one batch."""
         self.check_data(x)
         return one_pass(self._reconstruction).predict_on_batch(x)
-
-
-def _log_prob(p: Distribution, x: Tensor, observed: Tensor | None) -> Tensor:
-    """log p(x), of the values that are observed alone: (S..., batch), in nats."""
-    if observed is None:
-        return p.log_prob(x)
-    if not isinstance(p, Factorised):
-        raise UsageError(
-            f"The encoder masks part of x, but a {type(p).__name__} cannot leave out part of a "
-            "datum: its dimensions depend on one another. Use a likelihood whose distribution is "
-            "kelbo.distributions.Factorised, or an encoder without Masking."
-        )
-    each = p.log_prob_per_dimension(x)
-    while len(observed.shape) < 1 + p.event_rank:
-        observed = ops.expand_dims(observed, -1)
-    return p.sum_event(ops.where(observed, each, 0.0))
 
 
 class _Plain(UntunedData, SharedBatches, keras.Model):

@@ -90,3 +90,15 @@ def test_pixels_are_a_function_of_the_key():
     assert (one != science.pixels(images, 2)).any()
     assert set(np.unique(one)) == {0.0, 1.0}
     assert one.mean() == pytest.approx(0.3, abs=4 * np.sqrt(0.21 / one.size))
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"), [("pythae-vae", 676_864), ("pythae-vamp", None), ("pythae-svae", None)]
+)
+def test_pythae_s_recipes_train(name, parameters, tmp_path):
+    """Of the first the parameters by hand: 784 x 400, 400 x 2 x 40, 40 x 400 and 400 x 784."""
+    training = science.Training(science.ROWS[name], tmp_path, np.zeros((200, 28, 28, 1), "float32"))
+    training.run(1e-9, 1)
+    assert training.state["steps"] == 1
+    assert parameters in (None, training.vae.count_params())
+    assert np.isfinite(training.vae.log_likelihood(np.zeros((2, 28, 28, 1), "float32"), 5)).all()

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from kelbo.presets import FAMILIES, PRESETS
@@ -9,9 +11,9 @@ def test_models_lists_each_model_with_its_paper_and_options():
     result = kelbo("models")
     assert (result.code, result.err) == (0, "")
     for name, preset in PRESETS.items():
-        assert f"\n{name} " in f"\n{result.out}"
+        assert f"\n{name}\n" in f"\n{result.out}"
         assert preset.paper in result.out
-    assert "  --set beta=4 " in result.out
+    assert re.search(r"\nbeta-vae\n.*\n.*\n +options +beta=4, ", result.out)
     models = kelbo("models", "--json").json["models"]
     assert set(models) == set(PRESETS)
     assert models["iwae"]["options"]["importance_samples"]["default"] == 5

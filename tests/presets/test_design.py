@@ -8,6 +8,7 @@ from kelbo.errors import UsageError
 from kelbo.presets import PRESETS, Design
 from kelbo.presets.build import build
 from kelbo.presets.code import code
+from tests.support import unnamed
 
 SHAPE = (8, 8, 1)
 
@@ -20,18 +21,18 @@ def test_the_python_of_a_model_makes_it(name):
     built, written = build(design, SHAPE, 3), program["model"]
     assert type(built) is type(written)
     for part in ("posterior", "prior", "likelihood", "objective"):
-        assert unnamed(getattr(built, part)) == unnamed(getattr(written, part))
+        assert described(getattr(built, part)) == described(getattr(written, part))
     assert [w.shape for w in built.weights] == [w.shape for w in written.weights]
 
 
-def unnamed(part):
-    """The configuration of a part without the names of its layers."""
+def described(part):
+    """The configuration of a part, of which the names of its layers may be any."""
     if part is None:
         return None
-    config = keras.saving.serialize_keras_object(part)
-    config["config"] = {
-        name: value for name, value in config["config"].items() if name not in ("name", "network")
-    }
+    config = unnamed(keras.saving.serialize_keras_object(part))
+    config["config"].pop("network", None)
+    if "base" in config["config"]:
+        del config["config"]["base"]["config"]["network"]
     return config
 
 

@@ -7,7 +7,7 @@ from kelbo.data.description import DataDescription
 from kelbo.errors import UsageError
 from kelbo.presets import LIKELIHOODS, PRESETS, Design, Warmup, make, preset
 from kelbo.support import UNIT_INTERVAL
-from tests.support import data, to_numpy
+from tests.support import data, to_numpy, unnamed
 
 MNIST = (28, 28, 1)
 ABOUT = DataDescription((5, 4, 2), UNIT_INTERVAL, count=10, classes=None, kind="image")
@@ -99,7 +99,7 @@ def test_a_preset_by_name_is_its_function_with_the_options_that_it_declares(name
     by_name = make(name, ABOUT, network="mlp", latent_dim=3, seed=0)
     spelled = make(name, ABOUT, network="mlp", latent_dim=3, seed=0, **declared)
     plain = preset(name)(ABOUT.shape, network="mlp", latent_dim=3, seed=0)
-    assert by_name.get_config() == spelled.get_config()
+    assert unnamed(by_name.get_config()) == unnamed(spelled.get_config())
     assert by_name.objective.get_config() == plain.objective.get_config()
     assert (by_name.data_shape, by_name.latent_dim) == (ABOUT.shape, 3)
 
@@ -111,12 +111,17 @@ def test_a_preset_by_name_is_its_function_with_the_options_that_it_declares(name
         ({"warmup_epochs": 0.5, "beta": 3}, 4, 2, 3.0),
         ({"warmup_epochs": 0.01}, 4, 1, 1.0),
         ({"beta": Warmup(2.0, 0.5)}, 10, 2, 0.5),
+        ({"warmup_steps": 7}, 4, 7, 1.0),
+        ({"warmup_epochs": 2, "schedule": "cosine", "beta": 2}, 10, 2, 2.0),
+        ({"warmup_steps": 7, "schedule": "cyclical"}, 10, 7, 1.0),
     ],
 )
 def test_a_warm_up_counts_in_epochs_of_the_data(choices, batch_size, steps, beta):
     model = make("vae", ABOUT, batch_size=batch_size, network="mlp", **choices)
     schedule = model.objective.beta
     assert (schedule.steps, schedule.beta) == (steps, beta)
+    kind = choices.get("schedule", "linear")
+    assert type(schedule).__name__ == f"{kind.capitalize()}Warmup"
 
 
 @pytest.mark.parametrize(
@@ -135,6 +140,9 @@ def test_a_warm_up_counts_in_epochs_of_the_data(choices, batch_size, steps, beta
         ("iwae", {"importance_samples": 0}, "to be a whole number >= 1, received 0"),
         ("iwae", {"importance_samples": 2.0}, "to be a whole number >= 1, received 2.0"),
         ("vae", {"warmup_epochs": float("inf")}, "warmup_epochs to be a finite number >= 0"),
+        ("vae", {"warmup_epochs": 1, "warmup_steps": 2}, "in epochs and in steps"),
+        ("vae", {"schedule": "linaer"}, "no schedule 'linaer'. Did you mean 'linear'"),
+        ("vae", {"beta": Warmup(1.0), "warmup_steps": 1}, "beta is a schedule already"),
     ],
 )
 def test_an_option_that_a_model_does_not_have_is_refused_with_the_reason(name, choices, message):

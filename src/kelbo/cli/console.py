@@ -111,9 +111,9 @@ def print_figures(rows: list[tuple[str, str, str]]) -> None:
         print(f"{name:<{names}}  {figure:>{figures}}  {remark}".rstrip())
 
 
-def print_facts(rows: list[tuple[str, str]]) -> None:
-    """Print a small table of name and value on stdout."""
-    names = max(len(name) for name, _ in rows)
+def print_facts(rows: list[tuple[str, str]], width: int = 0) -> None:
+    """Print a small table of name and value on stdout, the names at least so many wide."""
+    names = max(width, *(len(name) for name, _ in rows))
     for name, value in rows:
         print(f"{name:<{names}}  {value}")
 

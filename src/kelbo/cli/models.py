@@ -11,6 +11,9 @@ from kelbo.presets import FAMILIES, PRESETS, Design, Option, Part
 from kelbo.presets.code import code
 from kelbo.presets.families import PLURALS, TERMS
 
+# The width of a title below a model's name.
+_TITLES = 12
+
 models = typer.Typer(
     help="List the named models, show one, and list the parts that they are made of.",
     rich_markup_mode="rich",
@@ -29,12 +32,17 @@ def list_models(context: typer.Context, json: JsonOption = False) -> None:
     if json:
         print_json({"models": {name: _model(design) for name, design in designs.items()}})
         return
-    rows: list[tuple[str, str]] = []
     for name, design in designs.items():
-        rows.append((name, _changed(design)))
-        rows.append(("", design.preset.paper))
-        rows += [(f"  --set {each}", meaning) for each, meaning in _own_options(design)]
-    print_facts(rows)
+        family = design.preset.changes or "objective"
+        own = [
+            _assigned(design, owner, one, value)
+            for owner, one, value in design.options()
+            if owner == family
+        ]
+        rows = [(family, design.parts[family].maths), ("paper", design.preset.paper)]
+        rows += [("options", ", ".join(own))] if own else []
+        print(name)
+        print_facts([(f"  {title}", text) for title, text in rows], _TITLES)
 
 
 @models.command()
@@ -89,22 +97,6 @@ def parts(
             rows += [("", part.paper)] if part.paper else []
             rows += [(f"  --set {one}.{each}", each.meaning) for each in part.options]
         print_facts(rows)
-
-
-def _changed(design: Design) -> str:
-    """The part that makes the model what it is, in one line."""
-    family = design.preset.changes or "objective"
-    return f"{family}: {design.parts[family].maths}"
-
-
-def _own_options(design: Design) -> list[tuple[str, str]]:
-    """The options of the part that makes the model, with their meaning."""
-    family = design.preset.changes or "objective"
-    return [
-        (_assigned(design, owner, one, value), one.meaning)
-        for owner, one, value in design.options()
-        if owner == family
-    ]
 
 
 def _assigned(design: Design, family: str, option: Option, value: Any) -> str:
