@@ -93,11 +93,6 @@ class SingleGroup(LatentVariableModel):
         return self.prior is not None
 
     @property
-    def walks_along_axes(self) -> bool:
-        """Whether one dimension of z may change while all others stay; not so on a sphere."""
-        return not self.posterior.on_sphere
-
-    @property
     def context_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of each condition by name; empty where no part has one."""
         shapes: dict[str, tuple[int, ...]] = {}
@@ -217,9 +212,10 @@ class SingleGroup(LatentVariableModel):
     def code_statistics(self, encoded: dict[str, Any]) -> dict[str, Tensor]:
         """The mean of q(z|x) and the KL, of each dimension if it can be, in closed form."""
         q = self.posterior.distribution(encoded["posterior"])
-        found = {}
+        found: dict[str, Tensor] = {}
         with contextlib.suppress(UsageError):  # a flow has no mean in closed form
-            found["mean"] = q.mean()
+            # On a sphere no dimension is active or inactive by itself.
+            found |= {} if self.posterior.on_sphere else {"mean": q.mean()}
         if self.prior is not None:
             p = self.prior.distribution(encoded["prior"])
             if has_kl_per_dimension(q, p):

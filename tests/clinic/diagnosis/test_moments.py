@@ -1,5 +1,6 @@
 """Models whose q(z|x) is not normal: their figures come from its draws."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -48,6 +49,24 @@ def test_the_figures_are_those_of_an_evaluation():
     logged = vae.evaluate(x, batch_size=500, verbose=0, return_dict=True)
     assert found["kl"] == pytest.approx(logged["kl"], abs=0.3)
     assert found["elbo"] == pytest.approx(logged["elbo"], abs=0.6)
+
+
+def test_on_a_sphere_of_many_dimensions_no_dimension_is_missed():
+    """Each mean has a variance below 1 / d there, and that is much."""
+    x = np.random.default_rng(0).standard_normal((300, 40)).astype("float32")
+    network = keras.Sequential([keras.Input((40,)), keras.layers.Reshape((40,))])
+    decoder = keras.Sequential([keras.Input((40,)), keras.layers.Dense(40)])
+    q = kelbo.VonMisesFisherPosterior(network, 40)
+    vae = kelbo.VAE(q, kelbo.GaussianLikelihood(decoder), prior=kelbo.UniformSpherePrior())
+    mu, kappa = q.heads()
+    mu.kernel.assign(np.eye(40))
+    kappa.bias.assign([40.0])
+    vae.compile("adam")
+    found = kelbo.diagnose(vae, x)
+    assert found.figures["active_units"] == 40
+    activity = np.array(found.figures["activity"])
+    a = to_numpy(vae.trace(x[:1]).q.mean_resultant_length())[0, 0]
+    np.testing.assert_allclose(activity.mean(), a**2, rtol=0.05)
 
 
 def test_a_collapse_is_found_whatever_the_posterior():

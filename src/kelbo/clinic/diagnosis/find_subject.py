@@ -1,5 +1,6 @@
 """Find the parts of a VAE: of kelbo's, or of any Keras 3 model."""
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -137,7 +138,14 @@ def _of_kelbo(model: SingleGroup) -> Subject:
         q = q_of_z(outputs)
         if isinstance(q, PointMass):
             return q.mean(), None
-        return (q.mu, q.log_var) if type(q) is Normal else moments(q)
+        if type(q) is Normal:
+            return q.mu, q.log_var
+        mean, log_var = moments(q)
+        if not posterior.on_sphere:
+            return mean, log_var
+        # In units of the uniform distribution's deviation, as everywhere in those of N(0, 1)'s.
+        d = mean.shape[-1]
+        return mean * math.sqrt(d), log_var + math.log(d)
 
     def p_of_z(prior: Prior, x: np.ndarray, conditions: Sequence[np.ndarray]) -> Distribution:
         given = dict(zip(names, map(ops.convert_to_tensor, conditions), strict=True))
