@@ -116,6 +116,11 @@ class LatentVariableModel(
         return True
 
     @property
+    def walks_along_axes(self) -> bool:
+        """Whether one dimension of z may change while all others stay; not so on a sphere."""
+        return True
+
+    @property
     def sizes(self) -> Sizes:
         """D and d."""
         return Sizes(self.data_dim, self.latent_dim)

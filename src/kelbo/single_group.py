@@ -93,6 +93,11 @@ class SingleGroup(LatentVariableModel):
         return self.prior is not None
 
     @property
+    def walks_along_axes(self) -> bool:
+        """Whether one dimension of z may change while all others stay; not so on a sphere."""
+        return not self.posterior.on_sphere
+
+    @property
     def context_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of each condition by name; empty where no part has one."""
         shapes: dict[str, tuple[int, ...]] = {}

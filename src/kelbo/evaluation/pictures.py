@@ -23,7 +23,8 @@ def picture_arrays(
     """Reconstructions, samples, traversals and latent means of a model.
 
     Args:
-        model: a VAE, or an AE, which has neither samples nor traversals.
+        model: a VAE, or an AE, which has neither samples nor traversals; on a sphere there are no
+            traversals.
         data: whose test part is shown.
         active_dimensions: the latent dimensions to walk along, in that order.
         seed: of the samples.
@@ -47,7 +48,7 @@ def picture_arrays(
         arrays["label_names"] = np.array(data.label_names)
     if model.has_prior:
         arrays["samples"] = model.sample(SAMPLES, seed=seed)
-        if len(active_dimensions):
+        if len(active_dimensions) and model.walks_along_axes:
             arrays |= _traversals(model, means[0], active_dimensions)
     return arrays
 
