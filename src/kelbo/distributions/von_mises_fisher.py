@@ -11,7 +11,7 @@ from kelbo.distributions.distribution import Distribution, Tensor, float32, samp
 from kelbo.distributions.sphere import log_area, on_sphere
 from kelbo.seeds import distinct
 
-# Bins of the angle's density. With so many a draw's density is within 2e-5 nats of the exact one.
+# Bins of the angle's density. With so many a draw's density is within 3e-5 nats of the exact one.
 _BINS = 1024
 _HALVES = [_BINS >> power for power in range(1, _BINS.bit_length())]
 # Half the width of the bins' range in standard deviations of the angle, at least.
