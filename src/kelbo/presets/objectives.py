@@ -83,7 +83,13 @@ OBJECTIVES = {
             'Burgess et al., "Understanding disentangling in beta-VAE", 2018',
             (
                 Option("capacity", float, 25.0, "C in nats.", minimum=0.0),
-                Option("gamma", float, 1000.0, "Weight of the difference.", minimum=0.0),
+                Option(
+                    "gamma",
+                    float,
+                    10.0,
+                    "Weight of the difference; the paper's 1000 needs a long warm-up.",
+                    minimum=0.0,
+                ),
                 *WARMUP,
             ),
             scheduled="capacity",

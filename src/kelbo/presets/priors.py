@@ -11,8 +11,8 @@ def _components(default: int) -> Option:
     return Option("num_components", int, default, "Components of the mixture: K.", minimum=1)
 
 
-def _layers(default: int, what: str) -> Option:
-    return Option("num_layers", int, default, f"{what}, one after another.", minimum=1)
+def _layers(default: int, what: str, minimum: int = 1) -> Option:
+    return Option("num_layers", int, default, f"{what}, one after another.", minimum=minimum)
 
 
 PRIORS = {
@@ -43,7 +43,7 @@ PRIORS = {
             "real_nvp_prior",
             "z = f(e), e ~ N(0, I), f a chain of affine couplings",
             'Dinh, Sohl-Dickstein and Bengio, "Density estimation using Real NVP", 2017',
-            (_layers(6, "Couplings"), HIDDEN_UNITS),
+            (_layers(6, "Couplings", minimum=2), HIDDEN_UNITS),
         ),
         Part(
             "masked-autoregressive",
