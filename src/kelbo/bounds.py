@@ -83,7 +83,7 @@ class TraceStatistics(keras.Model):
         encoded = model.encode_once(data, training=False)
         statistics = model.code_statistics(encoded)
         names = ["reconstruction"]
-        if model.has_prior:
+        if model.has_bound:
             names += ["largest", "total"]
             names += [] if {"kl_per_dimension", "kl"} & set(statistics) else ["kl"]
 

@@ -112,8 +112,13 @@ class LatentVariableModel(
 
     @property
     def has_prior(self) -> bool:
-        """Whether z has a prior, so that there is a bound on log p(x); not so of an autoencoder."""
+        """Whether z has a prior, to sample from; not so of an autoencoder."""
         return True
+
+    @property
+    def has_bound(self) -> bool:
+        """Whether there is a bound on log p(x), which needs the densities p(z) and q(z|x)."""
+        return self.has_prior
 
     @property
     def sizes(self) -> Sizes:

@@ -28,7 +28,7 @@ from kelbo.likelihoods import Likelihood
 from kelbo.model import LatentVariableModel
 from kelbo.objectives import Objective
 from kelbo.passes import predict_in_passes
-from kelbo.posteriors import Posterior
+from kelbo.posteriors import DeterministicPosterior, Posterior
 from kelbo.priors import Prior
 from kelbo.trace import Group, Parts, Trace, log_prob_of_observed
 
@@ -89,8 +89,13 @@ class SingleGroup(LatentVariableModel):
 
     @property
     def has_prior(self) -> bool:
-        """Whether z has a prior; not so of an autoencoder."""
+        """Whether z has a prior, to sample from; not so of an autoencoder."""
         return self.prior is not None
+
+    @property
+    def has_bound(self) -> bool:
+        """Whether z has a prior and q(z|x) a density, as a deterministic code has not."""
+        return self.has_prior and not isinstance(self.posterior, DeterministicPosterior)
 
     @property
     def context_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -165,7 +170,7 @@ class SingleGroup(LatentVariableModel):
         _, context = split(inputs)
         q = self.posterior.distribution(encoded["posterior"])
         drawn: dict[str, Tensor] = {}
-        if self.prior is None or isinstance(q, Factorised):
+        if not self.has_bound or isinstance(q, Factorised):
             z = q.sample(seed, sample_shape)
         else:  # for a flow log q(z) alone would need the inverse
             z, drawn["log_q"] = q.sample_and_log_prob(seed, sample_shape)

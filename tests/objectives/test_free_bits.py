@@ -19,7 +19,7 @@ LOG_PX_Z = np.float32([-3.0, -4.0, -5.0])
 
 
 def trace(mu=MU, kind=Normal, samples=None):
-    zeros = ops.zeros((2,))
+    mu, zeros = ops.convert_to_tensor(mu), ops.zeros((2,))
     z = mu if samples is None else ops.stack([mu] * samples)
     log_px_z = LOG_PX_Z if samples is None else np.stack([LOG_PX_Z] * samples)
     q, p = kind(mu, ops.zeros_like(mu)), kind(zeros, zeros)

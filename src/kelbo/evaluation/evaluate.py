@@ -49,7 +49,7 @@ def evaluate(
         raise UsageError(f"Expected batch_size >= 1, received {batch_size}.")
     model.check_data(data.read("test", range(min(batch_size, data.count("test")))))
     # An autoencoder draws nothing: one sample says everything.
-    samples = num_samples if model.has_prior else 1
+    samples = num_samples if model.has_bound else 1
     each = _statistics(model, data, samples, batch_size, seed, rows_per_pass, on_progress)
     figures = compute(Evaluated(model, data, batch_size, num_samples, each))
     _check_finite(figures)

@@ -61,6 +61,11 @@ class Posterior(Conditional):
         """Features as one vector a datum: a network of the user's own may end in a feature map."""
         return features if len(features.shape) == 2 else self.flatten_layer(features)
 
+    @property
+    def masks(self) -> bool:
+        """Whether the network masks part of x, as padding."""
+        return self.__dict__["_mask"] is not None
+
     def observed(self, x: Tensor) -> Tensor | None:
         """Which positions of x the network does not mask: (batch, ...) of bool, or None for all.
 
