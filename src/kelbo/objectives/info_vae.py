@@ -13,7 +13,7 @@ from kelbo.objectives.objective import check_has_kl, elbo_terms, mean_over_sampl
 from kelbo.objectives.scheduled import Scheduled
 from kelbo.objectives.weight import Weight, number_at
 from kelbo.posteriors import Posterior
-from kelbo.priors import Prior
+from kelbo.priors import MixturePrior, Prior
 from kelbo.trace import Sizes, Trace
 
 
@@ -131,12 +131,17 @@ class WAE(Scheduled):
         self.logged = ("reconstruction", "mmd", *self.scheduled_names)
 
     def check(self, posterior: Posterior, likelihood: Likelihood, prior: Prior | None) -> None:
-        """Refuse a model without one prior.
+        """Refuse a model without one prior, and one whose draws do not tell all that it learns.
 
         Raises:
             UsageError: with the way out.
         """
         check_prior(type(self).__name__, prior)
+        if isinstance(prior, MixturePrior):
+            raise UsageError(
+                "WAE learns from draws of the prior, through which the weights of a MixturePrior "
+                "have no gradient. Use another prior, or kelbo.InfoVAE, whose KL has one."
+            )
 
     def terms(self, trace: Trace) -> dict[str, Tensor]:
         """Loss and reconstruction, each (batch,); the weighed MMD as batch_loss, mmd itself."""
