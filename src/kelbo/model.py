@@ -204,8 +204,8 @@ class LatentVariableModel(
             encoded: what `encode_once` returned.
 
         Returns:
-            mean, that of q(z|x), and kl_per_dimension in nats, (batch, latent_dim) each; each only
-            where it has a closed form.
+            mean, that of q(z|x), and kl_per_dimension in nats, (batch, latent_dim) each, or kl,
+            (batch,), of a KL that is no sum over dimensions; each only where it has a closed form.
         """
         return {}
 

@@ -13,7 +13,13 @@ from kelbo.backends.jax.shared_batches import SharedBatches
 from kelbo.backends.tensorflow.replicas import one_pass
 from kelbo.backends.tensorflow.untuned import UntunedData
 from kelbo.checked import Checking
-from kelbo.distributions import Factorised, has_closed_form, kl_per_dimension
+from kelbo.distributions import (
+    Factorised,
+    has_closed_form,
+    has_kl_per_dimension,
+    kl_divergence,
+    kl_per_dimension,
+)
 from kelbo.distributions.distribution import Distribution, Tensor
 from kelbo.errors import UsageError
 from kelbo.inputs import as_numpy, check_shape, joined, select, split
@@ -60,6 +66,7 @@ class SingleGroup(LatentVariableModel):
         parts: dict[str, keras.Layer] = {"posterior": posterior, "likelihood": likelihood}
         if prior is not None:
             check_kind(prior, Prior)
+            prior.join(posterior, likelihood)
             if not prior.built:
                 prior.build(posterior.event_shape)
             parts["prior"] = prior
@@ -208,15 +215,21 @@ class SingleGroup(LatentVariableModel):
         return Parts(encode, decode, self.likelihood, self.seed_generator)
 
     def code_statistics(self, encoded: dict[str, Any]) -> dict[str, Tensor]:
-        """The mean of q(z|x) and the KL of each dimension, where they have a closed form."""
+        """The mean of q(z|x) and the KL, of each dimension if it can be, in closed form."""
         q = self.posterior.distribution(encoded["posterior"])
-        found = {}
+        found: dict[str, Tensor] = {}
         with contextlib.suppress(UsageError):  # a flow has no mean in closed form
-            found["mean"] = q.mean()
+            # On a sphere no dimension is active or inactive by itself.
+            found |= {} if self.posterior.on_sphere else {"mean": q.mean()}
         if self.prior is not None:
             p = self.prior.distribution(encoded["prior"])
-            if has_closed_form(q, p):
+            if has_kl_per_dimension(q, p):
                 found["kl_per_dimension"] = kl_per_dimension(q, p)
+            elif has_closed_form(q, p):
+                return {**self._in_rows(found), "kl": kl_divergence(q, p)}
+        return self._in_rows(found)
+
+    def _in_rows(self, found: dict[str, Tensor]) -> dict[str, Tensor]:
         return {name: ops.reshape(value, (-1, self.latent_dim)) for name, value in found.items()}
 
     def _group(self, passed: dict[str, Any]) -> Group:
@@ -262,13 +275,20 @@ class SingleGroup(LatentVariableModel):
 
     @cached_property
     def _mean_of_q(self) -> keras.Model:
-        means = _PosteriorMean(self.posterior)(self._parameters_of_q.output)
-        return _Plain(self._inputs, means, name="mean_of_q")
+        return self._point_of_q("mean")
+
+    @cached_property
+    def _code_of_q(self) -> keras.Model:
+        return self._point_of_q("code")
+
+    def _point_of_q(self, point: str) -> keras.Model:
+        points = _Point(self.posterior, point)(self._parameters_of_q.output)
+        return _Plain(self._inputs, points, name=f"{point}_of_q")
 
     @cached_property
     def _reconstruction(self) -> keras.Model:
         _, context = split(self._inputs)
-        z = select(self._mean_of_q.output, context, self.likelihood.context_shapes)
+        z = select(self._code_of_q.output, context, self.likelihood.context_shapes)
         return _Plain(self._inputs, self.decoder(z), name="reconstruction")
 
     def encode(self, x: Any, batch_size: int | None = None) -> dict[str, np.ndarray]:
@@ -276,11 +296,23 @@ class SingleGroup(LatentVariableModel):
         return self._predict(self._parameters_of_q, x, batch_size)
 
     def posterior_mean(self, x: Any, batch_size: int | None = None) -> np.ndarray:
-        """The mean of q(z|x), the code of each datum: (n, *latent_shape)."""
+        """The mean of q(z|x): (n, *latent_shape).
+
+        Raises:
+            UsageError: it has no closed form, as that of a planar flow; see `codes`.
+        """
         return self._predict(self._mean_of_q, x, batch_size)
 
+    def codes(self, x: Any, batch_size: int | None = None) -> np.ndarray:
+        """The point that stands for q(z|x), which `reconstruct` decodes: (n, *latent_shape).
+
+        It is the mean of q(z|x), but where a flow carries the mean of its base if that is not the
+        mean, and the mean direction on the sphere.
+        """
+        return self._predict(self._code_of_q, x, batch_size)
+
     def reconstruct(self, x: Any, batch_size: int | None = None) -> np.ndarray:
-        """The expected x at the posterior's mean, without noise: (n, *data_shape)."""
+        """The expected x at each datum's code, without noise: (n, *data_shape); see `codes`."""
         return self._predict(self._reconstruction, x, batch_size)
 
     def _predict(self, network: keras.Model, x: Any, batch_size: int | None) -> Any:
@@ -308,16 +340,17 @@ class _Plain(UntunedData, SharedBatches, keras.Model):
     """A model that Keras makes a functional one, with what kelbo adds to the backends' loops."""
 
 
-class _PosteriorMean(keras.Layer):
-    """The mean of q(z|x) from its parameters."""
+class _Point(keras.Layer):
+    """A point of q(z|x), its "mean" or its "code", from its parameters."""
 
-    def __init__(self, posterior: Posterior):
-        super().__init__(dtype="float32", name="posterior_mean")
+    def __init__(self, posterior: Posterior, point: str):
+        super().__init__(dtype="float32", name=f"posterior_{point}")
+        self.point = point
         self.distribution = posterior.distribution
         self.event_shape = posterior.event_shape
 
     def call(self, parameters: dict[str, Tensor]) -> Tensor:
-        return self.distribution(parameters).mean()
+        return getattr(self.distribution(parameters), self.point)()
 
     def compute_output_shape(self, parameters_shape: Any) -> tuple:
         return (None, *self.event_shape)

@@ -75,6 +75,7 @@ def log_weights_of_encoder(trace: Trace, path: bool) -> Tensor:
     def log_joint(z: Tensor) -> Tensor:
         return trace.log_likelihood(trace.decode(z)) + trace.p.log_prob(z)  # type: ignore[union-attr]
 
-    z, q = trace.z, trace.q.frozen() if path else trace.q
+    z = trace.z
     _, slope = value_and_gradient(log_joint, ops.stop_gradient(z))
-    return trace.q.sum_event(ops.stop_gradient(slope) * z) - q.log_prob(z)
+    log_q = trace.q.frozen().log_prob(z) if path else trace.log_qz_x
+    return trace.q.sum_event(ops.stop_gradient(slope) * z) - log_q

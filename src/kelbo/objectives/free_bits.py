@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from kelbo.distributions.distribution import Tensor
-from kelbo.distributions.kl import has_closed_form, kl_per_dimension
+from kelbo.distributions.kl import has_kl_per_dimension, kl_per_dimension
 from kelbo.errors import UsageError
 from kelbo.likelihoods import Likelihood
 from kelbo.objectives.example import example
@@ -65,7 +65,7 @@ class FreeBits(Scheduled):
         check_has_kl(type(self).__name__, posterior, prior)
         if self.per == "dimension":
             q, p = example(posterior, prior)
-            if p is None or not has_closed_form(q, p):
+            if p is None or not has_kl_per_dimension(q, p):
                 raise _no_closed_form(q, p)
 
     def terms(self, trace: Trace) -> dict[str, Tensor]:
@@ -90,7 +90,7 @@ class FreeBits(Scheduled):
             return ops.stack([mean_over_samples(each) for each in ops.unstack(kl, axis=-1)], -1)
         parts = []
         for group in trace.groups:
-            if group.p is None or not has_closed_form(group.q, group.p):
+            if group.p is None or not has_kl_per_dimension(group.q, group.p):
                 raise _no_closed_form(group.q, group.p)
             kl = kl_per_dimension(group.q, group.p)  # (S..., batch, *event)
             rank = len(kl.shape) - group.q.event_rank - 1

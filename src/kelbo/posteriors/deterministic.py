@@ -29,6 +29,8 @@ class DeterministicPosterior(Posterior):
         UsageError: the network has several outputs, or an argument is none of these.
     """
 
+    has_log_prob = False
+
     def __init__(
         self,
         network: keras.Model,
@@ -90,7 +92,9 @@ class DeterministicPosterior(Posterior):
         """All mass on the point."""
         return PointMass(parameters["z"])
 
-    def sampling(self, parameters: dict[str, keras.KerasTensor]) -> keras.KerasTensor:
+    def sampling(
+        self, parameters: dict[str, keras.KerasTensor], name: str = "enc_out_z"
+    ) -> keras.KerasTensor:
         """The point: the layer `enc_out_z` is the Dense layer itself, of which `keep` may stay."""
         return parameters["z"]
 
