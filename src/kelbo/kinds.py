@@ -36,3 +36,14 @@ def whole(name: str, value: Any) -> int:
     if not isinstance(value, Integral):
         raise UsageError(f"Expected {name} to be a whole number, received {value!r}.")
     return int(value)
+
+
+def check_sizes(**sizes: Any) -> None:
+    """Refuse numbers of things that are no whole numbers >= 1.
+
+    Raises:
+        UsageError: with the name and what arrived.
+    """
+    for name, size in sizes.items():
+        if not isinstance(size, Integral) or size < 1:
+            raise UsageError(f"Expected {name} to be a whole number >= 1, received {size!r}.")

@@ -154,10 +154,13 @@ class SingleGroup(LatentVariableModel):
             z = q.sample(seed, sample_shape)
         else:  # for a flow log q(z) alone would need the inverse
             z, drawn["log_q"] = q.sample_and_log_prob(seed, sample_shape)
-        likelihood = self.likelihood(
-            select(z, context, self.likelihood.context_shapes), training=training
-        )
-        return {**encoded, **drawn, "z": z, "likelihood": likelihood}
+        return {**encoded, **drawn, **self._decoded(z, context, training)}
+
+    def _decoded(
+        self, z: Tensor, context: dict[str, Tensor], training: bool | None
+    ) -> dict[str, Any]:
+        wanted = select(z, context, self.likelihood.context_shapes)
+        return {"z": z, "likelihood": self.likelihood(wanted, training=training)}
 
     def trace(self, inputs: Any, passed: dict[str, Any] | None = None) -> Trace:
         """Every log-probability of the equation; the trace has one group.
@@ -178,6 +181,44 @@ class SingleGroup(LatentVariableModel):
             context=context,
             step=self._step,
         )
+
+    def trace_at(self, inputs: Any, encoded: dict[str, Any], z: Tensor) -> Trace:
+        """The trace at a z of the caller's, in place of a draw.
+
+        Args:
+            inputs: as those of `trace`.
+            encoded: what `encode_once` returned.
+            z: (S..., batch, *latent_shape).
+        """
+        _, context = split(inputs)
+        return self.trace(inputs, {**encoded, **self._decoded(z, context, training=False)})
+
+    def px_z(self, z: Tensor, context: dict[str, Any]) -> Distribution:
+        """p(x|z) at a z of the caller's, (S..., batch, *latent_shape).
+
+        Args:
+            z: a latent vector for each datum.
+            context: the conditions by name, (batch, *shape) each.
+        """
+        return self.likelihood.distribution(self._decoded(z, context, False)["likelihood"])
+
+    def sample_prior(
+        self, sample_shape: tuple[int, ...], count: int, seed: Any, context: dict[str, Any]
+    ) -> Tensor:
+        """Draw z from the prior: (*sample_shape, count, *latent_shape).
+
+        Args:
+            sample_shape: the sample axes.
+            count: the size of the batch.
+            seed: of the draw.
+            context: the conditions by name, (count, *shape) each; those of other parts are left.
+        """
+        prior = self.prior
+        if prior is None:
+            raise UsageError("An autoencoder has no prior to draw from.")
+        own = {name: context[name] for name in prior.context_shapes}
+        p = prior.distribution(self._prior_parameters(own, training=False))
+        return p.sample(seed, sample_shape if own else (*sample_shape, count))
 
     def code_statistics(self, encoded: dict[str, Any]) -> dict[str, Tensor]:
         """The mean of q(z|x) and the KL of each dimension, where they have a closed form."""
