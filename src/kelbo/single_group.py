@@ -202,6 +202,20 @@ class SingleGroup(LatentVariableModel):
         """
         return self.likelihood.distribution(self._decoded(z, context, False)["likelihood"])
 
+    def prior_of(self, context: dict[str, Any]) -> Distribution:
+        """p(z), or p(z|c).
+
+        Args:
+            context: the conditions by name, (batch, *shape) each; those of other parts are left.
+
+        Raises:
+            UsageError: the model is an autoencoder.
+        """
+        if self.prior is None:
+            raise UsageError("An autoencoder has no prior.")
+        own = {name: context[name] for name in self.prior.context_shapes}
+        return self.prior.distribution(self._prior_parameters(own, training=False))
+
     def sample_prior(
         self, sample_shape: tuple[int, ...], count: int, seed: Any, context: dict[str, Any]
     ) -> Tensor:
@@ -213,12 +227,10 @@ class SingleGroup(LatentVariableModel):
             seed: of the draw.
             context: the conditions by name, (count, *shape) each; those of other parts are left.
         """
-        prior = self.prior
-        if prior is None:
-            raise UsageError("An autoencoder has no prior to draw from.")
-        own = {name: context[name] for name in prior.context_shapes}
-        p = prior.distribution(self._prior_parameters(own, training=False))
-        return p.sample(seed, sample_shape if own else (*sample_shape, count))
+        p = self.prior_of(context)
+        # Its parameters have the batch axis of its conditions, and without them none.
+        conditional = self.prior is not None and self.prior.context_shapes
+        return p.sample(seed, sample_shape if conditional else (*sample_shape, count))
 
     def code_statistics(self, encoded: dict[str, Any]) -> dict[str, Tensor]:
         """The mean of q(z|x) and the KL of each dimension, where they have a closed form."""
