@@ -38,6 +38,7 @@ ONCE = (
     "benchmarks/",
     "cli/test_app.py",
     "cli/test_cache_progress.py",
+    "cli/test_compare.py",
     "cli/test_console.py",
     "cli/test_doctor.py",
     "cli/test_explain.py",

@@ -105,6 +105,9 @@ class Figure:
         meaning: how to read it, in one sentence.
         better: "higher" or "lower" where that is better, or "".
         error: the key of the figure that is its standard error, or "".
+        needs: what a model or an evaluation must have for this figure, as "a prior", or "".
+        of_likelihood: whether it is log p of the data, or made of it, which one kind of likelihood
+            counts otherwise than another.
         detail: what the label needs to be exact, with the keys of other figures in braces.
         kind: what its value is.
         role: where it is shown.
@@ -119,6 +122,8 @@ class Figure:
     meaning: str = ""
     better: str = ""
     error: str = ""
+    needs: str = ""
+    of_likelihood: bool = False
     detail: str = ""
     kind: Kind = Kind.NUMBER
     role: Role = Role.FIGURE

@@ -132,6 +132,8 @@ FIGURES = (
         role=Role.BOUND,
         error="elbo_error",
         logged="elbo",
+        needs="a prior",
+        of_likelihood=True,
     ),
     Figure(
         "importance_weighted_bound",
@@ -144,6 +146,8 @@ FIGURES = (
         role=Role.BOUND,
         error="importance_weighted_bound_error",
         logged="iwae",
+        needs="a prior",
+        of_likelihood=True,
     ),
     Figure(
         "reconstruction",
@@ -153,6 +157,7 @@ FIGURES = (
         better="higher",
         meaning="E[log p(x|z)] under q(z|x): how well its own code explains an image.",
         logged="reconstruction",
+        of_likelihood=True,
     ),
     Figure(
         "kl",
@@ -161,6 +166,7 @@ FIGURES = (
         unit="nats",
         meaning="KL(q(z|x) ‖ p(z)): how much the code says about the image; the ELBO pays for it.",
         logged="kl",
+        needs="a prior",
     ),
     Figure(
         "active_units",
@@ -168,6 +174,7 @@ FIGURES = (
         _active_units,
         meaning="Those whose posterior mean varies from image to image.",
         show=_of_all,
+        needs="a prior, and a mean of q(z|x) in closed form",
     ),
     Figure(
         "effective_beta",
@@ -175,6 +182,7 @@ FIGURES = (
         _beta,
         meaning="The weight of the KL term against its weight in the ELBO, which is 1.",
         show=lambda value, _: format_beta(value),
+        needs="a KL term in the loss",
     ),
     Figure(
         "ais_log_likelihood",
@@ -186,6 +194,8 @@ FIGURES = (
         detail="K = {ais_chains}, n = {ais_images}",
         meaning="log p(x) of n test images by annealed importance sampling, K chains for each: a "
         "lower bound that owes nothing to q(z|x).",
+        needs="`kelbo evaluate RUN --estimator ais`",
+        of_likelihood=True,
     ),
     Figure(
         "ais_bound",
@@ -195,6 +205,8 @@ FIGURES = (
         better="higher",
         meaning="The importance-weighted bound on the images of the AIS log-likelihood: what lies "
         "between the two, q(z|x) costs it.",
+        needs="`kelbo evaluate RUN --estimator ais`",
+        of_likelihood=True,
     ),
     Figure(
         "bdmc_gap",
@@ -205,6 +217,7 @@ FIGURES = (
         error="bdmc_error",
         meaning="Between the upper and the lower bound on log p(x) of images that the model draws: "
         "about how far off the AIS log-likelihood is.",
+        needs="`kelbo evaluate RUN --estimator ais`",
     ),
     Figure(
         "bits_per_dimension",
@@ -215,6 +228,8 @@ FIGURES = (
         error="bits_per_dimension_error",
         meaning="The importance-weighted bound, as bits for each value of a datum.",
         show=lambda value, _: f"{value:.3f}",
+        needs="data of discrete values, and a likelihood of such",
+        of_likelihood=True,
     ),
     Figure(
         "mse",
@@ -223,6 +238,7 @@ FIGURES = (
         better="lower",
         meaning="Of the reconstructions from the posterior mean.",
         show=three_digits,
+        needs="a mean of q(z|x) in closed form",
     ),
     Figure(
         "psnr",
@@ -231,6 +247,7 @@ FIGURES = (
         unit="dB",
         better="higher",
         meaning="The peak signal-to-noise ratio of the reconstructions, at most 100 of an image.",
+        needs="images, and a mean of q(z|x) in closed form",
     ),
     Figure(
         "ssim",
@@ -239,6 +256,7 @@ FIGURES = (
         better="higher",
         meaning="The structural similarity of the reconstructions; 1 of equal images.",
         show=lambda value, _: f"{value:.3f}",
+        needs="images of at least 11 x 11 pixels, and a mean of q(z|x) in closed form",
     ),
     Figure(
         "mutual_information",
@@ -247,34 +265,35 @@ FIGURES = (
         unit="nats",
         detail="N = {code_images}",
         meaning="I(x; z) of N images: what a code says about which of them it is, at most log N.",
+        needs="a prior, and independent dimensions of q(z|x)",
     ),
     Figure(
         "aggregate_kl",
         "Aggregate KL",
         _found("aggregate_kl"),
         unit="nats",
-        better="lower",
         detail="N = {code_images}",
         meaning="KL(q(z) ‖ p(z)) of the codes of N images together: with the mutual information it "
         "is the KL.",
+        needs="a prior, and independent dimensions of q(z|x)",
     ),
     Figure(
         "total_correlation",
         "Total correlation",
         _found("total_correlation"),
         unit="nats",
-        better="lower",
         detail="N = {code_images}",
         meaning="KL(q(z) ‖ ∏ q(z_j)): how much the latent dimensions tell about one another.",
+        needs="a prior, and independent dimensions of q(z|x)",
     ),
     Figure(
         "dimension_wise_kl",
         "Dimension-wise KL",
         _found("dimension_wise_kl"),
         unit="nats",
-        better="lower",
         detail="N = {code_images}",
         meaning="∑ KL(q(z_j) ‖ p(z_j)): how far each dimension by itself is from the prior.",
+        needs="independent dimensions of p(z) and of q(z|x)",
     ),
     Figure(
         "frechet_distance",
@@ -285,6 +304,7 @@ FIGURES = (
         meaning="Between normal distributions fitted to n samples and to n test images: compare it "
         "at the same n alone.",
         show=three_digits,
+        needs="a prior to draw samples from",
     ),
     Figure(
         "kernel_distance",
@@ -295,6 +315,7 @@ FIGURES = (
         meaning="The squared maximum mean discrepancy of n samples from n test images, by the "
         "kernel (x·y / d + 1)³: without bias, and so about 0 where nothing tells them apart.",
         show=three_digits,
+        needs="a prior to draw samples from",
     ),
     Figure(
         "elbo_error",
