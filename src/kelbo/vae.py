@@ -91,15 +91,18 @@ class VAE(SingleGroup):
             f"{n:,} samples of shape {self.data_shape}",
             "Draw fewer at a time, each time with another seed.",
         )
-        context = self._check_context(n, {} if context is None else context)
+        context = self.check_context(n, {} if context is None else context)
         seed = self.seed_generator if seed is None else folded(seed)
-        own = {name: context[name] for name in self.prior.context_shapes}
-        p = self.prior.distribution(self._prior_parameters(own, training=False))
-        z = ops.convert_to_numpy(p.sample(seed) if own else p.sample(seed, (n,)))
+        z = ops.convert_to_numpy(self.sample_prior((), n, seed, context))
         wanted = select(z, context, self.likelihood.context_shapes)
         return self.decode(wanted, batch_size)
 
-    def _check_context(self, n: int, context: Any) -> dict[str, np.ndarray]:
+    def check_context(self, n: int, context: Any) -> dict[str, np.ndarray]:
+        """The conditions of n data by name, as arrays.
+
+        Raises:
+            DataError: conditions are missing, or of another shape.
+        """
         if not isinstance(context, Mapping):
             raise DataError(
                 f"Expected the conditions by name, as context={{'c': c}}, received a "
