@@ -227,12 +227,16 @@ def _check_content(file: h5py.File, held: int) -> None:
 
 
 def _check_count(variables: list[keras.Variable], most: int) -> None:
-    # Keras stores each value as the variable has it.
-    bits = {v.dtype: int(re.findall(r"\d+", v.dtype + "8")[0]) for v in variables}
-    if sum(math.prod(v.shape) * bits[v.dtype] for v in variables) > 8 * most:
+    if sum(math.prod(variable.shape) * _bits(variable.dtype) for variable in variables) > 8 * most:
         count = sum(math.prod(variable.shape) for variable in variables)
         largest = max(variables, key=lambda variable: math.prod(variable.shape))
         raise TooManyWeightsError(
             f"its configuration describes {count:,} weights, the most of them as {largest.path} of "
             f"shape {largest.shape}, and its {WEIGHTS} of {most:,} bytes has no room for them"
         )
+
+
+def _bits(dtype: str) -> int:
+    """How many bits a value takes, as 16 of a "bfloat16"; Keras stores weights as they are."""
+    digits = re.search(r"\d+", dtype)
+    return int(digits.group()) if digits else 8

@@ -57,7 +57,9 @@ class DeterministicPosterior(Posterior):
         """All mass on the point."""
         return PointMass(parameters["z"])
 
-    def sampling(self, parameters: dict[str, keras.KerasTensor]) -> keras.KerasTensor:
+    def sampling(
+        self, parameters: dict[str, keras.KerasTensor], seed: int | None = None
+    ) -> keras.KerasTensor:
         """The point: the layer `enc_out_z` is the Dense layer itself."""
         return parameters["z"]
 

@@ -63,15 +63,20 @@ class Posterior(Conditional):
         return None if mask is None else mask(x)
 
     @abc.abstractmethod
-    def sampling(self, parameters: dict[str, keras.KerasTensor]) -> keras.KerasTensor:
+    def sampling(
+        self, parameters: dict[str, keras.KerasTensor], seed: int | None = None
+    ) -> keras.KerasTensor:
         """Symbolically: z drawn by a layer named `enc_out_z`, for the plain keras encoder."""
 
-    def encoder(self) -> keras.Model:
+    def encoder(self, seed: int | None = None) -> keras.Model:
         """A plain keras model from x to a random draw of z, sharing every layer of this posterior.
 
         Its last layer is `enc_out_z`.
+
+        Args:
+            seed: of its draws; None takes Keras's global seed.
         """
-        z = self.sampling(self.parameters(list(self.network.outputs)))
+        z = self.sampling(self.parameters(list(self.network.outputs)), seed)
         return keras.Model(self.inputs, z, name="encoder")
 
     def deterministic_encoder(self) -> keras.Model:
