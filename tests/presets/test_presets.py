@@ -93,7 +93,7 @@ def test_an_unknown_preset_is_answered_with_the_nearest():
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_by_name_is_its_function_with_the_options_that_it_declares(name):
-    design = Design.of(name)
+    design = Design.of(name, {"network": "mlp"})
     declared = {design.spelled(family, one.name): value for family, one, value in design.options()}
     assert getattr(kelbo.presets, name.replace("-", "_")) is preset(name)
     by_name = make(name, ABOUT, network="mlp", latent_dim=4, seed=0)
@@ -129,7 +129,7 @@ def test_a_warm_up_counts_in_epochs_of_the_data(choices, batch_size, steps, beta
     [
         ("vea", {}, "no model 'vea'. Did you mean 'vae'"),
         ("vae", {"bata": 1}, "no option of the model 'vae' 'bata'. Did you mean 'beta'"),
-        ("ae", {"bata": 1}, "no option of the model 'ae' 'bata'. Did you mean 'beta'"),
+        ("ae", {"bata": 1}, "no option of the model 'ae' 'bata'. Known: activation, depth"),
         ("ae", {"beta": 1}, "'ae' takes no beta: an autoencoder has no KL. .*--model beta-vae"),
         ("iwae", {"warmup_epochs": 1}, "no warmup_epochs: the importance-weighted bound has no"),
         ("article", {"beta": 1}, "no beta: the article's .* own constant, the option weight"),
