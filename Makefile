@@ -43,6 +43,7 @@ ON_CPU := CUDA_VISIBLE_DEVICES= JAX_PLATFORMS=cpu
 benchmark-cpu: $(VENV)/.peers
 	$(BIN)/python -m benchmarks.speed
 	$(BIN)/python -m benchmarks.clinic
+	$(ON_CPU) KERAS_BACKEND=torch $(BIN)/python -m benchmarks.parity
 	$(ON_CPU) KERAS_BACKEND=tensorflow $(BIN)/python -m benchmarks.evaluation
 	$(ON_CPU) KERAS_BACKEND=jax $(BIN)/python -m benchmarks.evaluation
 	$(ON_CPU) KERAS_BACKEND=tensorflow $(BIN)/python -m benchmarks.streaming
@@ -81,6 +82,8 @@ docs: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.streaming --page
 	$(BIN)/python -m benchmarks.precision --page
 	$(BIN)/python -m benchmarks.clinic --page
+	$(BIN)/python -m benchmarks.science --page
+	$(BIN)/python -m benchmarks.parity --page
 	$(BIN)/kelbo recipes table --out docs/recipes.md
 	$(BIN)/kelbo recipes table --format html --out docs/recipes.html
 	$(BIN)/python -m kelbo.clinic.doctor.page docs/doctor.md

@@ -65,6 +65,7 @@ ONCE = (
     "test_memory.py",
     "test_places.py",
     "test_runs.py",
+    "test_seeds.py",
     "test_sampling.py",
     "test_support.py",
     "training/test_configuration.py",

@@ -11,7 +11,7 @@ from kelbo.bounds import TraceStatistics
 from kelbo.errors import UsageError
 from kelbo.networks import NETWORKS
 from kelbo.precision import ALIASES, PRECISIONS, dtype_policy
-from kelbo.presets.parts import LIKELIHOODS
+from kelbo.presets import LIKELIHOODS
 from tests.support import noise, randomise, to_numpy, weights
 
 BF16 = "mixed_bfloat16"
@@ -80,9 +80,7 @@ def test_a_preset_takes_the_precision_of_its_networks(network):
 
 
 @pytest.mark.usefixtures("bf16_everywhere")
-@pytest.mark.parametrize(
-    "preset", [preset.make for preset in kelbo.presets.PRESETS.values()], ids=kelbo.presets.PRESETS
-)
+@pytest.mark.parametrize("preset", kelbo.presets.PRESETS.values(), ids=kelbo.presets.PRESETS)
 def test_keras_s_global_policy_is_for_the_networks_alone(preset):
     assert_only_the_networks_compute_in_bfloat16(model(preset))
 

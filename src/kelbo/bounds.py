@@ -74,17 +74,17 @@ class TraceStatistics(keras.Model):
         Returns:
             reconstruction, the mean over the samples of log p(x|z), and what the model's
             `code_statistics` gives. Of a VAE also largest and total, the largest log-weight and the
-            sum of exp(log-weight - largest); and, where kl_per_dimension has no closed form, kl,
-            the mean of log q(z|x) - log p(z). All of these (batch,).
+            sum of exp(log-weight - largest); and, where the KL has no closed form, kl, the
+            mean of log q(z|x) - log p(z). All of these (batch,).
         """
         data, keys = inputs["data"], inputs["keys"]
         model = self.model
         encoded = model.encode_once(data, training=False)
         statistics = model.code_statistics(encoded)
         names = ["reconstruction"]
-        if model.has_prior:
+        if model.has_bound:
             names += ["largest", "total"]
-            names += [] if "kl_per_dimension" in statistics else ["kl"]
+            names += [] if {"kl_per_dimension", "kl"} & set(statistics) else ["kl"]
 
         def add_chunk(index: Tensor, sofar: dict[str, Tensor]) -> dict[str, Tensor]:
             # TensorFlow starts ten turns of a loop at once, each with its activations, unless one

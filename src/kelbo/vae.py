@@ -145,8 +145,13 @@ class VAE(SingleGroup):
 
         Raises:
             DataError: x is not an array of data.
-            UsageError: a size is < 1.
+            UsageError: a size is < 1, or the encoder is deterministic.
         """
+        if not self.has_bound:
+            raise UsageError(
+                f"A {type(self.posterior).__name__} has no density q(z|x), so there is no bound on "
+                "log p(x). Use kelbo.GaussianPosterior."
+            )
         if isinstance(x, Mapping):
             x = {name: as_numpy(value) for name, value in x.items()}
         elif hasattr(x, "shape"):

@@ -16,6 +16,7 @@ from kelbo.cli.evaluate import evaluate
 from kelbo.cli.explain import explain
 from kelbo.cli.image_size import TakesImageSize
 from kelbo.cli.info import info
+from kelbo.cli.models import models
 from kelbo.cli.port import port
 from kelbo.cli.recipes import recipes
 from kelbo.cli.reconstruct import reconstruct
@@ -65,6 +66,7 @@ def _root(
 app.command(cls=TakesImageSize)(train)
 for command in (evaluate, compare, sample, reconstruct, report, explain, doctor, port, info):
     app.command()(command)
+app.add_typer(models, name="models")
 app.add_typer(recipes, name="recipes")
 
 

@@ -132,9 +132,11 @@ class GaussianPosterior(Posterior):
         """N(mu, diag(exp(log_var)))."""
         return Normal(parameters["mu"], parameters["log_var"], self.event_rank)
 
-    def sampling(self, parameters: dict[str, keras.KerasTensor]) -> keras.KerasTensor:
-        """The sampled point, as the layer `enc_out_z`."""
-        layer = GaussianSampling(dtype="float32", name="enc_out_z")
+    def sampling(
+        self, parameters: dict[str, keras.KerasTensor], name: str = "enc_out_z"
+    ) -> keras.KerasTensor:
+        """The sampled point, by a `GaussianSampling` layer."""
+        layer = GaussianSampling(dtype="float32", name=name)
         return layer([parameters["mu"], parameters["log_var"]])
 
     def get_config(self) -> dict[str, Any]:

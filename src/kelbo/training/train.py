@@ -49,10 +49,9 @@ def make_model(configuration: Configuration, data: Dataset) -> LatentVariableMod
         data.description,
         batch_size=configuration.batch_size,
         latent_dim=configuration.latent_dim,
-        network=configuration.network,
-        likelihood=configuration.likelihood,
         seed=configuration.seed,
         precision=configuration.precision,
+        **configuration.parts,
         **configuration.options,
     )
     model.compile(keras.optimizers.Adam(configuration.learning_rate))
@@ -90,7 +89,7 @@ def train(
     for part in (batches, validation):
         model.check_data(part)
     run = RunDirectory.create(out, force)
-    run.write_config(_found_from_anywhere(configuration).to_toml())
+    run.write_config(_found_from_anywhere(configuration).with_parts_named().to_toml())
     run.write_json(ENVIRONMENT, {**describe_environment(), **_counts(data)})
     with run.training():
         model.fit(
