@@ -205,18 +205,6 @@ class SingleGroup(LatentVariableModel):
             parts=self._as_parts(context),
         )
 
-    def _as_parts(self, context: dict[str, Tensor]) -> Parts:
-        """The encoder and the decoder, for objectives that run them again."""
-
-        def encode(x: Tensor, training: bool) -> Distribution:
-            return self.posterior.distribution(self._posterior_parameters(x, context, training))
-
-        def decode(z: Tensor, training: bool) -> Distribution:
-            given = select(z, context, self.likelihood.context_shapes)
-            return self.likelihood.distribution(self.likelihood(given, training=training))
-
-        return Parts(encode, decode, self.likelihood, self.seed_generator)
-
     def trace_at(self, inputs: Any, encoded: dict[str, Any], z: Tensor) -> Trace:
         """The trace at a z of the caller's, in place of a draw.
 
@@ -228,14 +216,15 @@ class SingleGroup(LatentVariableModel):
         _, context = split(inputs)
         return self.trace(inputs, {**encoded, **self._decoded(z, context, training=False)})
 
-    def px_z(self, z: Tensor, context: dict[str, Any]) -> Distribution:
+    def px_z(self, z: Tensor, context: dict[str, Any], training: bool = False) -> Distribution:
         """p(x|z) at a z of the caller's, (S..., batch, *latent_shape).
 
         Args:
             z: a latent vector for each datum.
             context: the conditions by name, (batch, *shape) each.
+            training: handed on to the network.
         """
-        return self.likelihood.distribution(self._decoded(z, context, False)["likelihood"])
+        return self.likelihood.distribution(self._decoded(z, context, training)["likelihood"])
 
     def prior_of(self, context: dict[str, Any]) -> Distribution:
         """p(z), or p(z|c).
@@ -266,6 +255,17 @@ class SingleGroup(LatentVariableModel):
         # Its parameters have the batch axis of its conditions, and without them none.
         conditional = self.prior is not None and self.prior.context_shapes
         return p.sample(seed, sample_shape if conditional else (*sample_shape, count))
+
+    def _as_parts(self, context: dict[str, Tensor]) -> Parts:
+        """The encoder and the decoder, for objectives that run them again."""
+
+        def encode(x: Tensor, training: bool) -> Distribution:
+            return self.posterior.distribution(self._posterior_parameters(x, context, training))
+
+        def decode(z: Tensor, training: bool) -> Distribution:
+            return self.px_z(z, context, training)
+
+        return Parts(encode, decode, self.likelihood, self.seed_generator)
 
     def code_statistics(self, encoded: dict[str, Any]) -> dict[str, Tensor]:
         """The mean of q(z|x) and the KL, of each dimension if it can be, in closed form."""

@@ -38,7 +38,7 @@ def code_figures(
     Returns:
         code_images, which is N; mutual_information; aggregate_kl, KL(q(z) || p(z));
         total_correlation, KL(q(z) || prod_j q(z_j)); dimension_wise_kl, sum_j KL(q(z_j) || p(z_j)),
-        where p(z) has independent dimensions. Empty for a model without a prior, with conditions,
+        where p(z) has independent dimensions. Empty for a model without a bound, with conditions,
         or whose q(z|x) has dimensions that depend on one another.
     """
     if not isinstance(model, SingleGroup) or not model.has_bound or model.context_shapes:

@@ -71,10 +71,10 @@ def evaluate(
     each = _statistics(model, data, samples, batch_size, seed, rows_per_pass, on_progress)
     _check_finite(compute(Evaluated(model, data, batch_size, num_samples, each)))
     found: dict[str, Any] = {**code_figures(model, data, seed)}
-    found |= distance_figures(model, data, features, features_name, seed)
+    if model.likelihood.support.kind != "classes":
+        found |= distance_figures(model, data, features, features_name, seed)
     if annealing is not None:
-        bounds = each.get("bound", np.empty(0))
-        found |= annealed_figures(model, data, annealing, bounds, seed, on_annealing)
+        found |= annealed_figures(model, data, annealing, each.get("bound"), seed, on_annealing)
     discrete = _is_discrete(model, "pixel_entropy" in each)
     figures = compute(Evaluated(model, data, batch_size, num_samples, each, found, discrete))
     _check_finite(figures)
@@ -104,7 +104,7 @@ def _statistics(
     again = data.iterate("test", batch_size)
     for part in statistics(model, batches, num_samples, batch_size, seed, rows_per_pass):
         x = next(again)
-        if "mean" in part:  # else there is no code to reconstruct from
+        if model.likelihood.support.kind != "classes":  # which have no distances
             part |= similarities(x, model.reconstruct(x, batch_size), data.kind)
         parts.append(part)
         done += len(part["reconstruction"])

@@ -236,9 +236,9 @@ FIGURES = (
         "Mean squared error",
         _mean("mse"),
         better="lower",
-        meaning="Of the reconstructions from the posterior mean.",
+        meaning="Of the reconstructions, per value.",
         show=three_digits,
-        needs="a mean of q(z|x) in closed form",
+        needs="values that are numbers, not classes",
     ),
     Figure(
         "psnr",
@@ -247,7 +247,7 @@ FIGURES = (
         unit="dB",
         better="higher",
         meaning="The peak signal-to-noise ratio of the reconstructions, at most 100 of an image.",
-        needs="images, and a mean of q(z|x) in closed form",
+        needs="images",
     ),
     Figure(
         "ssim",
@@ -256,7 +256,7 @@ FIGURES = (
         better="higher",
         meaning="The structural similarity of the reconstructions; 1 of equal images.",
         show=lambda value, _: f"{value:.3f}",
-        needs="images of at least 11 x 11 pixels, and a mean of q(z|x) in closed form",
+        needs="images of at least 11 x 11 pixels",
     ),
     Figure(
         "mutual_information",
