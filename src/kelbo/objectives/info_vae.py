@@ -68,7 +68,7 @@ class InfoVAE(Scheduled):
             UsageError: with the way out.
         """
         check_has_kl(type(self).__name__, posterior, prior)
-        check_prior(type(self).__name__, prior)
+        check_prior(type(self).__name__, prior, self.alpha < 1.0)
 
     def terms(self, trace: Trace) -> dict[str, Tensor]:
         """Loss and the ELBO's terms, each (batch,); the weighed MMD as batch_loss, mmd itself."""
@@ -136,7 +136,7 @@ class WAE(Scheduled):
         Raises:
             UsageError: with the way out.
         """
-        check_prior(type(self).__name__, prior)
+        check_prior(type(self).__name__, prior, False)
 
     def terms(self, trace: Trace) -> dict[str, Tensor]:
         """Loss and reconstruction, each (batch,); the weighed MMD as batch_loss, mmd itself."""
