@@ -296,9 +296,10 @@ class SingleGroup(LatentVariableModel):
     def encoder(self) -> keras.Model:
         """x to a random draw of z: a plain keras model whose last layer is `enc_out_z`.
 
-        Each call gives another z. To deploy, take `deterministic_encoder()`.
+        Each call gives another z, in the order that the model's seed decides. To deploy, take
+        `deterministic_encoder()`.
         """
-        return self.posterior.encoder()
+        return self.posterior.encoder(self.seed)
 
     def deterministic_encoder(self) -> keras.Model:
         """x to the parameters of q(z|x) by name, such as mu and log_var: a plain keras model.

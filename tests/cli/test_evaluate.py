@@ -111,18 +111,37 @@ def test_a_model_file_that_was_cut_short(run):
         assert "model.keras is damaged" in refused("evaluate", run, code=1)
 
 
+# Where a run is named, the command is right, and the exit code is 1.
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 @pytest.mark.parametrize(
-    ("content", "code", "message"),
+    ("old", "new", "message"),
     [
-        ("not = = toml", 1, "config.toml is damaged"),
-        ("[model]\nlatent_dimm = 3", 2, "config.toml: There is no key in .* 'latent_dim'"),
-        ("[data]\nsource = 3", 2, "config.toml: expected source to be text"),
-        ("[data]\nsource = '/nowhere/x.npy'", 2, "no file or folder /nowhere/x.npy"),
+        ("[model]", "not = = toml", "config.toml is damaged"),
+        ("[model]", "[model]\nlatent_dimm = 3", "no key in .* Did you mean 'latent_dim'"),
+        ('"mnist"', "3", "damaged .*expected source to be text"),
+        ('preset = "vae"', 'preset = "vea"', "no model 'vea'. Did you mean 'vae'"),
+        ('network = "mlp"', 'network = "cnn"', "no network 'cnn'"),
+        ("latent_dim = 2", "latent_dim = 3", "not describe the model .* with latent_dim = 3 it"),
+        ('network = "mlp"', 'network = "conv"', "with network = 'conv' it would be another"),
+        (
+            'likelihood = "bernoulli"',
+            'likelihood = "gaussian-shared"',
+            "with likelihood = 'gaussian-shared' it",
+        ),
     ],
 )
-def test_a_configuration_that_is_damaged(run, content, code, message):
-    (run / "config.toml").write_text(content)
-    assert re.search(message, refused("evaluate", run, code=code))
+def test_a_configuration_that_is_damaged_or_of_another_model(run, command, old, new, message):
+    text = (run / "config.toml").read_text()
+    assert old in text
+    (run / "config.toml").write_text(text.replace(old, new))
+    name, *options = command
+    assert re.search(message, refused(name, run, *options, code=1))
+
+
+def test_data_that_are_not_there(run):
+    text = (run / "config.toml").read_text()
+    (run / "config.toml").write_text(text.replace('"mnist"', '"/nowhere/x.npy"'))
+    assert "no file or folder /nowhere/x.npy" in refused("evaluate", run, code=1)
 
 
 def test_data_that_have_changed_since_the_training(images, tmp_path, no_report):
@@ -135,7 +154,7 @@ def test_data_that_have_changed_since_the_training(images, tmp_path, no_report):
         "reconstruct", tmp_path / "run", "--out", tmp_path / "x.png", code=1
     )
     images.unlink()
-    assert str(images) in refused("evaluate", tmp_path / "run", code=2)
+    assert str(images) in refused("evaluate", tmp_path / "run", code=1)
     assert (tmp_path / "run" / "evaluation.json").read_bytes() == before
 
 

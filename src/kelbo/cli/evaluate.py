@@ -19,8 +19,8 @@ from kelbo.cli.console import (
     say,
     start_backend,
 )
-from kelbo.errors import RunError, UsageError
-from kelbo.runs import CONFIG, EVALUATION, REPORT, RunDirectory
+from kelbo.errors import DataError, RunError, UsageError
+from kelbo.runs import EVALUATION, REPORT, RunDirectory
 
 if TYPE_CHECKING:
     from kelbo.data import Dataset
@@ -124,17 +124,18 @@ def load_run(
         RunError: the run is damaged or has no model yet.
         DataError: the data are not there any more, or have changed.
     """
-    from kelbo.training.configuration import Configuration
-
     listen_to_warnings()
-    configuration = Configuration.from_toml(directory.read_config(), str(directory.file(CONFIG)))
     model = load_run_model(directory, backend)
 
     from kelbo.cli.cache_progress import CacheProgress
-    from kelbo.training.train import check_unchanged, load_data
+    from kelbo.training.agreement import check_unchanged, read_configuration
+    from kelbo.training.train import load_data
 
-    with CacheProgress() as watcher:
-        data = load_data(configuration, watcher)
+    try:
+        with CacheProgress() as watcher:
+            data = load_data(read_configuration(directory), watcher)
+    except UsageError as error:  # the command is right, and names a run alone
+        raise DataError(f"The data of {directory.path} cannot be loaded. {error}") from error
     check_unchanged(directory, data)
     return model, data
 
@@ -143,13 +144,17 @@ def load_run_model(directory: RunDirectory, backend: str | None) -> "LatentVaria
     """The model of a run.
 
     Raises:
-        RunError: the run is damaged or has no model yet.
+        RunError: the run is damaged or has no model yet, or its configuration is of another model.
     """
     start_backend(backend)
 
     from kelbo.loading import load_model
+    from kelbo.training.agreement import check_model, read_configuration
 
-    return load_model(directory.model_file())
+    configuration = read_configuration(directory)
+    model = load_model(directory.model_file())
+    check_model(directory, configuration, model)
+    return model
 
 
 def evaluate_and_report(
