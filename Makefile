@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PYTHON3 ?= python3
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-all check benchmark benchmark-cpu benchmark-gpu recipes recipes-record tables docs clean
+.PHONY: demo test test-all product check benchmark benchmark-cpu benchmark-gpu recipes recipes-record tables docs clean
 
 # Train the article's VAE on all of MNIST, judge it and show it.
 demo: $(VENV)/.demo
@@ -26,6 +26,12 @@ test: check
 # The same, with every case of the tests of which `test` runs a sample.
 test-all:
 	$(MAKE) test WHOLE=--whole
+
+# Every likelihood with every posterior, prior and objective, on each backend: hours.
+product: $(VENV)/.dev
+	KERAS_BACKEND=torch $(PYTEST) --whole tests/test_product.py
+	KERAS_BACKEND=jax $(PYTEST) --whole tests/test_product.py
+	KERAS_BACKEND=tensorflow $(PYTEST) --whole tests/test_product.py
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -67,7 +67,7 @@ def train(name: str) -> dict[str, Any]:
     error = np.square(model.reconstruct(test) - test).sum(axis=(1, 2, 3)).mean()
     found: dict[str, Any] = {"seconds": seconds, "squared_error": float(error)}
     found["effective_beta"] = model.effective_beta
-    if model.has_prior:
+    if model.has_bound:
         found["bound"] = float(model.log_likelihood(test[:300], num_samples=200).mean())
     return {**found, "environment": describe_environment()}
 

@@ -65,6 +65,8 @@ _PUBLIC = {
     "Prior": "kelbo.priors",
     "Support": "kelbo.support",
     "Trace": "kelbo.trace",
+    "annealed_log_likelihood": "kelbo.ais",
+    "bidirectional_monte_carlo": "kelbo.ais",
     "load_model": "kelbo.loading",
     "read_model": "kelbo.clinic.foreign",
     "diagnose": "kelbo.clinic.diagnosis",

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Iterator
-from numbers import Integral
 from typing import Any
 
 import keras
@@ -11,8 +10,8 @@ from keras import ops
 
 from kelbo.backends.tensorflow.replicas import one_pass
 from kelbo.distributions.distribution import Tensor
-from kelbo.errors import UsageError
 from kelbo.inputs import split
+from kelbo.kinds import check_sizes
 from kelbo.model import LatentVariableModel
 from kelbo.passes import rows_in_one_pass
 
@@ -160,10 +159,7 @@ def statistics(
         UsageError: a number < 1.
     """
     rows = rows_in_one_pass(model.data_dim) if rows_per_pass is None else rows_per_pass
-    sizes = {"num_samples": num_samples, "batch_size": batch_size, "rows_per_pass": rows}
-    for name, size in sizes.items():
-        if not isinstance(size, Integral) or size < 1:
-            raise UsageError(f"Expected {name} to be a whole number >= 1, received {size!r}.")
+    check_sizes(num_samples=num_samples, batch_size=batch_size, rows_per_pass=rows)
     compiled = _compiled(model, num_samples, samples_in_one_pass(num_samples, batch_size, rows))
     generator = np.random.default_rng(seed)
     dtype = model.seed_generator.state.dtype

@@ -49,3 +49,14 @@ def at_least_one(owner: str, name: str, value: Any) -> int:
     if value < 1:
         raise UsageError(f"A {owner} expects {name} >= 1, received {value}.")
     return value
+
+
+def check_sizes(**sizes: Any) -> None:
+    """Refuse numbers of things that are no whole numbers >= 1.
+
+    Raises:
+        UsageError: with the name and what arrived.
+    """
+    for name, size in sizes.items():
+        if not isinstance(size, Integral) or size < 1:
+            raise UsageError(f"Expected {name} to be a whole number >= 1, received {size!r}.")

@@ -3,7 +3,7 @@
 import abc
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -401,10 +401,16 @@ class LatentVariableModel(
         """z to the expected x: a plain keras model."""
         return self.likelihood.decoder()
 
-    def decode(self, z: Any, batch_size: int | None = None) -> np.ndarray:
+    def decode(
+        self,
+        z: Any,
+        batch_size: int | None = None,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> np.ndarray:
         """The expected x for each z: (n, *latent_shape) -> (n, *data_shape).
 
-        A conditional model takes {"z": z, "c": c} with the decoder's conditions c.
+        A conditional model takes {"z": z, "c": c} with the decoder's conditions c. `on_progress` is
+        called now and then with the number of z that are decoded.
         """
         given = z if isinstance(z, Mapping) else {"z": z}
         shapes = self.likelihood.context_shapes
@@ -417,9 +423,8 @@ class LatentVariableModel(
             )
         arrays = {name: as_numpy(value).astype("float32") for name, value in given.items()}
         check_shape(arrays["z"], shapes.get("z", self.likelihood.context_shape), "z")
-        return predict_in_passes(
-            self.decoder, arrays if len(arrays) > 1 else arrays["z"], batch_size, self.data_dim
-        )
+        rows = arrays if len(arrays) > 1 else arrays["z"]
+        return predict_in_passes(self.decoder, rows, batch_size, self.data_dim, on_progress)
 
 
 def _target(x: Any, y: Any, sample_weight: Any) -> Any:

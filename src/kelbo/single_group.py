@@ -174,10 +174,13 @@ class SingleGroup(LatentVariableModel):
             z = q.sample(seed, sample_shape)
         else:  # for a flow log q(z) alone would need the inverse
             z, drawn["log_q"] = q.sample_and_log_prob(seed, sample_shape)
-        likelihood = self.likelihood(
-            select(z, context, self.likelihood.context_shapes), training=training
-        )
-        return {**encoded, **drawn, "z": z, "likelihood": likelihood}
+        return {**encoded, **drawn, **self._decoded(z, context, training)}
+
+    def _decoded(
+        self, z: Tensor, context: dict[str, Tensor], training: bool | None
+    ) -> dict[str, Any]:
+        wanted = select(z, context, self.likelihood.context_shapes)
+        return {"z": z, "likelihood": self.likelihood(wanted, training=training)}
 
     def trace(self, inputs: Any, passed: dict[str, Any] | None = None) -> Trace:
         """Every log-probability of the equation; the trace has one group.
@@ -214,6 +217,56 @@ class SingleGroup(LatentVariableModel):
 
         return Parts(encode, decode, self.likelihood, self.seed_generator)
 
+    def trace_at(self, inputs: Any, encoded: dict[str, Any], z: Tensor) -> Trace:
+        """The trace at a z of the caller's, in place of a draw.
+
+        Args:
+            inputs: as those of `trace`.
+            encoded: what `encode_once` returned.
+            z: (S..., batch, *latent_shape).
+        """
+        _, context = split(inputs)
+        return self.trace(inputs, {**encoded, **self._decoded(z, context, training=False)})
+
+    def px_z(self, z: Tensor, context: dict[str, Any]) -> Distribution:
+        """p(x|z) at a z of the caller's, (S..., batch, *latent_shape).
+
+        Args:
+            z: a latent vector for each datum.
+            context: the conditions by name, (batch, *shape) each.
+        """
+        return self.likelihood.distribution(self._decoded(z, context, False)["likelihood"])
+
+    def prior_of(self, context: dict[str, Any]) -> Distribution:
+        """p(z), or p(z|c).
+
+        Args:
+            context: the conditions by name, (batch, *shape) each; those of other parts are left.
+
+        Raises:
+            UsageError: the model is an autoencoder.
+        """
+        if self.prior is None:
+            raise UsageError("An autoencoder has no prior.")
+        own = {name: context[name] for name in self.prior.context_shapes}
+        return self.prior.distribution(self._prior_parameters(own, training=False))
+
+    def sample_prior(
+        self, sample_shape: tuple[int, ...], count: int, seed: Any, context: dict[str, Any]
+    ) -> Tensor:
+        """Draw z from the prior: (*sample_shape, count, *latent_shape).
+
+        Args:
+            sample_shape: the sample axes.
+            count: the size of the batch.
+            seed: of the draw.
+            context: the conditions by name, (count, *shape) each; those of other parts are left.
+        """
+        p = self.prior_of(context)
+        # Its parameters have the batch axis of its conditions, and without them none.
+        conditional = self.prior is not None and self.prior.context_shapes
+        return p.sample(seed, sample_shape if conditional else (*sample_shape, count))
+
     def code_statistics(self, encoded: dict[str, Any]) -> dict[str, Tensor]:
         """The mean of q(z|x) and the KL, of each dimension if it can be, in closed form."""
         q = self.posterior.distribution(encoded["posterior"])
@@ -243,9 +296,10 @@ class SingleGroup(LatentVariableModel):
     def encoder(self) -> keras.Model:
         """x to a random draw of z: a plain keras model whose last layer is `enc_out_z`.
 
-        Each call gives another z. To deploy, take `deterministic_encoder()`.
+        Each call gives another z, in the order that the model's seed decides. To deploy, take
+        `deterministic_encoder()`.
         """
-        return self.posterior.encoder()
+        return self.posterior.encoder(self.seed)
 
     def deterministic_encoder(self) -> keras.Model:
         """x to the parameters of q(z|x) by name, such as mu and log_var: a plain keras model.

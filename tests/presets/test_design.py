@@ -10,15 +10,15 @@ from kelbo.presets.build import build
 from kelbo.presets.code import code
 from tests.support import unnamed
 
-SHAPE = (8, 8, 1)
+SHAPE, LATENT = (12, 12, 1), 4
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_the_python_of_a_model_makes_it(name):
     design = Design.of(name, {"network": "mlp"})
     program = {}
-    exec(code(design, SHAPE, 3), program)
-    built, written = build(design, SHAPE, 3), program["model"]
+    exec(code(design, SHAPE, LATENT), program)
+    built, written = build(design, SHAPE, LATENT), program["model"]
     assert type(built) is type(written)
     for part in ("posterior", "prior", "likelihood", "objective"):
         assert described(getattr(built, part)) == described(getattr(written, part))

@@ -10,7 +10,7 @@ from kelbo.support import UNIT_INTERVAL
 from tests.support import data, to_numpy, unnamed
 
 MNIST = (28, 28, 1)
-ABOUT = DataDescription((5, 4, 2), UNIT_INTERVAL, count=10, classes=None, kind="image")
+ABOUT = DataDescription((12, 11, 2), UNIT_INTERVAL, count=10, classes=None, kind="image")
 
 
 @pytest.mark.parametrize(
@@ -96,12 +96,12 @@ def test_a_preset_by_name_is_its_function_with_the_options_that_it_declares(name
     design = Design.of(name)
     declared = {design.spelled(family, one.name): value for family, one, value in design.options()}
     assert getattr(kelbo.presets, name.replace("-", "_")) is preset(name)
-    by_name = make(name, ABOUT, network="mlp", latent_dim=3, seed=0)
-    spelled = make(name, ABOUT, network="mlp", latent_dim=3, seed=0, **declared)
-    plain = preset(name)(ABOUT.shape, network="mlp", latent_dim=3, seed=0)
+    by_name = make(name, ABOUT, network="mlp", latent_dim=4, seed=0)
+    spelled = make(name, ABOUT, network="mlp", latent_dim=4, seed=0, **declared)
+    plain = preset(name)(ABOUT.shape, network="mlp", latent_dim=4, seed=0)
     assert unnamed(by_name.get_config()) == unnamed(spelled.get_config())
     assert by_name.objective.get_config() == plain.objective.get_config()
-    assert (by_name.data_shape, by_name.latent_dim) == (ABOUT.shape, 3)
+    assert (by_name.data_shape, by_name.latent_dim) == (ABOUT.shape, 4)
 
 
 @pytest.mark.parametrize(

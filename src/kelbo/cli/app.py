@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import kelbo
+from kelbo.cli.compare import compare
 from kelbo.cli.console import say
 from kelbo.cli.doctor import doctor
 from kelbo.cli.evaluate import evaluate
@@ -63,7 +64,7 @@ def _root(
 
 
 app.command(cls=TakesImageSize)(train)
-for command in (evaluate, sample, reconstruct, report, explain, doctor, port, info):
+for command in (evaluate, compare, sample, reconstruct, report, explain, doctor, port, info):
     app.command()(command)
 app.add_typer(models, name="models")
 app.add_typer(recipes, name="recipes")

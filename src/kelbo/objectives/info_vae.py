@@ -131,7 +131,7 @@ class WAE(Scheduled):
         self.logged = ("reconstruction", "mmd", *self.scheduled_names)
 
     def check(self, posterior: Posterior, likelihood: Likelihood, prior: Prior | None) -> None:
-        """Refuse a model without one prior.
+        """Refuse a model without one prior, and one whose draws do not tell all that it learns.
 
         Raises:
             UsageError: with the way out.

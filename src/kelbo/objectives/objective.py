@@ -163,3 +163,17 @@ def elbo_terms(trace: Trace) -> dict[str, Tensor]:
     reconstruction = mean_over_samples(trace.log_px_z)
     kl = mean_over_samples(kl)
     return {"elbo": reconstruction - kl, "reconstruction": reconstruction, "kl": kl}
+
+
+def check_no_prior(objective: str, prior: Prior | None) -> None:
+    """Refuse a prior that nothing in a loss would bring z near.
+
+    Raises:
+        UsageError: with the way out.
+    """
+    if prior is not None:
+        raise UsageError(
+            f"{objective} has no KL, so nothing joins z to the {type(prior).__name__}. Use "
+            "kelbo.AE, which has no prior, or an objective that has one, such as kelbo.ELBO or "
+            "kelbo.WAE."
+        )

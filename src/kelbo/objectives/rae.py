@@ -9,7 +9,7 @@ from kelbo.distributions.distribution import Tensor
 from kelbo.errors import UsageError
 from kelbo.likelihoods import Likelihood
 from kelbo.objectives.jacobian import check_rows_are_independent, squared_jacobian_norm
-from kelbo.objectives.objective import mean_over_samples
+from kelbo.objectives.objective import check_no_prior, mean_over_samples
 from kelbo.objectives.scheduled import Scheduled
 from kelbo.objectives.weight import Weight, number_at
 from kelbo.posteriors import DeterministicPosterior, Posterior
@@ -78,6 +78,7 @@ class RAE(Scheduled):
                 f"{type(posterior).__name__} draws z at random. Use "
                 "kelbo.AE(kelbo.DeterministicPosterior(...), likelihood, objective=kelbo.RAE())."
             )
+        check_no_prior(name, prior)
         if self.regularisation == "gradient-penalty":
             check_rows_are_independent(name, likelihood)
         elif self.regularisation == "spectral-norm":

@@ -93,7 +93,10 @@ class DeterministicPosterior(Posterior):
         return PointMass(parameters["z"])
 
     def sampling(
-        self, parameters: dict[str, keras.KerasTensor], name: str = "enc_out_z"
+        self,
+        parameters: dict[str, keras.KerasTensor],
+        seed: int | None = None,
+        name: str = "enc_out_z",
     ) -> keras.KerasTensor:
         """The point: the layer `enc_out_z` is the Dense layer itself, of which `keep` may stay."""
         return parameters["z"]

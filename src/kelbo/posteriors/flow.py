@@ -137,12 +137,15 @@ class FlowPosterior(Posterior):
         return Transformed(base, self.flow.bijector(parameters), self.event_shape)
 
     def sampling(
-        self, parameters: dict[str, keras.KerasTensor], name: str = "enc_out_z"
+        self,
+        parameters: dict[str, keras.KerasTensor],
+        seed: int | None = None,
+        name: str = "enc_out_z",
     ) -> keras.KerasTensor:
         """A draw of the base, and behind it a `FlowSampling` layer."""
         names = [head.name for head in self._flow_heads()]
         of_base = {each: value for each, value in parameters.items() if each not in names}
-        e = self.base.sampling(of_base, f"{name}_base")
+        e = self.base.sampling(of_base, seed, f"{name}_base")
         layer = FlowSampling(self.flow, names, dtype="float32", name=name)
         return layer([e, *(parameters[each] for each in names)])
 

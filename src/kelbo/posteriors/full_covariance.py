@@ -71,7 +71,10 @@ class FullCovariancePosterior(FeaturesPosterior):
         return _distribution(parameters)
 
     def sampling(
-        self, parameters: dict[str, keras.KerasTensor], name: str = "enc_out_z"
+        self,
+        parameters: dict[str, keras.KerasTensor],
+        seed: int | None = None,
+        name: str = "enc_out_z",
     ) -> keras.KerasTensor:
         """The sampled point, by a `FullCovarianceSampling` layer."""
-        return FullCovarianceSampling(dtype="float32", name=name)(parameters)
+        return FullCovarianceSampling(seed, dtype="float32", name=name)(parameters)

@@ -76,16 +76,28 @@ class Posterior(Conditional):
 
     @abc.abstractmethod
     def sampling(
-        self, parameters: dict[str, keras.KerasTensor], name: str = "enc_out_z"
+        self,
+        parameters: dict[str, keras.KerasTensor],
+        seed: int | None = None,
+        name: str = "enc_out_z",
     ) -> keras.KerasTensor:
-        """Symbolically: z drawn by a layer of this name, for the plain keras encoder."""
+        """Symbolically: z drawn by a layer, for the plain keras encoder.
 
-    def encoder(self) -> keras.Model:
+        Args:
+            parameters: of q(z|x), symbolic.
+            seed: of the draws; None takes Keras's global seed.
+            name: of the layer.
+        """
+
+    def encoder(self, seed: int | None = None) -> keras.Model:
         """A plain keras model from x to a random draw of z, sharing every layer of this posterior.
 
         Its last layer is `enc_out_z`.
+
+        Args:
+            seed: of its draws; None takes Keras's global seed.
         """
-        z = self.sampling(self.parameters(list(self.network.outputs)))
+        z = self.sampling(self.parameters(list(self.network.outputs)), seed)
         return keras.Model(self.inputs, z, name="encoder")
 
     def deterministic_encoder(self) -> keras.Model:

@@ -54,7 +54,10 @@ class VonMisesFisherPosterior(FeaturesPosterior):
         return VonMisesFisher(parameters["mu"], parameters["kappa"])
 
     def sampling(
-        self, parameters: dict[str, keras.KerasTensor], name: str = "enc_out_z"
+        self,
+        parameters: dict[str, keras.KerasTensor],
+        seed: int | None = None,
+        name: str = "enc_out_z",
     ) -> keras.KerasTensor:
         """The sampled point, by a `VonMisesFisherSampling` layer."""
-        return VonMisesFisherSampling(dtype="float32", name=name)(parameters)
+        return VonMisesFisherSampling(seed, dtype="float32", name=name)(parameters)

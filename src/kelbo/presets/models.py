@@ -5,6 +5,8 @@ from kelbo.presets.posteriors import POSTERIORS
 from kelbo.presets.preset import Preset
 from kelbo.presets.priors import PRIORS
 
+_AUTOENCODER = {"posterior": "deterministic", "prior": "none"}
+
 PRESETS: dict[str, Preset] = {
     preset.name: preset
     for preset in (
@@ -31,6 +33,10 @@ PRESETS: dict[str, Preset] = {
                 ("renyi-vae", "renyi"),
                 ("free-bits-vae", "free-bits"),
                 ("capacity-vae", "capacity"),
+                ("beta-tc-vae", "beta-tc"),
+                ("dip-vae", "dip-vae"),
+                ("info-vae", "info-vae"),
+                ("ssim-vae", "ssim"),
             )
         ),
         Preset(
@@ -68,7 +74,40 @@ PRESETS: dict[str, Preset] = {
             "ae",
             'the baseline of Anracom, "Variational Autoencoder with Tensorflow", 2022',
             "posterior",
-            {"posterior": "deterministic", "prior": "none", "objective": "reconstruction"},
+            {**_AUTOENCODER, "objective": "reconstruction"},
+        ),
+        Preset(
+            "wae",
+            OBJECTIVES["wae"].paper,
+            "objective",
+            {"posterior": "deterministic", "objective": "wae"},
+        ),
+        *(
+            Preset(
+                name,
+                OBJECTIVES[objective].paper,
+                "objective",
+                {**_AUTOENCODER, "objective": objective},
+                defaults,
+            )
+            for name, objective, defaults in (
+                ("rae-l2", "rae", {}),
+                ("rae-gp", "rae", {"regularisation": "gradient-penalty", "weight": 1e-6}),
+                ("contractive-ae", "contractive", {}),
+                ("denoising-ae", "denoising", {}),
+            )
+        ),
+        Preset(
+            "sparse-ae",
+            OBJECTIVES["sparse"].paper,
+            "objective",
+            {"posterior": "sigmoid-code", "prior": "none", "objective": "sparse"},
+        ),
+        Preset(
+            "top-k-ae",
+            POSTERIORS["top-k-code"].paper,
+            "posterior",
+            {"posterior": "top-k-code", "prior": "none", "objective": "reconstruction"},
         ),
     )
 }

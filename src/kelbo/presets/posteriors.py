@@ -3,6 +3,9 @@
 from kelbo.presets.option import Option
 from kelbo.presets.part import Part
 
+_HINTON = (
+    'Hinton and Salakhutdinov, "Reducing the dimensionality of data with neural networks", 2006'
+)
 _REZENDE = 'Rezende and Mohamed, "Variational inference with normalizing flows", 2015'
 
 
@@ -79,12 +82,20 @@ POSTERIORS = {
             "z on the sphere |z| = 1, density ~ exp(kappa(x) mu(x)'z)",
             'Davidson et al., "Hyperspherical variational auto-encoders", 2018',
         ),
+        Part("deterministic", "DeterministicPosterior", "z = g(x)", _HINTON),
         Part(
-            "deterministic",
+            "sigmoid-code",
             "DeterministicPosterior",
-            "z = g(x)",
-            'Hinton and Salakhutdinov, "Reducing the dimensionality of data with neural networks", '
-            "2006",
+            "z = sigmoid(g(x))",
+            _HINTON,
+            fixed={"activation": "sigmoid"},
+        ),
+        Part(
+            "top-k-code",
+            "DeterministicPosterior",
+            "z = g(x), all but the k largest values 0",
+            'Makhzani and Frey, "k-sparse autoencoders", 2014',
+            (Option("keep", int, 4, "Values that stay: k.", minimum=1),),
         ),
     )
 }
