@@ -113,6 +113,10 @@ def test_what_cannot_be_compared_is_refused():
         tiny_ae().objective = kelbo.WAE()
     with pytest.raises(UsageError, match="the prior has the conditions c"):
         kinds.MODELS["conditional"]().objective = kelbo.WAE()
+    for objective in (kelbo.WAE(), kelbo.InfoVAE(1.0)):
+        with pytest.raises(UsageError, match="no gradient in the weights of a MixturePrior"):
+            tiny_vae(objective=objective, prior=kelbo.MixturePrior(2))
+    tiny_vae(objective=kelbo.InfoVAE(0.5), prior=kelbo.MixturePrior(2))
     with pytest.raises(UsageError, match="'imq' or 'rbf', received 'cosine'"):
         kelbo.WAE(kernel="cosine")
     with pytest.raises(UsageError, match="scales of the kernel above 0"):

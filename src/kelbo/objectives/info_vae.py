@@ -13,7 +13,7 @@ from kelbo.objectives.objective import check_has_kl, elbo_terms, mean_over_sampl
 from kelbo.objectives.scheduled import Scheduled
 from kelbo.objectives.weight import Weight, number_at
 from kelbo.posteriors import Posterior
-from kelbo.priors import MixturePrior, Prior
+from kelbo.priors import Prior
 from kelbo.trace import Sizes, Trace
 
 
@@ -68,7 +68,7 @@ class InfoVAE(Scheduled):
             UsageError: with the way out.
         """
         check_has_kl(type(self).__name__, posterior, prior)
-        check_prior(type(self).__name__, prior)
+        check_prior(type(self).__name__, prior, self.alpha < 1.0)
 
     def terms(self, trace: Trace) -> dict[str, Tensor]:
         """Loss and the ELBO's terms, each (batch,); the weighed MMD as batch_loss, mmd itself."""
@@ -136,12 +136,7 @@ class WAE(Scheduled):
         Raises:
             UsageError: with the way out.
         """
-        check_prior(type(self).__name__, prior)
-        if isinstance(prior, MixturePrior):
-            raise UsageError(
-                "WAE learns from draws of the prior, through which the weights of a MixturePrior "
-                "have no gradient. Use another prior, or kelbo.InfoVAE, whose KL has one."
-            )
+        check_prior(type(self).__name__, prior, False)
 
     def terms(self, trace: Trace) -> dict[str, Tensor]:
         """Loss and reconstruction, each (batch,); the weighed MMD as batch_loss, mmd itself."""

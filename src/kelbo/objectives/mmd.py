@@ -8,7 +8,7 @@ from keras import ops
 from kelbo.distributions.distribution import Tensor
 from kelbo.errors import UsageError
 from kelbo.objectives.weight import check_weight
-from kelbo.priors import Prior
+from kelbo.priors import MixturePrior, Prior
 from kelbo.trace import Trace
 
 KERNELS = ("imq", "rbf")
@@ -63,8 +63,13 @@ def mmd_to_prior(trace: Trace, kernel: str, scales: Sequence[float]) -> Tensor:
     return mmd(z, drawn, kernel, scales)
 
 
-def check_prior(objective: str, prior: Prior | None) -> None:
-    """Refuse a model without one p(z) to compare with.
+def check_prior(objective: str, prior: Prior | None, has_kl: bool) -> None:
+    """Refuse a model without one p(z) to compare with, or with one that would not be learnt.
+
+    Args:
+        objective: its name.
+        prior: p(z), or None.
+        has_kl: whether the loss has a KL, from which a prior learns beside the MMD.
 
     Raises:
         UsageError: with the way out.
@@ -79,6 +84,12 @@ def check_prior(objective: str, prior: Prior | None) -> None:
             f"{objective} compares all draws of z with draws of one p(z), and the prior has the "
             f"conditions {', '.join(prior.context_shapes)}. Use a prior without conditions, or "
             "kelbo.ELBO."
+        )
+    if isinstance(prior, MixturePrior) and not has_kl:
+        raise UsageError(
+            f"The loss of {objective} has no KL and knows the prior by its draws alone, which have "
+            f"no gradient in the weights of a {type(prior).__name__}: they would stay as they are. "
+            "Use kelbo.StandardNormalPrior, or kelbo.InfoVAE with alpha below 1."
         )
 
 
