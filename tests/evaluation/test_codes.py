@@ -80,3 +80,11 @@ def test_the_parts_that_a_model_does_not_have_are_left_out():
     tabled = code_figures(vae, from_arrays(x, x))
     untabled = kelbo.VAE(vae.posterior, vae.likelihood, UntabledPrior())
     assert code_figures(untabled, from_arrays(x, x)) == pytest.approx(tabled)
+
+
+@pytest.mark.parametrize("posterior", ["full-covariance", "planar", "radial", "von-mises-fisher"])
+def test_dimensions_of_z_that_depend_on_one_another_have_no_parts(posterior):
+    prior = {"prior": "uniform-sphere"} if posterior == "von-mises-fisher" else {}
+    x = data(5)
+    vae = kelbo.presets.vae(x.shape[1:], 3, "mlp", posterior=posterior, **prior)
+    assert code_figures(vae, from_arrays(x, x)) == {}

@@ -45,7 +45,8 @@ def code_figures(
         return {}
     count = min(most, data.count("test"))
     x = data.read("test", np.linspace(0, data.count("test") - 1, count).astype(int))
-    q = model.posterior.distribution(model.encode(x))
+    encoded = {name: ops.convert_to_tensor(value) for name, value in model.encode(x).items()}
+    q = model.posterior.distribution(encoded)
     if not isinstance(q, Factorised):
         return {}
     p = model.prior_of({})
