@@ -84,11 +84,11 @@ def page(results: dict[str, dict[str, Any]]) -> str:
         "Unless a model says otherwise its parts are the VAE's.",
         "",
         f"The pictures are of a small common budget, {EPOCHS} epochs of {TRAIN:,} images of MNIST",
-        f"with two hidden layers of 200 ReLU units, {LATENT} latent dimensions, and each model's own",
-        "options: they show that it works, not how well it can. Samples of the prior are above,",
-        "test images with their reconstructions below. The squared error is the sum over an image.",
-        "The bound is that on log p(x) with 200 samples of z, in nats; grey pixels under a",
-        "Bernoulli make it no log-likelihood, and it compares models of one likelihood alone.",
+        f"with two hidden layers of 200 ReLU units, {LATENT} latent dimensions, and each model's",
+        "own options: they show that it works, not how well it can. Samples of the prior are",
+        "above, test images with their reconstructions below. The squared error is the sum over",
+        "an image. The bound is that on log p(x) with 200 samples of z, in nats; grey pixels under",
+        "a Bernoulli make it no log-likelihood, and it compares models of one likelihood alone.",
         "",
     ]
     for name, preset in PRESETS.items():

@@ -44,6 +44,7 @@ class Row:
         constant: what kelbo's loss has more than pythae's, by a definition that the page states:
             the normalising constant of a Gaussian.
         why: where the two differ, who is right and why; empty where they are the same.
+        same: makes pythae's model, with kelbo's and what it passed through, draw and hold the same.
     """
 
     theirs: str
@@ -51,6 +52,7 @@ class Row:
     options: dict[str, Any] = field(default_factory=dict)
     constant: float = 0.0
     why: str = ""
+    same: Callable[[Any, Any, dict[str, Any]], None] = lambda theirs, ours, passed: None
 
 
 def encoder() -> keras.Model:
@@ -79,14 +81,42 @@ def gaussian_vae(objective: kelbo.Objective, **parts: Any) -> kelbo.VAE:
     )
 
 
-def autoencoder(objective: kelbo.Objective | None = None, variance: float = 0.5) -> kelbo.AE:
-    """An autoencoder; a Gaussian of variance 1/2 has the squared error as its loss."""
+def autoencoder(
+    objective: kelbo.Objective | None = None, prior: kelbo.Prior | None = None
+) -> kelbo.LatentVariableModel:
+    """A deterministic encoder; a Gaussian of variance 1/2 has the squared error as its loss."""
     decoder = kelbo.networks.mlp_decoder((FEATURES,), LATENT, None, (HIDDEN,))
-    return kelbo.AE(
-        kelbo.DeterministicPosterior(encoder(), LATENT),
-        kelbo.GaussianLikelihood(decoder, variance),
-        objective=objective,
+    q = kelbo.DeterministicPosterior(encoder(), LATENT)
+    p = kelbo.GaussianLikelihood(decoder, 0.5)
+    if prior is None:
+        return kelbo.AE(q, p, objective=objective)
+    return kelbo.VAE(q, p, prior=prior, objective=objective)
+
+
+def hyperspherical() -> kelbo.VAE:
+    """A von Mises-Fisher posterior with the uniform prior on the sphere."""
+    decoder = kelbo.networks.mlp_decoder((FEATURES,), LATENT, None, (HIDDEN,))
+    return kelbo.VAE(
+        kelbo.VonMisesFisherPosterior(encoder(), LATENT),
+        kelbo.BernoulliLikelihood(decoder),
+        prior=kelbo.UniformSpherePrior(),
     )
+
+
+def _same_pseudo_inputs(theirs: Any, ours: Any, passed: dict[str, Any]) -> None:
+    """Pythae's pseudo-inputs, which it makes with a layer, are kelbo's."""
+    import torch
+
+    class PseudoInputs(torch.nn.Module):
+        def forward(self, idle: Any) -> Any:
+            return ours.prior.u.value
+
+    theirs.pseudo_inputs = PseudoInputs()
+
+
+def _same_draws(theirs: Any, ours: Any, passed: dict[str, Any]) -> None:
+    """Pythae's draws, which it makes by rejection, are kelbo's."""
+    theirs._sample_von_mises = lambda loc, concentration: passed["z"]
 
 
 def gaussian_constant(variance: float) -> float:
@@ -95,6 +125,12 @@ def gaussian_constant(variance: float) -> float:
 
 
 BCE, MSE = {"reconstruction_loss": "bce"}, {"reconstruction_loss": "mse"}
+_SEVERAL = {"number_gradient_estimates": M, "number_samples": K}
+_TC = {"alpha": 1.5, "beta": 6.0, "gamma": 0.5}
+_WRONG_AXIS = (
+    "pythae normalises the weights over the M bounds in place of the K draws of each, so it has K "
+    "bounds of M draws"
+)
 _SURROGATE = (
     "both: pythae's number is sum_k w_k log w_k, whose gradient is the bound's; kelbo's number is "
     "the bound itself, in nats"
@@ -108,6 +144,90 @@ ROWS: dict[str, Row] = {
     ),
     "beta-VAE": Row("BetaVAE", lambda: vae(kelbo.ELBO(4.0)), {**BCE, "beta": 4.0}),
     "IWAE": Row("IWAE", lambda: vae(kelbo.IWAE(K)), {**BCE, "number_samples": K}, why=_SURROGATE),
+    "MIWAE": Row(
+        "MIWAE",
+        lambda: vae(kelbo.MIWAE(M, K)),
+        {**BCE, **_SEVERAL},
+        why=f"kelbo: {_WRONG_AXIS}",
+    ),
+    "PIWAE": Row(
+        "PIWAE",
+        lambda: vae(kelbo.PIWAE(M, K)),
+        {**BCE, **_SEVERAL},
+        why=f"kelbo: {_WRONG_AXIS}; and the sum of both losses that it reports is no loss of "
+        "either player",
+    ),
+    "CIWAE": Row(
+        "CIWAE",
+        lambda: vae(kelbo.CIWAE(K, share=0.3)),
+        {**BCE, "number_samples": K, "beta": 0.3},
+        why=_SURROGATE,
+    ),
+    "beta-TC, weighted": Row(
+        "BetaTCVAE",
+        lambda: vae(kelbo.BetaTC(6.0, 1.5, 0.5, "weighted", BATCH)),
+        {**BCE, **_TC, "use_mss": False},
+    ),
+    "beta-TC, stratified": Row(
+        "BetaTCVAE",
+        lambda: vae(kelbo.BetaTC(6.0, 1.5, 0.5, "stratified", BATCH)),
+        {**BCE, **_TC, "use_mss": True},
+        why="both: pythae has the weights of Chen et al.'s program, in which the place of a datum "
+        "in its batch says which other stands for the rest; kelbo has their mean over all orders, "
+        "of the same expectation",
+    ),
+    "capacity": Row(
+        "DisentangledBetaVAE",
+        lambda: vae(kelbo.Capacity(20.0 * 0.5, 10.0)),
+        {**BCE, "beta": 10.0, "C": 20.0, "warmup_epoch": 1},  # outside a training half way
+    ),
+    "InfoVAE": Row(
+        "INFOVAE_MMD",
+        lambda: vae(kelbo.InfoVAE(0.2, 10.0)),
+        {**BCE, "alpha": 0.2, "lbd": 10.0, "kernel_choice": "rbf"},
+    ),
+    "WAE": Row(
+        "WAE_MMD",
+        lambda: autoencoder(kelbo.WAE(2.0), kelbo.StandardNormalPrior()),
+        {"reg_weight": 2.0},
+        constant=gaussian_constant(0.5),
+    ),
+    "RAE, L2": Row(
+        "RAE_L2",
+        lambda: autoencoder(kelbo.RAE("l2", code_weight=0.3, weight=0.0)),
+        {"embedding_weight": 0.3},  # its L2 is the optimiser's weight decay
+        constant=gaussian_constant(0.5),
+    ),
+    "RAE, gradient penalty": Row(
+        "RAE_GP",
+        lambda: autoencoder(kelbo.RAE("gradient-penalty", code_weight=0.3, weight=0.1)),
+        {"embedding_weight": 0.3, "reg_weight": 0.1},
+        constant=gaussian_constant(0.5),
+        why="kelbo: the paper penalises the decoder's Jacobian in z (equation 11); pythae takes "
+        "the gradient of the sum of all outputs in x, through the encoder",
+    ),
+    "VampPrior": Row(
+        "VAMP",
+        lambda: vae(kelbo.ELBO(), prior=kelbo.VampPrior(7)),
+        {**BCE, "number_components": 7},
+        same=_same_pseudo_inputs,
+    ),
+    "hyperspherical": Row("SVAE", hyperspherical, BCE, same=_same_draws),
+}
+
+NOT_COMPARED = {
+    "VAE_LinNF": (
+        "kelbo: each datum has flows of its own, as in Rezende and Mohamed 2015; pythae's are the "
+        "same for all data"
+    ),
+    "VAE_IAF": (
+        "kelbo: the encoder gives each datum's flow a context, as in Kingma et al. 2016; pythae's "
+        "has none, and normalises its batches"
+    ),
+    "MSSSIM_VAE": (
+        "kelbo: its SSIM is tf.image's, of windows that lie within the image, and a number of each "
+        "image; pythae pads with zeros and has one number of the batch"
+    ),
 }
 
 
@@ -121,8 +241,11 @@ def pythae_model(row: Row, ours: kelbo.LatentVariableModel) -> Any:
     class Encoder(BaseEncoder):
         def forward(self, x: Any) -> Any:
             parameters = ours.posterior(x, training=True)
-            if "mu" not in parameters:
+            if "z" in parameters:
                 return ModelOutput(embedding=parameters["z"])
+            if "kappa" in parameters:  # which pythae makes as softplus + 1
+                raw = torch.log(torch.expm1(parameters["kappa"] - 1.0))
+                return ModelOutput(embedding=parameters["mu"], log_concentration=raw)
             return ModelOutput(embedding=parameters["mu"], log_covariance=parameters["log_var"])
 
     class Decoder(BaseDecoder):
@@ -132,7 +255,8 @@ def pythae_model(row: Row, ours: kelbo.LatentVariableModel) -> Any:
                 return ModelOutput(reconstruction=torch.sigmoid(parameters["logits"]))
             return ModelOutput(reconstruction=parameters["mu"])
 
-    config = getattr(models, f"{row.theirs}Config")
+    separate = "_" if row.theirs.split("_")[-1] in ("MMD", "L2", "GP") else ""
+    config = getattr(models, f"{row.theirs}{separate}Config")
     configuration = config(input_dim=(FEATURES,), latent_dim=LATENT, **row.options)
     return getattr(models, row.theirs)(configuration, Encoder(), Decoder()).train()
 
@@ -176,12 +300,17 @@ def compare(row: Row) -> dict[str, float]:
     ours.compile("sgd")
     x = torch.tensor(np.random.default_rng(0).random((BATCH, FEATURES), "float32"))
     with same_noise():
-        mine = ours.compute_loss(x, x, ours(x, training=True), None, training=True)
+        passed = ours(x, training=True)
+        mine = ours.compute_loss(x, x, passed, None, training=True)
     weights = [variable.value for variable in ours.trainable_variables]
     theirs_model = pythae_model(row, ours)
+    row.same(theirs_model, ours, passed)
     with same_noise():
         theirs = theirs_model({"data": x}).loss
-    gradients = [torch.autograd.grad(loss, weights, allow_unused=True) for loss in (mine, theirs)]
+    gradients = [
+        torch.autograd.grad(loss, weights, retain_graph=True, allow_unused=True)
+        for loss in (mine, theirs)
+    ]
     apart, size = 0.0, 0.0
     for one, other in zip(*gradients, strict=True):
         one = torch.zeros(1) if one is None else one
@@ -230,6 +359,8 @@ def page(results: dict[str, Any]) -> str:
             f"| {name} | `{row.theirs}` | {found['ours']:.5f} | {found['theirs']:.5f} "
             f"| {found['gradient_apart']:.0e} | {row.why or 'the same'} |"
         )
+    lines += ["", "Not compared, for the networks are not the same:", ""]
+    lines += [f"- `{theirs}`: {why}." for theirs, why in NOT_COMPARED.items()]
     lines += [
         "",
         f"Made by `python -m benchmarks.parity` on {on['date'][:10]} with pythae "
