@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PYTHON3 ?= python3
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-all check benchmark benchmark-cpu benchmark-gpu recipes recipes-record tables docs clean
+.PHONY: demo test test-all product check benchmark benchmark-cpu benchmark-gpu recipes recipes-record tables docs clean
 
 # Train the article's VAE on all of MNIST, judge it and show it.
 demo: $(VENV)/.demo
@@ -27,6 +27,12 @@ test: check
 test-all:
 	$(MAKE) test WHOLE=--whole
 
+# Every likelihood with every posterior, prior and objective, on each backend: hours.
+product: $(VENV)/.dev
+	KERAS_BACKEND=torch $(PYTEST) --whole tests/test_product.py
+	KERAS_BACKEND=jax $(PYTEST) --whole tests/test_product.py
+	KERAS_BACKEND=tensorflow $(PYTEST) --whole tests/test_product.py
+
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -43,6 +49,7 @@ ON_CPU := CUDA_VISIBLE_DEVICES= JAX_PLATFORMS=cpu
 benchmark-cpu: $(VENV)/.peers
 	$(BIN)/python -m benchmarks.speed
 	$(BIN)/python -m benchmarks.clinic
+	$(ON_CPU) KERAS_BACKEND=torch $(BIN)/python -m benchmarks.parity
 	$(ON_CPU) KERAS_BACKEND=tensorflow $(BIN)/python -m benchmarks.evaluation
 	$(ON_CPU) KERAS_BACKEND=jax $(BIN)/python -m benchmarks.evaluation
 	$(ON_CPU) KERAS_BACKEND=tensorflow $(BIN)/python -m benchmarks.streaming
@@ -81,6 +88,8 @@ docs: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.streaming --page
 	$(BIN)/python -m benchmarks.precision --page
 	$(BIN)/python -m benchmarks.clinic --page
+	$(BIN)/python -m benchmarks.science --page
+	$(BIN)/python -m benchmarks.parity --page
 	$(BIN)/kelbo recipes table --out docs/recipes.md
 	$(BIN)/kelbo recipes table --format html --out docs/recipes.html
 	$(BIN)/python -m kelbo.clinic.doctor.page docs/doctor.md

@@ -9,7 +9,7 @@ each chunk of samples, whose log-weights come to the host and are summed there i
 decode equally many latent vectors in a call and run in turn. They draw different noise: their
 bounds must agree to 5 standard errors of the difference, or nothing is stored. The result is one
 entry for each backend, device and size in benchmarks/results/evaluation.json, from which
-docs/evaluation.md is made.
+docs/bound-speed.md is made.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from kelbo.passes import rows_in_one_pass
 from kelbo.training.environment import describe_environment
 
 RESULTS = Path(__file__).parent / "results" / "evaluation.json"
-PAGE = Path(__file__).parent.parent / "docs" / "evaluation.md"
+PAGE = Path(__file__).parent.parent / "docs" / "bound-speed.md"
 BATCH = 100
 
 
@@ -149,7 +149,7 @@ def check_same(kelbo_bounds: np.ndarray, plain_bounds: np.ndarray) -> None:
 
 
 def page(results: dict[str, dict]) -> str:
-    """The page docs/evaluation.md."""
+    """The page docs/bound-speed.md."""
     lines = [
         "# Speed of the importance-weighted bound",
         "",

@@ -11,11 +11,28 @@ import kelbo
 from kelbo.distributions import Normal
 from kelbo.networks import mlp_decoder, mlp_encoder
 from kelbo.posteriors import GaussianPosterior
-from kelbo.presets.parts import LIKELIHOODS
+from kelbo.presets import LIKELIHOODS as PARTS
 
 SHAPE = (3, 2, 1)
 DIM = 6
 LATENT = 2
+
+
+class NamedLikelihood:
+    """A likelihood of kelbo.presets with its options at their defaults, called with a decoder."""
+
+    def __init__(self, part):
+        self.kind = part.class_
+        self.options = part.arguments({one.name: one.default for one in part.options})
+
+    def __call__(self, network, **kwargs):
+        return self.kind(network, **self.options, **kwargs)
+
+    def output_shapes(self, data_shape):
+        return self.kind.output_shapes(data_shape, **self.options)
+
+
+LIKELIHOODS = {name: NamedLikelihood(part) for name, part in PARTS.items()}
 
 # A value of the right support for each likelihood's data.
 GREY = ("bernoulli", "continuous-bernoulli")
@@ -130,3 +147,11 @@ def little_memory(room=2**30):
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def unnamed(config):
+    """A configuration without the names and numbers by which Keras tells layers apart."""
+    if isinstance(config, dict):
+        apart = ("name", "shared_object_id")
+        return {key: unnamed(value) for key, value in config.items() if key not in apart}
+    return [unnamed(each) for each in config] if isinstance(config, list | tuple) else config

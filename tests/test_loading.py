@@ -189,6 +189,57 @@ def of_tensors(size):
     )
 
 
+def with_dense(change):
+    """A configuration with the first entry of a Dense layer changed."""
+
+    def changed(config):
+        rest = [config]
+        while not (isinstance(rest[-1], dict) and rest[-1].get("class_name") == "Dense"):
+            value = rest.pop()
+            if isinstance(value, (dict, list)):
+                rest += value.values() if isinstance(value, dict) else value
+        change(rest[-1])
+        return config
+
+    return with_config(changed)
+
+
+def with_option(name, value):
+    """A configuration whose first Dense layer has an option of that name."""
+    return with_dense(lambda entry: entry["config"].update({name: value}))
+
+
+def called_on_a_constant(entry):
+    number = {"class_name": "__tensor__", "config": {"value": [[1.0]], "dtype": "float32"}}
+    entry["inbound_nodes"] = [{"args": [number], "kwargs": {}}]
+
+
+def called_ahead(entry):
+    """A network whose layers stand in the opposite order of their calls."""
+
+    def layer(number):
+        before = {"keras_history": [f"layer{number + 1}", 0, 0]}
+        args = [{"class_name": "__keras_tensor__", "config": before}]
+        return {"name": f"layer{number}", "inbound_nodes": [{"args": args, "kwargs": {}}]}
+
+    entry["config"] = {"layers": [layer(number) for number in range(100)]}
+
+
+def of_many_layers(entry):
+    entry.update(class_name="Sequential", config={"layers": [{"class_name": "ReLU"}] * 300})
+
+
+def with_group(change):
+    """What changes the group of a kernel among the parts of a file."""
+    return with_weights(lambda file, name: change(file[name.rpartition("/")[0]]))
+
+
+def nested(value, depth):
+    for _ in range(depth):
+        value = {"config": value}
+    return value
+
+
 def with_weights(change):
     """What changes a kernel, by the file and its name, among the parts of a file."""
 
@@ -224,10 +275,27 @@ HOSTILE = {
     "many entries": (many, "entries would take 83,.* expected at most"),
     "the configuration": (longer("config.json", 2**23), "configuration has 8,.* bytes, expected"),
     "its parts": (
-        with_config(lambda config: config | {"parts": [{}] * 2**18}),
-        "configuration has 26.,... parts, expected at most 262,144",
+        with_config(lambda config: config | {"parts": [{}] * 2**16}),
+        "configuration has 6.,... parts, expected at most 65,536",
     ),
     "its depth": (with_config(lambda config: nested(config, 101)), "more than 100 levels deep"),
+    # Keras imports it in steps of one dot and keeps the rest at each: 3 GB.
+    "a module": (
+        with_dense(lambda entry: entry.update(module="keras" + "." * 2**22, registered_name=None)),
+        "configuration has a text of 4,194,309 characters, expected at most 65,536",
+    ),
+    "a key": (with_option("x" * 2**17, 1), "has a text of 131,072 characters, expected at most"),
+    "a name": (with_option("name", "x" * 2**15), "has a name of 32,768 characters, expected"),
+    "a number": (with_option("units", 10**4000), "a whole number of more than 64 bits"),
+    "axes": (with_option("target_shape", [1] * 2**20), "a shape of 1,048,576 axes, expected"),
+    "a list": (with_option("ngrams", 10**8), "value of 'ngrams' of 100,000,000 parts, expected"),
+    "an error": (
+        with_option("activation", nested(["x" * 2**15] * 100, 80)),
+        "so large at its depth that an error about it would have .* characters, expected",
+    ),
+    "a Sequential": (with_dense(of_many_layers), "has a Sequential of 300 layers, expected"),
+    "a constant": (with_dense(called_on_a_constant), "calls the layer '.*' on no tensor"),
+    "an order": (with_dense(called_ahead), "has a network of 99 calls ahead of what they are"),
     "a tensor": (of_tensors(2**40), r"tensor of shape \[None, 1099511627776\]"),
     "a layer": (wide(2**31 - 1), "describes .* weights, .*, 2147483647.* has no room for them"),
     "layers": (wide(2**13), "describes .* weights, .* 8192.* has no room for them"),
@@ -245,6 +313,14 @@ HOSTILE = {
         with_weights(lambda file, name: file.create_dataset(name, data=["text"] * 9)),
         "weights '.*' are no numbers",
     ),
+    "names": (
+        with_group(lambda group: group.attrs.update(name=["text"] * 9)),
+        "weights '.*' have a list of texts as 'name'",
+    ),
+    "groups in groups": (
+        with_group(lambda group: group.create_group("/".join("x" * 101))),
+        "weights are nested more than 100 levels deep",
+    ),
     "weights elsewhere": (
         with_weights(
             lambda file, name: file.create_dataset(name, (9,), "u1", external=[("there", 0, 9)])
@@ -260,12 +336,6 @@ HOSTILE = {
 }
 
 
-def nested(value, depth):
-    for _ in range(depth):
-        value = {"config": value}
-    return value
-
-
 def refused(load, path, kind):
     """Check that a hostile file is refused in its words, in little memory."""
     change, message = HOSTILE[kind]
@@ -277,6 +347,17 @@ def refused(load, path, kind):
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_what_declares_more_than_it_holds_is_refused_before_anything_is_made(saved, kind):
     refused(load_model, saved, kind)
+
+
+@pytest.mark.once
+def test_weights_of_more_parts_than_any_model_are_not_gone_through(saved):
+    content = io.BytesIO()
+    with h5py.File(content, "w", libver="latest") as file:
+        for number in range(2**16):
+            file.create_group(f"group{number}")
+    repacked(saved, lambda parts: parts | {"model.weights.h5": content.getvalue()})
+    with pytest.raises(RunError, match="weights have more than 65,536 parts"):
+        load_model(saved)
 
 
 def test_entries_that_share_their_bytes_count_each_for_itself(saved):

@@ -2,7 +2,10 @@ import keras
 import numpy as np
 import pytest
 
+import kelbo
+from kelbo.errors import UsageError
 from kelbo.objectives.objective import elbo_terms
+from tests import kinds
 from tests.support import (
     LATENT,
     LIKELIHOODS,
@@ -84,3 +87,23 @@ def test_makes_its_own_pass_as_call_does():
     vae, other = tiny_vae(seed=3), tiny_vae(seed=3)
     other.set_weights([to_numpy(w).astype(w.dtype) for w in vae.weights])
     np.testing.assert_allclose(to_numpy(vae.trace(X).z), to_numpy(other(X)["z"]), rtol=1e-6)
+
+
+def test_the_parts_run_again_give_what_the_trace_has():
+    vae = tiny_vae("gaussian-shared")
+    randomise(vae)
+    trace = vae.sampled_trace(X, 4, 0)
+    again = trace.log_likelihood(trace.decode(trace.z))
+    np.testing.assert_allclose(to_numpy(again), to_numpy(trace.log_px_z), rtol=1e-6)
+    q = trace.encode(trace.x)
+    np.testing.assert_allclose(to_numpy(q.mean()), to_numpy(trace.q.mean()), rtol=1e-6)
+    assert len(trace.decoder_weights) == len(vae.likelihood.trainable_weights)
+
+
+def test_a_ladder_does_not_run_its_parts_again():
+    model = kinds.ladder()
+    trace = model.trace(kinds.inputs("two-groups", 4))
+    with pytest.raises(UsageError, match="a second time.*Use kelbo.VAE or kelbo.AE"):
+        trace.encode(trace.x)
+    with pytest.raises(UsageError, match="2 groups of latents"):
+        kelbo.IWAE(2, "stl").terms(trace)

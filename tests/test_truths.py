@@ -200,3 +200,59 @@ def test_iwae_has_the_toy_s_known_gap_and_lies_between_the_elbo_and_the_evidence
     assert gaps.mean() < error
     if k > 1:
         assert to_numpy(terms["elbo"]).mean() < to_numpy(terms["iwae"]).mean()
+
+
+@pytest.fixture(scope="module")
+def general():
+    """A linear model whose exact posterior has correlations: N(Ax + a, L L'), L constant."""
+    generator = np.random.default_rng(6)
+    w, m, variance = generator.standard_normal((6, 3)), generator.standard_normal(6), 0.7
+    covariance = np.linalg.inv(w.T @ w / variance + np.eye(3))
+    a, factor = covariance @ w.T / variance, np.linalg.cholesky(covariance)
+    x = keras.Input((6,))
+    vae = kelbo.VAE(
+        kelbo.FullCovariancePosterior(keras.Model(x, layers.Reshape((6,))(x)), 3),
+        kelbo.GaussianLikelihood(keras.Sequential([keras.Input((3,)), layers.Dense(6)]), variance),
+        seed=0,
+    )
+    below = factor[np.tril_indices(3, -1)]
+    mu, log_diagonal, rest = vae.posterior.heads()
+    mu.set_weights([a.T, -a @ m])
+    log_diagonal.set_weights([np.zeros((6, 3)), np.log(np.diag(factor))])
+    rest.set_weights([np.zeros((6, 3)), below])
+    vae.likelihood.network.layers[-1].set_weights([w.T, m])
+    law = stats.multivariate_normal(m, w @ w.T + variance * np.eye(6))
+    data = law.rvs(50, random_state=0).astype("float32")
+    return vae, data, law.logpdf(data)
+
+
+def test_with_the_exact_full_covariance_every_importance_weight_is_the_evidence(general):
+    vae, x, evidence = general
+    log_weights = to_numpy(vae.sampled_trace(x, 5, 0).log_weights)
+    np.testing.assert_allclose(log_weights, np.tile(evidence, (5, 1)), atol=5e-5)
+    bound = vae.log_likelihood(x, num_samples=7, batch_size=50)
+    np.testing.assert_allclose(bound, evidence, atol=5e-5)
+
+
+def test_with_the_exact_full_covariance_the_elbo_is_the_evidence_on_average(general):
+    vae, x, evidence = general
+    trace = vae.sampled_trace(x, 4000, 0)
+    elbos = to_numpy(trace.log_px_z) - to_numpy(trace.kl)
+    error = 5.0 * elbos.std(axis=0) / np.sqrt(4000) + 1e-4
+    assert np.all(np.abs(elbos.mean(axis=0) - evidence) < error)
+
+
+def test_with_a_mixture_as_prior_the_bound_comes_to_the_mixture_s_evidence():
+    """z ~ sum_k w_k N(m_k, S_k) and x|z ~ N(z, I): x ~ sum_k w_k N(m_k, S_k + I)."""
+    prior = kelbo.MixturePrior(3)
+    vae = linear_vae(2, 2, 1.0)
+    vae = kelbo.VAE(vae.posterior, vae.likelihood, prior=prior, seed=0)
+    set_linear(vae, np.eye(2), np.zeros(2), np.zeros(2), np.eye(2), np.zeros(2))
+    generator = np.random.default_rng(0)
+    mu, log_var, logits = (generator.standard_normal(shape) for shape in ((3, 2), (3, 2), 3))
+    prior.set_weights([mu, log_var, logits])
+    x = generator.standard_normal((20, 2)).astype("float32")
+    each = stats.norm(mu, np.sqrt(np.exp(log_var) + 1.0)).logpdf(x[:, None]).sum(axis=-1)
+    evidence = logsumexp(each + logits - logsumexp(logits), axis=-1)
+    bound = vae.log_likelihood(x, num_samples=20_000)
+    np.testing.assert_allclose(bound, evidence, atol=0.05)

@@ -3,7 +3,7 @@ import pytest
 
 import kelbo
 from kelbo.errors import DataError, UsageError
-from tests.support import SHAPE, data, randomise, tiny_vae
+from tests.support import SHAPE, data, randomise, tiny_vae, to_numpy
 
 
 def test_is_the_elbo_with_a_standard_normal_prior_unless_told_otherwise():
@@ -40,6 +40,26 @@ def test_samples_are_the_same_however_many_are_decoded_at_once():
     np.testing.assert_allclose(
         vae.sample(10, seed=1, batch_size=3), vae.sample(10, seed=1), rtol=1e-5
     )
+
+
+def test_it_is_told_how_many_samples_are_decoded():
+    done = []
+    tiny_vae().sample(10, seed=1, batch_size=4, on_progress=done.append)
+    assert done == [4, 8, 10]
+
+
+def test_the_draws_of_the_encoder_are_decided_by_the_seed():
+    x = data(4)
+
+    def draws(seed):
+        vae = tiny_vae(seed=seed)
+        vae.set_weights(weights_of_one)
+        return [np.asarray(to_numpy(vae.encoder(x))) for _ in range(2)]
+
+    weights_of_one = tiny_vae().get_weights()
+    first, again, other = draws(2**31 + 1), draws(2**31 + 1), draws(2)
+    np.testing.assert_array_equal(first, again)
+    assert (first[0] != first[1]).all() and (np.array(first) != other).all()
 
 
 @pytest.mark.parametrize("n", [0, -1])

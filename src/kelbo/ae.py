@@ -4,9 +4,11 @@ from typing import Any
 
 import keras
 
+from kelbo.errors import UsageError
+from kelbo.kinds import check_kind
 from kelbo.likelihoods import Likelihood
 from kelbo.objectives import Objective, Reconstruction
-from kelbo.posteriors import DeterministicPosterior
+from kelbo.posteriors import DeterministicPosterior, Posterior
 from kelbo.single_group import SingleGroup
 
 
@@ -23,7 +25,7 @@ class AE(SingleGroup):
         seed: kept for the symmetry with the VAE; an autoencoder draws nothing.
 
     Raises:
-        UsageError: the shapes of the parts do not fit together.
+        UsageError: the posterior draws z at random, or the shapes of the parts do not fit together.
     """
 
     def __init__(
@@ -35,5 +37,12 @@ class AE(SingleGroup):
         name: str = "ae",
         **kwargs: Any,
     ):
+        check_kind(posterior, Posterior)
+        if not isinstance(posterior, DeterministicPosterior):
+            raise UsageError(
+                f"The code of an autoencoder is a point, and a {type(posterior).__name__} draws z "
+                "at random. Use kelbo.DeterministicPosterior(encoder_network, latent_dim=16), or "
+                "kelbo.VAE, which has a prior."
+            )
         objective = Reconstruction() if objective is None else objective
         super().__init__(posterior, likelihood, None, objective, seed, name=name, **kwargs)

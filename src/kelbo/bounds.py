@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Iterator
-from numbers import Integral
 from typing import Any
 
 import keras
@@ -11,8 +10,8 @@ from keras import ops
 
 from kelbo.backends.tensorflow.replicas import one_pass
 from kelbo.distributions.distribution import Tensor
-from kelbo.errors import UsageError
 from kelbo.inputs import split
+from kelbo.kinds import check_sizes
 from kelbo.model import LatentVariableModel
 from kelbo.passes import rows_in_one_pass
 
@@ -75,17 +74,17 @@ class TraceStatistics(keras.Model):
         Returns:
             reconstruction, the mean over the samples of log p(x|z), and what the model's
             `code_statistics` gives. Of a VAE also largest and total, the largest log-weight and the
-            sum of exp(log-weight - largest); and, where kl_per_dimension has no closed form, kl,
-            the mean of log q(z|x) - log p(z). All of these (batch,).
+            sum of exp(log-weight - largest); and, where the KL has no closed form, kl, the
+            mean of log q(z|x) - log p(z). All of these (batch,).
         """
         data, keys = inputs["data"], inputs["keys"]
         model = self.model
         encoded = model.encode_once(data, training=False)
         statistics = model.code_statistics(encoded)
         names = ["reconstruction"]
-        if model.has_prior:
+        if model.has_bound:
             names += ["largest", "total"]
-            names += [] if "kl_per_dimension" in statistics else ["kl"]
+            names += [] if {"kl_per_dimension", "kl"} & set(statistics) else ["kl"]
 
         def add_chunk(index: Tensor, sofar: dict[str, Tensor]) -> dict[str, Tensor]:
             # TensorFlow starts ten turns of a loop at once, each with its activations, unless one
@@ -160,10 +159,7 @@ def statistics(
         UsageError: a number < 1.
     """
     rows = rows_in_one_pass(model.data_dim) if rows_per_pass is None else rows_per_pass
-    sizes = {"num_samples": num_samples, "batch_size": batch_size, "rows_per_pass": rows}
-    for name, size in sizes.items():
-        if not isinstance(size, Integral) or size < 1:
-            raise UsageError(f"Expected {name} to be a whole number >= 1, received {size!r}.")
+    check_sizes(num_samples=num_samples, batch_size=batch_size, rows_per_pass=rows)
     compiled = _compiled(model, num_samples, samples_in_one_pass(num_samples, batch_size, rows))
     generator = np.random.default_rng(seed)
     dtype = model.seed_generator.state.dtype

@@ -146,10 +146,15 @@ class Conditional(keras.Layer, abc.ABC):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """Rebuild from `get_config`."""
-        config = dict(config)
-        config["network"] = keras.saving.deserialize_keras_object(config["network"])
-        return cls(**config)
+        """Rebuild from `get_config`: every value that is a serialised object is made anew."""
+        return cls(
+            **{
+                name: keras.saving.deserialize_keras_object(value)
+                if isinstance(value, dict) and "class_name" in value and name != "dtype"
+                else value
+                for name, value in config.items()
+            }
+        )
 
 
 def float32_layer(owner: str, arguments: dict[str, Any]) -> dict[str, Any]:

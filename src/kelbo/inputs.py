@@ -13,6 +13,8 @@ from kelbo.errors import DataError
 
 # The data's name among the inputs of a conditional model.
 X = "x"
+# Keras's own, where none is given.
+KERAS_BATCH_SIZE = 32
 
 
 def split(inputs: Tensor | Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:

@@ -11,6 +11,7 @@ _EXAMPLES = {
     "Likelihood": ", such as kelbo.BernoulliLikelihood(decoder_network)",
     "Prior": ", such as kelbo.StandardNormalPrior()",
     "Objective": ", such as kelbo.ELBO()",
+    "Flow": ", such as kelbo.flows.PlanarFlow(8)",
 }
 
 
@@ -36,3 +37,26 @@ def whole(name: str, value: Any) -> int:
     if not isinstance(value, Integral):
         raise UsageError(f"Expected {name} to be a whole number, received {value!r}.")
     return int(value)
+
+
+def check_sizes(**sizes: Any) -> None:
+    """Refuse numbers of things that are no whole numbers >= 1.
+
+    Raises:
+        UsageError: with the name and what arrived.
+    """
+    for name, size in sizes.items():
+        if not isinstance(size, Integral) or size < 1:
+            raise UsageError(f"Expected {name} to be a whole number >= 1, received {size!r}.")
+
+
+def at_least_one(owner: str, name: str, value: Any) -> int:
+    """A whole number of at least 1.
+
+    Raises:
+        UsageError: it is none.
+    """
+    value = whole(name, value)
+    if value < 1:
+        raise UsageError(f"A {owner} expects {name} >= 1, received {value}.")
+    return value

@@ -24,20 +24,37 @@ from kelbo.model_file import (
 from kelbo.networks import Conv2D, Conv2DTranspose, Dense
 from kelbo.vae import VAE
 
-__all__ = ["AE", "VAE", "Conv2D", "Conv2DTranspose", "Dense", "load_model"]
+__all__ = ["AE", "VAE", "Conv2D", "Conv2DTranspose", "Dense", "load_model", "load_safely"]
 
 
 def load_model(path: str | Path) -> LatentVariableModel:
     """Load a .keras file that holds a model of kelbo, compiled if it was saved so.
 
-    It may have been written on another backend. A file with a Lambda or another layer that holds or
+    It may have been written on another backend. What may run code is refused: see `load_safely`.
+
+    Raises:
+        RunError: as there, or it holds something else.
+    """
+    model = load_safely(path)
+    if not isinstance(model, LatentVariableModel):
+        raise RunError(
+            f"{path} holds a {type(model).__name__}, expected a model of kelbo (VAE or AE). "
+            "Other models of Keras are loaded with keras.saving.load_model."
+        )
+    return model
+
+
+def load_safely(path: str | Path) -> keras.Model:
+    """Load a .keras file that holds any model, without running anyone's code.
+
+    A file with a Lambda or another layer that holds or
     fetches code, or with a class that is neither Keras's nor kelbo's nor registered by the caller,
     is refused: it needs code to load. Keras's unsafe deserialisation changes nothing of that. So is
     a file that declares more than it holds, before anything is made of it.
 
     Raises:
-        RunError: there is no such file, it is damaged, it needs code, it declares more than it
-            holds, or it holds something else.
+        RunError: there is no such file, it is damaged, it needs code, or it declares more than it
+            holds.
     """
     path = Path(path)
     config = read_config(path)
@@ -55,7 +72,7 @@ def load_model(path: str | Path) -> LatentVariableModel:
         with warnings.catch_warnings():
             # Keras would leave weights that the file lacks at their first random values.
             warnings.filterwarnings("error", message="Skipping nested container")
-            model = keras.saving.load_model(path, safe_mode=True)
+            return keras.saving.load_model(path, safe_mode=True)
     except TooManyWeightsError as error:
         raise RunError(f"{path} is refused: {error}. {SAVE_AGAIN}") from error
     except Exception as error:  # whatever the damage makes Keras stumble over
@@ -69,12 +86,6 @@ def load_model(path: str | Path) -> LatentVariableModel:
                 "networks of a VAE without it."
             ) from error
         raise RunError(f"{path} is damaged ({reason[:300]}). {SAVE_AGAIN}") from error
-    if not isinstance(model, LatentVariableModel):
-        raise RunError(
-            f"{path} holds a {type(model).__name__}, expected a model of kelbo (VAE or AE). "
-            "Other models of Keras are loaded with keras.saving.load_model."
-        )
-    return model
 
 
 def _check_weights(config: dict[str, Any], room: int) -> None:

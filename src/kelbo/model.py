@@ -3,7 +3,8 @@
 import abc
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +17,6 @@ from kelbo.backends.jax.resident import resident_epochs
 from kelbo.backends.jax.scan import forget
 from kelbo.backends.jax.shared_batches import SharedBatches
 from kelbo.backends.tensorflow.replicas import Replicas, SeedOfReplica, share_of_loss
-from kelbo.beta import explain_beta, format_beta
 from kelbo.callbacks import StopOnNonFinite, with_callback
 from kelbo.checked_model import CheckedModel
 from kelbo.conditional import Conditional, float32_layer
@@ -24,20 +24,18 @@ from kelbo.data.at_hand import Source
 from kelbo.distributions.distribution import Tensor
 from kelbo.errors import DataError, UsageError
 from kelbo.inputs import as_numpy, check_shape, check_target_shape, is_at_hand, joined, split
-from kelbo.kinds import check_kind, whole
+from kelbo.kinds import whole
 from kelbo.likelihoods import Likelihood
 from kelbo.objectives import Objective
 from kelbo.passes import predict_in_passes
 from kelbo.saved_model import SavedModel
 from kelbo.seeds import folded
 from kelbo.trace import Sizes, Trace
-
-# The name under which training reports what the networks add to the loss.
-PENALTY = "penalty"
+from kelbo.with_objective import PENALTY, WithObjective, training_count
 
 
 class LatentVariableModel(
-    CheckedModel, SavedModel, Replicas, SharedBatches, OneCall, keras.Model, abc.ABC
+    WithObjective, CheckedModel, SavedModel, Replicas, SharedBatches, OneCall, keras.Model, abc.ABC
 ):
     """p(x|z) and latents z, joined by an objective; what the latents are, subclasses say.
 
@@ -69,7 +67,6 @@ class LatentVariableModel(
         **kwargs: Any,
     ):
         super().__init__(**float32_layer(type(self).__name__, kwargs))
-        check_kind(objective, Objective)
         for name, part in parts.items():
             # With a layer left unbuilt Keras would trace the model anew in each `fit`.
             if isinstance(part, Conditional) and not part.built:
@@ -92,26 +89,9 @@ class LatentVariableModel(
                 "compiled has it inside. Make another model of the parts that stay, which shares "
                 f"their weights: {type(self).__name__}(..., {name}=...)."
             )
-        if name == "objective" and hasattr(self, name):
-            self._tracker.untrack(self.objective)  # Keras would keep its weights in the model
+        if name == "objective":
+            self._exchange_objective(value)
         super().__setattr__(name, value)
-
-    def _take_objective(self) -> None:
-        """Make what the objective needs: its weights, its metrics, a count of steps."""
-        objective = self.objective
-        if not objective.built:
-            objective.build(self.data_shape, self.latent_shape)
-        logged = {*objective.logged, PENALTY}
-        for name in set(self._trackers) - logged:
-            self._trackers.pop(name)
-        for name in sorted(logged - set(self._trackers)):
-            self._trackers[name] = keras.metrics.Mean(name)
-        if not objective.scheduled and hasattr(self, "training_steps"):
-            delattr(self, "training_steps")
-        if objective.scheduled and not hasattr(self, "training_steps"):
-            self.training_steps = self.add_weight(
-                shape=(), initializer="zeros", dtype="int32", trainable=False, name="training_steps"
-            )
 
     # Shapes and sizes.
 
@@ -132,8 +112,13 @@ class LatentVariableModel(
 
     @property
     def has_prior(self) -> bool:
-        """Whether z has a prior, so that there is a bound on log p(x); not so of an autoencoder."""
+        """Whether z has a prior, to sample from; not so of an autoencoder."""
         return True
+
+    @property
+    def has_bound(self) -> bool:
+        """Whether there is a bound on log p(x), which needs the densities p(z) and q(z|x)."""
+        return self.has_prior
 
     @property
     def sizes(self) -> Sizes:
@@ -146,28 +131,6 @@ class LatentVariableModel(
         layers = (each for each in self._flatten_layers() if hasattr(each, "compute_dtypes"))
         dtypes = set().union(*(layer.compute_dtypes for layer in layers))
         return " and ".join(sorted(dtypes)) or "float32"  # there may be no layer with weights
-
-    @property
-    def effective_beta(self) -> float | None:
-        """The weight of the KL measured against the ELBO's, or None where there is no KL.
-
-        With a schedule it is where the schedule ends; where that never settles, its value now.
-        """
-        return self.objective.effective_beta(self.sizes) if self._settles else self.current_beta
-
-    @property
-    def current_beta(self) -> float | None:
-        """The effective beta after the training steps taken so far: lower during a warm-up."""
-        return self.objective.effective_beta(self.sizes, self._step)
-
-    @property
-    def _settles(self) -> bool:
-        return not self.objective.scheduled or self.objective.settles
-
-    @property
-    def _step(self) -> Tensor | None:
-        scheduled = self.objective.scheduled
-        return ops.convert_to_tensor(self.training_steps) if scheduled else None
 
     # The pass through the model.
 
@@ -183,6 +146,9 @@ class LatentVariableModel(
         """
         if training and self.objective.scheduled:
             self.training_steps.assign_add(1)
+        if training:
+            x, context = split(inputs)
+            inputs = joined(self.objective.corrupted(x, self.seed_generator), context)
         encoded = self.encode_once(inputs, training)
         return self.draw(
             inputs, encoded, self.objective.sample_shape, self.seed_generator, training
@@ -250,8 +216,8 @@ class LatentVariableModel(
             encoded: what `encode_once` returned.
 
         Returns:
-            mean, that of q(z|x), and kl_per_dimension in nats, (batch, latent_dim) each; each only
-            where it has a closed form.
+            mean, that of q(z|x), and kl_per_dimension in nats, (batch, latent_dim) each, or kl,
+            (batch,), of a KL that is no sum over dimensions; each only where it has a closed form.
         """
         return {}
 
@@ -294,21 +260,6 @@ class LatentVariableModel(
         self.__dict__["_compiled_objective"] = self.objective, self.objective.get_config()
         super().compile(optimizer=optimizer, **kwargs)
 
-    def check_objective(self) -> None:
-        """Refuse an objective that is not the compiled one, which every step would go on using.
-
-        Raises:
-            UsageError: it was exchanged, or a setting of it was.
-        """
-        compiled = self.__dict__.get("_compiled_objective")
-        if compiled is None:
-            return  # not compiled, as Keras says
-        if compiled[0] is not self.objective or compiled[1] != self.objective.get_config():
-            raise UsageError(
-                "The objective was changed after compile(), and the compiled steps have the one "
-                "before. Call compile(optimizer) again."
-            )
-
     def compute_loss(
         self,
         x: Any = None,
@@ -327,7 +278,8 @@ class LatentVariableModel(
             sample_weight: (batch,) or (batch, 1). It weighs the loss and every term of a datum,
                 and the sum is divided by the number of data, as Keras's own losses are. A loss of
                 the whole batch it leaves alone.
-            training: whether a training step is being taken; `fitted` is asked in one alone.
+            training: whether a training step is being taken: for objectives that run a part again,
+                and for `fitted`, which is asked in one alone.
 
         Raises:
             DataError: y has not the shape of x, as labels have not.
@@ -335,10 +287,12 @@ class LatentVariableModel(
         data, context = split(x)
         target = data if y is None else y
         check_target_shape(type(self).__name__, target, self.data_shape)
+        # Before the objective may run a part again, which would clear what that one added.
+        added = list(self.losses)
         inputs = joined(target, context)
         if training and y_pred is not None:
             y_pred = self.fitted(inputs, y_pred)
-        trace = self.trace(inputs, y_pred)
+        trace = replace(self.trace(inputs, y_pred), training=training)
         terms = self.objective.terms(trace)
         if sample_weight is not None:
             weight = ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
@@ -357,12 +311,12 @@ class LatentVariableModel(
         loss = terms.get("batch_loss", 0.0)
         if "loss" in terms:
             loss = loss + ops.mean(terms["loss"])
-        return share_of_loss(loss + self._penalty(count) if self.losses else loss, count)
+        return share_of_loss(loss + self._penalty(added, count) if added else loss, count)
 
-    def _penalty(self, count: Any) -> Tensor:
+    def _penalty(self, added: list[Tensor], count: Any) -> Tensor:
         """What the networks add to the loss, summed as Keras sums it."""
         self._has_penalty = True
-        penalty = sum(ops.sum(ops.cast(each, "float32")) for each in self.losses)
+        penalty = sum(ops.sum(ops.cast(each, "float32")) for each in added)
         self._trackers[PENALTY].update_state(penalty, count)
         return penalty
 
@@ -415,7 +369,6 @@ class LatentVariableModel(
         """
         if not self.compiled:
             raise UsageError("The model is not compiled. Call compile(optimizer='adam') first.")
-        self.check_objective()
         self.refuse_class_weight("fit", kwargs.get("class_weight"))
         if x is None:
             raise DataError("Expected data to learn from, received None. Call fit(x).")
@@ -425,6 +378,7 @@ class LatentVariableModel(
         self.check_data(x, y, kwargs.get("sample_weight"))
         validation = keras.utils.unpack_x_y_sample_weight(kwargs.get("validation_data"))
         self.check_data(*validation)
+        self.check_objective(training_count(x, kwargs.get("validation_split")))
         if validation[2] is not None:
             kwargs["validation_data"] = (validation[0], _target(*validation), validation[2])
         if verbose != 0:
@@ -455,24 +409,6 @@ class LatentVariableModel(
         y = _target(x, y, sample_weight)
         return super().evaluate(x, y, batch_size, verbose, sample_weight, **kwargs)
 
-    def describe_training(self) -> str:
-        """One line: model, backend, precision, objective, effective beta and what that means."""
-        line = f"kelbo: {type(self).__name__} on {keras.backend.backend()}"
-        if self.precision != "float32":
-            line += f" in {self.precision}"
-        if objective := self.objective.in_words():
-            line += f", {objective}"
-        beta = self.effective_beta
-        if beta is None:
-            return f"{line}, no KL term"
-        line += f", effective beta {format_beta(beta)}"
-        if not self._settles:
-            return f"{line} at first, on a schedule that never settles"
-        if self.objective.scheduled:
-            line += " at the end of its schedule"
-        note = explain_beta(beta)
-        return f"{line} ({note})" if note else line
-
     # Plain keras models of the parts, sharing every layer. A cached_property is stored past
     # Keras's tracking of attributes, so that no layer is saved or counted twice.
 
@@ -481,10 +417,16 @@ class LatentVariableModel(
         """z to the expected x: a plain keras model."""
         return self.likelihood.decoder()
 
-    def decode(self, z: Any, batch_size: int | None = None) -> np.ndarray:
+    def decode(
+        self,
+        z: Any,
+        batch_size: int | None = None,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> np.ndarray:
         """The expected x for each z: (n, *latent_shape) -> (n, *data_shape).
 
-        A conditional model takes {"z": z, "c": c} with the decoder's conditions c.
+        A conditional model takes {"z": z, "c": c} with the decoder's conditions c. `on_progress` is
+        called now and then with the number of z that are decoded.
         """
         given = z if isinstance(z, Mapping) else {"z": z}
         shapes = self.likelihood.context_shapes
@@ -497,9 +439,8 @@ class LatentVariableModel(
             )
         arrays = {name: as_numpy(value).astype("float32") for name, value in given.items()}
         check_shape(arrays["z"], shapes.get("z", self.likelihood.context_shape), "z")
-        return predict_in_passes(
-            self.decoder, arrays if len(arrays) > 1 else arrays["z"], batch_size, self.data_dim
-        )
+        rows = arrays if len(arrays) > 1 else arrays["z"]
+        return predict_in_passes(self.decoder, rows, batch_size, self.data_dim, on_progress)
 
 
 def _target(x: Any, y: Any, sample_weight: Any) -> Any:

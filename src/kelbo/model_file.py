@@ -8,6 +8,7 @@ import contextlib
 import io
 import json
 import math
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ import keras
 from keras.src.backend.common import global_state
 
 from kelbo.errors import RunError
+from kelbo.model_config import DEEPEST, check_config
 from kelbo.unpacking import UNREADABLE, check_entries
 
 WEIGHTS = "model.weights.h5"
@@ -28,15 +30,11 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 # Keras packs nothing. Where somebody packed the file, weights took 0.9 of their size, with an
 # optimiser's first moments a third, and with 95% of them pruned one 13th.
 _EXPANSION = 20
-# Bytes, and lists and dictionaries in them: 300 layers have 300 kB and 5,400 of these. Parsed, text
-# takes up to thirty times as much memory, and is copied.
+# Bytes, of which 300 layers have 300,000. Parsed, text takes up to thirty times as much memory.
 _LARGEST_CONFIG = 8 * 2**20
-_MOST_PARTS = 2**18
-# Levels of a configuration; a network within a network takes four.
-_DEEPEST = 100
-# Values of one datum in one tensor that a configuration names. A volume of 512^3 has half as many.
-_LARGEST_TENSOR = 2**28
-_SHAPES = ("batch_input_shape", "batch_shape", "build_input_shape", "input_shape", "shape")
+# Lists and dictionaries in the configuration, of which 300 layers have 5,400; and groups and data
+# sets of weights, of which a layer has eight with an optimiser's.
+_MOST_PARTS = 2**16
 # Classes of Keras's that hold or fetch program code.
 _CODE = ("Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
 
@@ -82,7 +80,7 @@ def read_config(path: Path) -> dict[str, Any]:
         config = json.loads(text)
         if not isinstance(config, dict):
             raise ValueError("its configuration is none")
-        _check_config(config)
+        check_config(config)
     except RunError:
         raise
     except UNREADABLE as error:
@@ -108,7 +106,7 @@ def open_weights(path: Path) -> Iterator[tuple[h5py.File, int]]:
         # In memory, as Keras does it too: in an archive each step back begins at the start again.
         content = archive.read(WEIGHTS)
     with h5py.File(io.BytesIO(content), "r") as weights:
-        _check_datasets(weights, len(content))
+        _check_content(weights, len(content))
         yield weights, len(content)
 
 
@@ -119,7 +117,7 @@ def check_weights(make: Callable[[], Any], most: int) -> None:
 
     Args:
         make: makes the model, not compiled.
-        most: the bytes of its weights in the file; each value takes at least one.
+        most: the bytes of its weights in the file.
 
     Raises:
         TooManyWeightsError: the model has more.
@@ -192,41 +190,24 @@ def reason_of(error: Exception) -> str:
     return str(error).rpartition("Exception encountered: ")[2].partition(" Full object")[0]
 
 
-def _check_config(config: dict[str, Any]) -> None:
-    """Check how deep a configuration is and how large the tensors are that it names."""
-    rest: list[tuple[Any, int]] = [(config, 1)]
-    while rest:
-        value, depth = rest.pop()
-        if depth > _DEEPEST:
-            raise ValueError(f"its configuration is nested more than {_DEEPEST} levels deep")
-        if isinstance(value, dict):
-            for name in _SHAPES:
-                _check_shape(value.get(name))
-            rest += [(inner, depth + 1) for inner in value.values()]
-        elif isinstance(value, list):
-            rest += [(inner, depth + 1) for inner in value]
-
-
-def _check_shape(shape: Any) -> None:
-    if not isinstance(shape, list):
-        return
-    size = math.prod(length for length in shape if isinstance(length, int) and length > 0)
-    if size > _LARGEST_TENSOR:
-        raise ValueError(
-            f"its configuration names a tensor of shape {shape}, of {size:,} values, expected at "
-            f"most {_LARGEST_TENSOR:,}"
-        )
-
-
-def _check_datasets(file: h5py.File, held: int) -> None:
+def _check_content(file: h5py.File, held: int) -> None:
     """Check that the data sets of an HDF5 file are plain, and no more than the file holds.
 
     A data set in pieces can be packed, and then nothing in the file says how far it unpacks.
     """
-    declared = 0
+    found = declared = 0
 
     def check(name: str, item: h5py.HLObject) -> None:
-        nonlocal declared
+        nonlocal found, declared
+        found += 1
+        if found > _MOST_PARTS:
+            raise ValueError(f"its weights have more than {_MOST_PARTS:,} parts")
+        if name.count("/") > DEEPEST:
+            raise ValueError(f"its weights are nested more than {DEEPEST} levels deep")
+        for key in item.attrs:
+            # Each of several texts could be the same one, which the file holds once.
+            if item.attrs.get_id(key).dtype.hasobject and item.attrs.get_id(key).shape:
+                raise ValueError(f"its weights {name!r} have a list of texts as {key!r}")
         if not isinstance(item, h5py.Dataset):
             return
         if item.external or item.is_virtual:
@@ -237,6 +218,7 @@ def _check_datasets(file: h5py.File, held: int) -> None:
             raise ValueError(f"its weights {name!r} are no numbers")
         declared += math.prod(item.shape or ()) * item.dtype.itemsize
 
+    check("/", file)
     file.visititems(check)
     if declared > held:
         raise ValueError(
@@ -245,10 +227,16 @@ def _check_datasets(file: h5py.File, held: int) -> None:
 
 
 def _check_count(variables: list[keras.Variable], most: int) -> None:
-    count = sum(math.prod(variable.shape) for variable in variables)
-    if count > most:
+    if sum(math.prod(variable.shape) * _bits(variable.dtype) for variable in variables) > 8 * most:
+        count = sum(math.prod(variable.shape) for variable in variables)
         largest = max(variables, key=lambda variable: math.prod(variable.shape))
         raise TooManyWeightsError(
             f"its configuration describes {count:,} weights, the most of them as {largest.path} of "
             f"shape {largest.shape}, and its {WEIGHTS} of {most:,} bytes has no room for them"
         )
+
+
+def _bits(dtype: str) -> int:
+    """How many bits a value takes, as 16 of a "bfloat16"; Keras stores weights as they are."""
+    digits = re.search(r"\d+", dtype)
+    return int(digits.group()) if digits else 8

@@ -1,5 +1,6 @@
 """How many rows go through a network in one pass, so that memory is bounded and the device busy."""
 
+from collections.abc import Callable
 from numbers import Integral
 from typing import Any
 
@@ -31,7 +32,13 @@ def rows_in_one_pass(data_dim: int) -> int:
     return max(1, rows * MNIST_PIXELS // max(data_dim, MNIST_PIXELS))
 
 
-def predict_in_passes(network: keras.Model, x: Any, batch_size: int | None, data_dim: int) -> Any:
+def predict_in_passes(
+    network: keras.Model,
+    x: Any,
+    batch_size: int | None,
+    data_dim: int,
+    on_progress: Callable[[int], None] | None = None,
+) -> Any:
     """`network.predict(x)`, in passes of bounded memory and compiled for one size.
 
     `keras.Model.predict` takes 32 rows at a time, and on TensorFlow it holds the results of all
@@ -42,6 +49,7 @@ def predict_in_passes(network: keras.Model, x: Any, batch_size: int | None, data
         x: an array, or a dict of them, or what else `predict` takes, which has its batches already.
         batch_size: rows in one pass; None: as many as suit the device.
         data_dim: size of one datum.
+        on_progress: called after each pass of an array with the number of rows that are done.
 
     Raises:
         UsageError: batch_size < 1.
@@ -57,5 +65,9 @@ def predict_in_passes(network: keras.Model, x: Any, batch_size: int | None, data
         return keras.tree.map_structure(lambda array: array[start : start + rows], x)
 
     count = len(keras.tree.flatten(x)[0])
-    passes = [once.predict_on_batch(part(start)) for start in range(0, count, rows)]
+    passes = []
+    for start in range(0, count, rows):
+        passes.append(once.predict_on_batch(part(start)))
+        if on_progress is not None:
+            on_progress(min(start + rows, count))
     return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *passes)

@@ -13,7 +13,13 @@ from kelbo.backends.jax.shared_batches import SharedBatches
 from kelbo.backends.tensorflow.replicas import one_pass, total_over_replicas
 from kelbo.backends.tensorflow.untuned import UntunedData
 from kelbo.checked import Checking
-from kelbo.distributions import Factorised, has_closed_form, kl_per_dimension
+from kelbo.distributions import (
+    Factorised,
+    has_closed_form,
+    has_kl_per_dimension,
+    kl_divergence,
+    kl_per_dimension,
+)
 from kelbo.distributions.distribution import Distribution, Tensor
 from kelbo.errors import UsageError
 from kelbo.inputs import as_numpy, check_shape, joined, select, split
@@ -22,9 +28,9 @@ from kelbo.likelihoods import Likelihood
 from kelbo.model import LatentVariableModel
 from kelbo.objectives import Objective
 from kelbo.passes import predict_in_passes
-from kelbo.posteriors import Posterior
+from kelbo.posteriors import DeterministicPosterior, Posterior
 from kelbo.priors import Prior
-from kelbo.trace import Group, Trace
+from kelbo.trace import Group, Parts, Trace, log_prob_of_observed
 
 
 class SingleGroup(LatentVariableModel):
@@ -60,12 +66,21 @@ class SingleGroup(LatentVariableModel):
         parts: dict[str, keras.Layer] = {"posterior": posterior, "likelihood": likelihood}
         if prior is not None:
             check_kind(prior, Prior)
+            prior.join(posterior, likelihood)
             if not prior.built:
                 prior.build(posterior.event_shape)
             parts["prior"] = prior
         super().__init__(parts, objective, seed, **kwargs)
         if prior is None:
             self.prior = None  # else a part
+
+    def check_parts(self, objective: Objective) -> None:
+        """Refuse an objective that does not go with the parts of this model.
+
+        Raises:
+            UsageError: with the reason.
+        """
+        objective.check(self.posterior, self.likelihood, getattr(self, "prior", None))
 
     @property
     def latent_shape(self) -> tuple[int, ...]:
@@ -74,8 +89,13 @@ class SingleGroup(LatentVariableModel):
 
     @property
     def has_prior(self) -> bool:
-        """Whether z has a prior; not so of an autoencoder."""
+        """Whether z has a prior, to sample from; not so of an autoencoder."""
         return self.prior is not None
+
+    @property
+    def has_bound(self) -> bool:
+        """Whether z has a prior and q(z|x) a density, as a deterministic code has not."""
+        return self.has_prior and not isinstance(self.posterior, DeterministicPosterior)
 
     @property
     def context_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -152,14 +172,17 @@ class SingleGroup(LatentVariableModel):
         _, context = split(inputs)
         q = self.posterior.distribution(encoded["posterior"])
         drawn: dict[str, Tensor] = {}
-        if self.prior is None or isinstance(q, Factorised):
+        if not self.has_bound or isinstance(q, Factorised):
             z = q.sample(seed, sample_shape)
         else:  # for a flow log q(z) alone would need the inverse
             z, drawn["log_q"] = q.sample_and_log_prob(seed, sample_shape)
-        likelihood = self.likelihood(
-            select(z, context, self.likelihood.context_shapes), training=training
-        )
-        return {**encoded, **drawn, "z": z, "likelihood": likelihood}
+        return {**encoded, **drawn, **self._decoded(z, context, training)}
+
+    def _decoded(
+        self, z: Tensor, context: dict[str, Tensor], training: bool | None
+    ) -> dict[str, Any]:
+        wanted = select(z, context, self.likelihood.context_shapes)
+        return {"z": z, "likelihood": self.likelihood(wanted, training=training)}
 
     def trace(self, inputs: Any, passed: dict[str, Any] | None = None) -> Trace:
         """Every log-probability of the equation; the trace has one group.
@@ -174,12 +197,14 @@ class SingleGroup(LatentVariableModel):
         observed = _as_wide_as(x, passed.get("observed"))
         return Trace(
             groups=(self._group(passed),),
-            log_px_z=_log_prob(px_z, x, observed, self.likelihood.inside),
+            log_px_z=log_prob_of_observed(px_z, x, observed, self.likelihood.inside),
             px_z=px_z,
             x=x,
             sizes=self.sizes,
             context=context,
             step=self._step,
+            observed=observed,
+            parts=self._as_parts(context),
         )
 
     def fitted(self, inputs: Any, passed: dict[str, Any]) -> dict[str, Any]:
@@ -189,16 +214,84 @@ class SingleGroup(LatentVariableModel):
         likelihood = self.likelihood.fitted(passed["likelihood"], x, observed, total_over_replicas)
         return {**passed, "likelihood": likelihood}
 
+    def trace_at(self, inputs: Any, encoded: dict[str, Any], z: Tensor) -> Trace:
+        """The trace at a z of the caller's, in place of a draw.
+
+        Args:
+            inputs: as those of `trace`.
+            encoded: what `encode_once` returned.
+            z: (S..., batch, *latent_shape).
+        """
+        _, context = split(inputs)
+        return self.trace(inputs, {**encoded, **self._decoded(z, context, training=False)})
+
+    def px_z(self, z: Tensor, context: dict[str, Any], training: bool = False) -> Distribution:
+        """p(x|z) at a z of the caller's, (S..., batch, *latent_shape).
+
+        Args:
+            z: a latent vector for each datum.
+            context: the conditions by name, (batch, *shape) each.
+            training: handed on to the network.
+        """
+        return self.likelihood.distribution(self._decoded(z, context, training)["likelihood"])
+
+    def prior_of(self, context: dict[str, Any]) -> Distribution:
+        """p(z), or p(z|c).
+
+        Args:
+            context: the conditions by name, (batch, *shape) each; those of other parts are left.
+
+        Raises:
+            UsageError: the model is an autoencoder.
+        """
+        if self.prior is None:
+            raise UsageError("An autoencoder has no prior.")
+        own = {name: context[name] for name in self.prior.context_shapes}
+        return self.prior.distribution(self._prior_parameters(own, training=False))
+
+    def sample_prior(
+        self, sample_shape: tuple[int, ...], count: int, seed: Any, context: dict[str, Any]
+    ) -> Tensor:
+        """Draw z from the prior: (*sample_shape, count, *latent_shape).
+
+        Args:
+            sample_shape: the sample axes.
+            count: the size of the batch.
+            seed: of the draw.
+            context: the conditions by name, (count, *shape) each; those of other parts are left.
+        """
+        p = self.prior_of(context)
+        # Its parameters have the batch axis of its conditions, and without them none.
+        conditional = self.prior is not None and self.prior.context_shapes
+        return p.sample(seed, sample_shape if conditional else (*sample_shape, count))
+
+    def _as_parts(self, context: dict[str, Tensor]) -> Parts:
+        """The encoder and the decoder, for objectives that run them again."""
+
+        def encode(x: Tensor, training: bool) -> Distribution:
+            return self.posterior.distribution(self._posterior_parameters(x, context, training))
+
+        def decode(z: Tensor, training: bool) -> Distribution:
+            return self.px_z(z, context, training)
+
+        return Parts(encode, decode, self.likelihood, self.seed_generator)
+
     def code_statistics(self, encoded: dict[str, Any]) -> dict[str, Tensor]:
-        """The mean of q(z|x) and the KL of each dimension, where they have a closed form."""
+        """The mean of q(z|x) and the KL, of each dimension if it can be, in closed form."""
         q = self.posterior.distribution(encoded["posterior"])
-        found = {}
+        found: dict[str, Tensor] = {}
         with contextlib.suppress(UsageError):  # a flow has no mean in closed form
-            found["mean"] = q.mean()
+            # On a sphere no dimension is active or inactive by itself.
+            found |= {} if self.posterior.on_sphere else {"mean": q.mean()}
         if self.prior is not None:
             p = self.prior.distribution(encoded["prior"])
-            if has_closed_form(q, p):
+            if has_kl_per_dimension(q, p):
                 found["kl_per_dimension"] = kl_per_dimension(q, p)
+            elif has_closed_form(q, p):
+                return {**self._in_rows(found), "kl": kl_divergence(q, p)}
+        return self._in_rows(found)
+
+    def _in_rows(self, found: dict[str, Tensor]) -> dict[str, Tensor]:
         return {name: ops.reshape(value, (-1, self.latent_dim)) for name, value in found.items()}
 
     def _group(self, passed: dict[str, Any]) -> Group:
@@ -212,9 +305,10 @@ class SingleGroup(LatentVariableModel):
     def encoder(self) -> keras.Model:
         """x to a random draw of z: a plain keras model whose last layer is `enc_out_z`.
 
-        Each call gives another z. To deploy, take `deterministic_encoder()`.
+        Each call gives another z, in the order that the model's seed decides. To deploy, take
+        `deterministic_encoder()`.
         """
-        return self.posterior.encoder()
+        return self.posterior.encoder(self.seed)
 
     def deterministic_encoder(self) -> keras.Model:
         """x to the parameters of q(z|x) by name, such as mu and log_var: a plain keras model.
@@ -244,13 +338,20 @@ class SingleGroup(LatentVariableModel):
 
     @cached_property
     def _mean_of_q(self) -> keras.Model:
-        means = _PosteriorMean(self.posterior)(self._parameters_of_q.output)
-        return _Plain(self._inputs, means, name="mean_of_q")
+        return self._point_of_q("mean")
+
+    @cached_property
+    def _code_of_q(self) -> keras.Model:
+        return self._point_of_q("code")
+
+    def _point_of_q(self, point: str) -> keras.Model:
+        points = _Point(self.posterior, point)(self._parameters_of_q.output)
+        return _Plain(self._inputs, points, name=f"{point}_of_q")
 
     @cached_property
     def _reconstruction(self) -> keras.Model:
         _, context = split(self._inputs)
-        z = select(self._mean_of_q.output, context, self.likelihood.context_shapes)
+        z = select(self._code_of_q.output, context, self.likelihood.context_shapes)
         return _Plain(self._inputs, self.decoder(z), name="reconstruction")
 
     def encode(self, x: Any, batch_size: int | None = None) -> dict[str, np.ndarray]:
@@ -258,11 +359,23 @@ class SingleGroup(LatentVariableModel):
         return self._predict(self._parameters_of_q, x, batch_size)
 
     def posterior_mean(self, x: Any, batch_size: int | None = None) -> np.ndarray:
-        """The mean of q(z|x), the code of each datum: (n, *latent_shape)."""
+        """The mean of q(z|x): (n, *latent_shape).
+
+        Raises:
+            UsageError: it has no closed form, as that of a planar flow; see `codes`.
+        """
         return self._predict(self._mean_of_q, x, batch_size)
 
+    def codes(self, x: Any, batch_size: int | None = None) -> np.ndarray:
+        """The point that stands for q(z|x), which `reconstruct` decodes: (n, *latent_shape).
+
+        It is the mean of q(z|x), but where a flow carries the mean of its base if that is not the
+        mean, and the mean direction on the sphere.
+        """
+        return self._predict(self._code_of_q, x, batch_size)
+
     def reconstruct(self, x: Any, batch_size: int | None = None) -> np.ndarray:
-        """The expected x at the posterior's mean, without noise: (n, *data_shape)."""
+        """The expected x at each datum's code, without noise: (n, *data_shape); see `codes`."""
         return self._predict(self._reconstruction, x, batch_size)
 
     def _predict(self, network: keras.Model, x: Any, batch_size: int | None) -> Any:
@@ -293,40 +406,21 @@ def _as_wide_as(x: Tensor, observed: Tensor | None) -> Tensor | None:
     return observed
 
 
-def _log_prob(
-    p: Distribution, x: Tensor, observed: Tensor | None, inside: float | np.ndarray
-) -> Tensor:
-    """log p(x), of the values that are observed alone: (S..., batch), in nats.
-
-    The others are replaced by what lies inside the support before the density is taken. To leave
-    out a density that is NaN is not enough: its gradient would be NaN times 0.
-    """
-    if observed is None:
-        return p.log_prob(x)
-    if not isinstance(p, Factorised):
-        raise UsageError(
-            f"The encoder masks part of x, but a {type(p).__name__} cannot leave out part of a "
-            "datum: its dimensions depend on one another. Use a likelihood whose distribution is "
-            "kelbo.distributions.Factorised, or an encoder without Masking."
-        )
-    safe = ops.where(observed, ops.cast(x, "float32"), ops.cast(inside, "float32"))
-    return p.sum_event(ops.where(observed, p.log_prob_per_dimension(safe), 0.0))
-
-
 class _Plain(UntunedData, SharedBatches, keras.Model):
     """A model that Keras makes a functional one, with what kelbo adds to the backends' loops."""
 
 
-class _PosteriorMean(keras.Layer):
-    """The mean of q(z|x) from its parameters."""
+class _Point(keras.Layer):
+    """A point of q(z|x), its "mean" or its "code", from its parameters."""
 
-    def __init__(self, posterior: Posterior):
-        super().__init__(dtype="float32", name="posterior_mean")
+    def __init__(self, posterior: Posterior, point: str):
+        super().__init__(dtype="float32", name=f"posterior_{point}")
+        self.point = point
         self.distribution = posterior.distribution
         self.event_shape = posterior.event_shape
 
     def call(self, parameters: dict[str, Tensor]) -> Tensor:
-        return self.distribution(parameters).mean()
+        return getattr(self.distribution(parameters), self.point)()
 
     def compute_output_shape(self, parameters_shape: Any) -> tuple:
         return (None, *self.event_shape)

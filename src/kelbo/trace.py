@@ -2,13 +2,15 @@
 
 import functools
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import keras
+import numpy as np
 from keras import ops
 
-from kelbo.distributions.distribution import Distribution, Tensor
+from kelbo.distributions.distribution import Distribution, Factorised, Tensor
 from kelbo.distributions.kl import has_closed_form, kl_divergence
 from kelbo.errors import UsageError
 
@@ -20,12 +22,27 @@ class Sizes:
     Attributes:
         data_dim: D, the number of values in one datum.
         latent_dim: d, the number of values in z, all groups together.
-        dataset_size: N, the number of training data, or None where it is not known.
     """
 
     data_dim: int
     latent_dim: int
-    dataset_size: int | None = None
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a model with one group of latents, for objectives that run them again.
+
+    Attributes:
+        encode: x, (batch, *data_shape), and the training mode -> q(z|x).
+        decode: z, (S..., batch, *latent_shape), and the training mode -> p(x|z).
+        decoder: the layer p(x|z), for an objective that weighs its weights.
+        seed: a generator of seeds, for what an objective draws.
+    """
+
+    encode: Callable[[Tensor, bool], Distribution]
+    decode: Callable[[Tensor, bool], Distribution]
+    decoder: keras.Layer
+    seed: keras.random.SeedGenerator
 
 
 @dataclass(frozen=True)
@@ -84,6 +101,10 @@ class Trace:
         extras: terms of a part of the model's own, by name, such as a codebook's.
         sizes: of data and latents.
         step: training steps taken, the present one included; None without a schedule.
+        observed: which values of x count, bool (batch, ...); all of them where None.
+        training: whether a training step is being taken.
+        parts: of the model, with the weights that it has in this step; None where it has several
+            groups.
     """
 
     groups: tuple[Group, ...]
@@ -94,6 +115,55 @@ class Trace:
     context: Mapping[str, Tensor] = field(default_factory=dict)
     extras: Mapping[str, Tensor] = field(default_factory=dict)
     step: Tensor | None = None
+    observed: Tensor | None = None
+    training: bool = False
+    parts: Parts | None = None
+
+    def encode(self, x: Tensor) -> Distribution:
+        """q(z|x) of other data than this trace's, in the same training mode.
+
+        Args:
+            x: (batch, *data_shape).
+
+        Raises:
+            UsageError: the model has several groups of latents; likewise of `decode` and `seed`.
+        """
+        return self._parts.encode(x, self.training)
+
+    def decode(self, z: Tensor) -> Distribution:
+        """p(x|z) of other z than this trace's, in the same training mode.
+
+        Args:
+            z: (S..., batch, *latent_shape).
+        """
+        return self._parts.decode(z, self.training)
+
+    @property
+    def decoder_weights(self) -> list[keras.Variable]:
+        """The weights of p(x|z) that are trained."""
+        return self._parts.decoder.trainable_weights
+
+    @property
+    def seed(self) -> keras.random.SeedGenerator:
+        """A generator of seeds, for what an objective draws."""
+        return self._parts.seed
+
+    def log_likelihood(self, px_z: Distribution) -> Tensor:
+        """The log-probability of the data under some p(x|z), (S..., batch), in nats.
+
+        What the encoder masks does not count.
+        """
+        inside = self._parts.decoder.inside
+        return log_prob_of_observed(px_z, self.x, self.observed, inside)
+
+    @property
+    def _parts(self) -> Parts:
+        if self.parts is None:
+            raise UsageError(
+                "This objective runs the encoder or the decoder a second time, which a model with "
+                "several groups of latents does not offer. Use kelbo.VAE or kelbo.AE."
+            )
+        return self.parts
 
     @property
     def _only(self) -> Group:
@@ -157,6 +227,35 @@ class Trace:
         if log_pz is None or log_qz_x is None:
             raise UsageError("The trace of an autoencoder has no prior, so it has no weights.")
         return self.log_px_z + log_pz - log_qz_x
+
+
+def log_prob_of_observed(
+    p: Distribution, x: Tensor, observed: Tensor | None, inside: float | np.ndarray
+) -> Tensor:
+    """log p(x), of the values that are observed alone: (S..., batch), in nats.
+
+    The others are replaced by what lies inside the support before the density is taken. To leave
+    out a density that is NaN is not enough: its gradient would be NaN times 0.
+
+    Args:
+        p: p(x|z).
+        x: (batch, *event).
+        observed: bool, broadcastable to x; None where all are.
+        inside: a value in the support, (), or one for each dimension, (*event,).
+
+    Raises:
+        UsageError: p cannot leave out part of a datum.
+    """
+    if observed is None:
+        return p.log_prob(x)
+    if not isinstance(p, Factorised):
+        raise UsageError(
+            f"The encoder masks part of x, but a {type(p).__name__} cannot leave out part of a "
+            "datum: its dimensions depend on one another. Use a likelihood whose distribution is "
+            "kelbo.distributions.Factorised, or an encoder without Masking."
+        )
+    safe = ops.where(observed, ops.cast(x, "float32"), ops.cast(inside, "float32"))
+    return p.sum_event(ops.where(observed, p.log_prob_per_dimension(safe), 0.0))
 
 
 def _sum(terms: list[Tensor | None]) -> Tensor | None:

@@ -1,6 +1,6 @@
 """The variational autoencoder: one group of latent variables."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from numbers import Integral
 from typing import Any
 
@@ -69,6 +69,7 @@ class VAE(SingleGroup):
         batch_size: int | None = None,
         *,
         context: Mapping[str, Any] | None = None,
+        on_progress: Callable[[int], None] | None = None,
     ) -> np.ndarray:
         """Draw z from the prior and decode it: the expected x for each z, (n, *data_shape).
 
@@ -78,6 +79,7 @@ class VAE(SingleGroup):
             batch_size: how many are decoded at once, which bounds the memory and changes no
                 sample; None: as many as suit the device.
             context: the conditions of a conditional model by name, (n, *shape) each.
+            on_progress: called now and then with the number of samples that are decoded.
 
         Raises:
             UsageError: n < 1, or more than the memory of the machine holds.
@@ -91,15 +93,18 @@ class VAE(SingleGroup):
             f"{n:,} samples of shape {self.data_shape}",
             "Draw fewer at a time, each time with another seed.",
         )
-        context = self._check_context(n, {} if context is None else context)
+        context = self.check_context(n, {} if context is None else context)
         seed = self.seed_generator if seed is None else folded(seed)
-        own = {name: context[name] for name in self.prior.context_shapes}
-        p = self.prior.distribution(self._prior_parameters(own, training=False))
-        z = ops.convert_to_numpy(p.sample(seed) if own else p.sample(seed, (n,)))
+        z = ops.convert_to_numpy(self.sample_prior((), n, seed, context))
         wanted = select(z, context, self.likelihood.context_shapes)
-        return self.decode(wanted, batch_size)
+        return self.decode(wanted, batch_size, on_progress)
 
-    def _check_context(self, n: int, context: Any) -> dict[str, np.ndarray]:
+    def check_context(self, n: int, context: Any) -> dict[str, np.ndarray]:
+        """The conditions of n data by name, as arrays.
+
+        Raises:
+            DataError: conditions are missing, or of another shape.
+        """
         if not isinstance(context, Mapping):
             raise DataError(
                 f"Expected the conditions by name, as context={{'c': c}}, received a "
@@ -142,8 +147,13 @@ class VAE(SingleGroup):
 
         Raises:
             DataError: x is not an array of data.
-            UsageError: a size is < 1.
+            UsageError: a size is < 1, or the encoder is deterministic.
         """
+        if not self.has_bound:
+            raise UsageError(
+                f"A {type(self.posterior).__name__} has no density q(z|x), so there is no bound on "
+                "log p(x). Use kelbo.GaussianPosterior."
+            )
         if isinstance(x, Mapping):
             x = {name: as_numpy(value) for name, value in x.items()}
         elif hasattr(x, "shape"):

@@ -24,24 +24,31 @@ def machine(monkeypatch):
     return set_up
 
 
+ALL = ("tensorflow", "jax", "torch")
+
+
 @pytest.mark.parametrize(
-    ("installed", "gpu", "plugin", "expected"),
+    ("installed", "gpu", "plugin", "network", "expected", "reason"),
     [
-        (("tensorflow", "jax", "torch"), False, False, "tensorflow"),
-        (("jax", "torch"), False, False, "jax"),
-        (("torch",), False, False, "torch"),
-        (("tensorflow", "jax", "torch"), True, True, "jax"),
-        (("tensorflow", "jax", "torch"), True, False, "tensorflow"),
-        (("tensorflow", "jax"), False, True, "tensorflow"),
-        (("torch",), True, True, "torch"),
+        (ALL, False, False, None, "tensorflow", "convolutions on a CPU"),
+        (ALL, False, False, "conv", "tensorflow", "convolutions on a CPU"),
+        (ALL, False, False, "mlp", "jax", "dense layers on a CPU"),
+        (("tensorflow", "torch"), False, False, "mlp", "tensorflow", "dense layers on a CPU"),
+        (("jax", "torch"), False, False, None, "jax", "convolutions on a CPU"),
+        (("torch",), False, False, None, "torch", "the one that is installed"),
+        (ALL, True, True, "conv", "jax", "it can use the GPU"),
+        (ALL, True, False, None, "tensorflow", "on a CPU"),
+        (("tensorflow", "jax"), False, True, None, "tensorflow", "on a CPU"),
+        (("torch",), True, True, None, "torch", "the one that is installed"),
     ],
 )
-def test_prefers_jax_where_it_can_use_a_gpu_else_the_fastest_installed(
-    machine, installed, gpu, plugin, expected
+def test_prefers_jax_where_it_can_use_a_gpu_else_the_fastest_installed_for_the_network(
+    machine, installed, gpu, plugin, network, expected, reason
 ):
     machine(installed, gpu, plugin)
-    assert backend.preferred() == expected
-    assert backend.choose() == (expected, "KERAS_BACKEND is not set")
+    chosen, why = backend.preferred(network)
+    assert chosen == expected and reason in why
+    assert backend.choose(network=network) == (expected, why)
 
 
 def test_says_how_to_install_one_where_there_is_none(machine):

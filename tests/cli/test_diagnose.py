@@ -82,7 +82,8 @@ def test_a_model_that_is_not_kelbos(tmp_path, monkeypatch, capsys):
     assert "Functional of theirs.keras, read without its code, on" in text
     assert "'vae' up to z_mean and clip" in text
     assert re.search(r"left out: add_kl\w* \(AddKL\), z \(Sampling\)", text)
-    assert "kl_weight not measured: the code of the loss" in text
+    assert "kl_weight not measured: the layer 'add_kl" in text
+    assert "which is not in the file, and may add to the loss" in text
 
 
 def test_roles_are_named_one_by_one(tmp_path):

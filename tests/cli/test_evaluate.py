@@ -1,6 +1,7 @@
 import json
 import re
 
+import keras
 import numpy as np
 import pytest
 
@@ -15,13 +16,47 @@ def test_the_figures_are_a_small_table_and_the_remarks_go_to_stderr(run, no_repo
     assert result.code == 0
     lines = result.out.splitlines()
     assert lines[0] == "Test images" + lines[0][11:-2] + "32"
-    assert re.search(r"^ELBO +-\d+\.\d\d  nats, higher is better$", result.out, re.MULTILINE)
+    error = r"nats, ± \d+\.\d\d, higher is better$"
+    assert re.search(rf"^ELBO +-\d+\.\d\d  {error}", result.out, re.MULTILINE)
     assert re.search(
-        r"^Importance-weighted bound, K = 2 +-\d+\.\d\d  nats", result.out, re.MULTILINE
+        rf"^Importance-weighted bound, K = 2 +-\d+\.\d\d  {error}", result.out, re.MULTILINE
     )
+    for name in ("SSIM", "Mutual information, N = 32", "Fréchet distance, pixels, n = 32"):
+        assert re.search(rf"^{name} +\d", result.out, re.MULTILINE)
     assert lines[-1] == f"Report: {run / 'report.html'}"
     assert all(len(line) <= 80 for line in lines[:-1])
     assert "not a log-likelihood" in " ".join(result.err.split())
+
+
+def test_annealed_importance_sampling_comes_with_its_check(run, no_report):
+    options = ("--samples", 2, "--temperatures", 15, "--images", 4)
+    result = kelbo("evaluate", run, "--estimator", "ais", *options)
+    assert result.code == 0, result
+    for name in ("AIS log-likelihood, K = 2, n = 4", "Bound on the same images"):
+        assert re.search(rf"^{name} +-\d+\.\d\d  nats, ", result.out, re.MULTILINE)
+    assert re.search(
+        r"^BDMC gap on simulated images +-?\d+\.\d\d  nats, ± ", result.out, re.MULTILINE
+    )
+    figures = RunDirectory.open(run).read_json("evaluation.json")
+    assert figures["bdmc_gap"] == pytest.approx(figures["bdmc_upper"] - figures["bdmc_lower"])
+    assert figures["ais_temperatures"] == 15 and 0 < figures["ais_acceptance"] <= 1
+
+
+def test_samples_are_compared_in_the_features_of_a_model_that_is_named(run, tmp_path, no_report):
+    pixels = keras.Input((28, 28, 1))
+    network = keras.Model(pixels, keras.layers.AveragePooling2D(14)(pixels))
+    network.save(tmp_path / "corners.keras")
+    options = ("--samples", 2, "--features", tmp_path / "corners.keras")
+    result = kelbo("evaluate", run, *options)
+    assert re.search(r"^MMD², corners.keras, n = 32 +-?\d", result.out, re.MULTILINE), result
+
+
+def test_options_that_have_no_meaning_are_refused(run, tmp_path):
+    message = refused("evaluate", run, "--temperatures", 5, code=2)
+    assert "--temperatures and --images are of --estimator ais" in message
+    assert "There is no estimator 'als'" in kelbo("evaluate", run, "--estimator", "als").err
+    missing = tmp_path / "missing.keras"
+    assert "There is no model file" in refused("evaluate", run, "--features", missing, code=1)
 
 
 def test_json_is_one_object_and_the_same_as_the_file(run, no_report):
@@ -76,18 +111,37 @@ def test_a_model_file_that_was_cut_short(run):
         assert "model.keras is damaged" in refused("evaluate", run, code=1)
 
 
+# Where a run is named, the command is right, and the exit code is 1.
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 @pytest.mark.parametrize(
-    ("content", "code", "message"),
+    ("old", "new", "message"),
     [
-        ("not = = toml", 1, "config.toml is damaged"),
-        ("[model]\nlatent_dimm = 3", 2, "config.toml: There is no key in .* 'latent_dim'"),
-        ("[data]\nsource = 3", 2, "config.toml: expected source to be text"),
-        ("[data]\nsource = '/nowhere/x.npy'", 2, "no file or folder /nowhere/x.npy"),
+        ("[model]", "not = = toml", "config.toml is damaged"),
+        ("[model]", "[model]\nlatent_dimm = 3", "no key in .* Did you mean 'latent_dim'"),
+        ('"mnist"', "3", "damaged .*expected source to be text"),
+        ('preset = "vae"', 'preset = "vea"', "no model 'vea'. Did you mean 'vae'"),
+        ('network = "mlp"', 'network = "cnn"', "no network 'cnn'"),
+        ("latent_dim = 2", "latent_dim = 3", "not describe the model .* with latent_dim = 3 it"),
+        ('network = "mlp"', 'network = "conv"', "with network = 'conv' it would be another"),
+        (
+            'likelihood = "bernoulli"',
+            'likelihood = "gaussian-shared"',
+            "with likelihood = 'gaussian-shared' it",
+        ),
     ],
 )
-def test_a_configuration_that_is_damaged(run, content, code, message):
-    (run / "config.toml").write_text(content)
-    assert re.search(message, refused("evaluate", run, code=code))
+def test_a_configuration_that_is_damaged_or_of_another_model(run, command, old, new, message):
+    text = (run / "config.toml").read_text()
+    assert old in text
+    (run / "config.toml").write_text(text.replace(old, new))
+    name, *options = command
+    assert re.search(message, refused(name, run, *options, code=1))
+
+
+def test_data_that_are_not_there(run):
+    text = (run / "config.toml").read_text()
+    (run / "config.toml").write_text(text.replace('"mnist"', '"/nowhere/x.npy"'))
+    assert "no file or folder /nowhere/x.npy" in refused("evaluate", run, code=1)
 
 
 def test_data_that_have_changed_since_the_training(images, tmp_path, no_report):
@@ -100,7 +154,7 @@ def test_data_that_have_changed_since_the_training(images, tmp_path, no_report):
         "reconstruct", tmp_path / "run", "--out", tmp_path / "x.png", code=1
     )
     images.unlink()
-    assert str(images) in refused("evaluate", tmp_path / "run", code=2)
+    assert str(images) in refused("evaluate", tmp_path / "run", code=1)
     assert (tmp_path / "run" / "evaluation.json").read_bytes() == before
 
 

@@ -4,7 +4,7 @@ from kelbo.data import NAMED
 from kelbo.networks import NETWORKS
 from kelbo.precision import PRECISIONS
 from kelbo.presets import PRESETS
-from tests.cli.program import kelbo, refused
+from tests.cli.program import kelbo
 
 
 def test_info_prints_one_json_object():
@@ -31,16 +31,3 @@ def test_info_says_how_to_install_a_backend_that_is_missing(monkeypatch):
     monkeypatch.setattr("kelbo.cli.info._installed", lambda name: None)
     assert "not installed: pip install 'kelbo[torch]'" in kelbo("info").out
     assert kelbo("info", "--json").json["backends"]["torch"] is None
-
-
-def test_info_models_has_each_model_with_its_paper_and_options():
-    result = kelbo("info", "models")
-    assert (result.code, result.err) == (0, "")
-    for preset in PRESETS.values():
-        assert preset.paper in result.out
-    assert "  --set beta=4 " in result.out
-    models = kelbo("info", "models", "--json").json["models"]
-    assert set(models) == set(PRESETS)
-    assert models["iwae"]["options"]["importance_samples"]["default"] == 5
-    assert models["ae"]["refuses"]["beta"] == "an autoencoder has no KL"
-    assert "no topic 'modles'. Did you mean 'models'" in refused("info", "modles", code=2)

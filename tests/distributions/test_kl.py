@@ -10,8 +10,13 @@ from kelbo.distributions import (
     Categorical,
     ContinuousBernoulli,
     Laplace,
+    MultivariateNormal,
     Normal,
+    UniformSphere,
+    VonMisesFisher,
+    closed_form,
     has_closed_form,
+    has_kl_per_dimension,
     kl,
     kl_divergence,
     kl_per_dimension,
@@ -46,17 +51,33 @@ EXAMPLES = {
         Normal([[0.0, 0.4, 2.0]], [[-0.2, 0.5, 1.2]]),
     ),
 }
+# Pairs whose dimensions depend on one another: they have the KL of whole values.
+WHOLE = {
+    (MultivariateNormal, Normal): (
+        MultivariateNormal([[0.5, -1.0]], [[[1.2, 0.0], [-0.7, 0.4]]]),
+        Normal([0.2, 0.4], [0.3, -0.5]),
+    ),
+    (VonMisesFisher, UniformSphere): (
+        VonMisesFisher([[0.6, 0.0, 0.8]], [[3.0]]),
+        UniformSphere(3),
+    ),
+}
 pairs = pytest.mark.parametrize(
     ("q", "p"), EXAMPLES.values(), ids=[f"{q.__name__}-{p.__name__}" for q, p in EXAMPLES]
+)
+all_pairs = pytest.mark.parametrize(
+    ("q", "p"),
+    [*EXAMPLES.values(), *WHOLE.values()],
+    ids=[q.__name__ for q, _ in [*EXAMPLES, *WHOLE]],
 )
 parameters = arrays("float32", (2, 3), elements=st.floats(-8.0, 8.0, width=32))
 
 
 def test_every_pair_of_the_table_is_tested():
-    assert set(EXAMPLES) == set(kl._TABLE)
+    assert {*EXAMPLES, *WHOLE} == set(kl._TABLE)
 
 
-@pairs
+@all_pairs
 def test_the_closed_form_is_the_mean_of_log_q_minus_log_p(q, p):
     z = q.sample(5, (100_000,))
     estimates = to_numpy(q.log_prob(z) - p.log_prob(z))[:, 0]
@@ -137,3 +158,37 @@ def test_a_pair_outside_the_table_is_named():
     assert not has_closed_form(q, p)
     with pytest.raises(UsageError, match="KL of Normal from Bernoulli"):
         kl_divergence(q, p)
+
+
+@pytest.mark.parametrize(("q", "p"), WHOLE.values(), ids=[q.__name__ for q, _ in WHOLE])
+def test_a_kl_of_whole_values_has_no_shares_of_dimensions(q, p):
+    assert has_closed_form(q, p) and not has_kl_per_dimension(q, p)
+    assert kl_divergence(q, p).shape == (1,)
+    with pytest.raises(UsageError, match="KL of .* is that of whole values"):
+        kl_per_dimension(q, p)
+
+
+def test_a_full_covariance_against_the_full_gaussian_formula():
+    mu, factor = np.array([0.5, -1.0, 2.0]), np.array([[1.0, 0, 0], [0.4, 0.3, 0], [-1, 2, 0.7]])
+    covariance = factor @ factor.T
+    expected = 0.5 * (np.trace(covariance) + mu @ mu - 3 - np.log(np.linalg.det(covariance)))
+    value = kl_divergence(MultivariateNormal(mu[None], factor[None]), Normal([0.0] * 3, [0.0] * 3))
+    assert float(value[0]) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_diagonal_factor_has_the_diagonal_gaussian_s_kl():
+    mu, log_var = np.array([[0.5, -1.0]]), np.array([[0.4, -2.0]])
+    full = MultivariateNormal(mu, np.exp(0.5 * log_var)[..., None] * np.eye(2))
+    p = Normal([0.3, 0.1], [-0.4, 0.2])
+    np.testing.assert_allclose(
+        to_numpy(kl_divergence(full, p)), to_numpy(kl_divergence(Normal(mu, log_var), p)), rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("q", "p", "message"),
+    [(float, Normal, "two subclasses"), (Normal, Normal, "has \\(Normal, Normal\\) already")],
+)
+def test_what_cannot_be_entered_is_refused(q, p, message):
+    with pytest.raises(UsageError, match=message):
+        closed_form(q, p)

@@ -8,6 +8,7 @@ import kelbo
 from kelbo.data import from_arrays
 from kelbo.errors import DataError, DivergedError, UsageError
 from kelbo.evaluation.activity import ACTIVE_ABOVE
+from kelbo.evaluation.annealed import Annealing
 from kelbo.evaluation.evaluate import evaluate
 from kelbo.networks import mlp_decoder, mlp_encoder
 from tests.support import DIM, SHAPE, UntabledPrior, randomise, tiny_ae, tiny_vae
@@ -126,12 +127,56 @@ def test_the_draws_have_a_seed(model):
     assert evaluate(model, images(), seed=1)["elbo"] != evaluate(model, images(), seed=2)["elbo"]
 
 
+def test_standard_errors_are_those_of_the_mean_over_the_images(model):
+    data = images()
+    figures = evaluate(model, data, num_samples=500)
+    bound = model.log_likelihood(data.test, num_samples=500)
+    expected = bound.std(ddof=1) / 30**0.5
+    assert figures["importance_weighted_bound_error"] == pytest.approx(expected, rel=0.05)
+    assert figures["elbo_error"] == pytest.approx(expected, rel=0.3)
+    assert "elbo_error" not in evaluate(model, from_arrays(data.train, data.test[:1]))
+
+
+def test_bits_per_dimension_are_of_discrete_data_alone(model):
+    black_and_white = evaluate(model, images(binarization="threshold"))
+    nats = black_and_white["importance_weighted_bound"]
+    assert black_and_white["bits_per_dimension"] == pytest.approx(-nats / DIM / np.log(2.0))
+    error = black_and_white["importance_weighted_bound_error"] / DIM / np.log(2.0)
+    assert black_and_white["bits_per_dimension_error"] == pytest.approx(error)
+    assert "bits_per_dimension" not in evaluate(model, images())
+    gaussian = tiny_vae("gaussian")
+    assert "bits_per_dimension" not in evaluate(gaussian, images(binarization="threshold"))
+
+
+def test_annealed_importance_sampling_is_beside_the_bound_on_the_same_images(model):
+    data = images(binarization="threshold")
+    shares = []
+    figures = evaluate(
+        model,
+        data,
+        num_samples=200,
+        annealing=Annealing(chains=8, temperatures=20, images=5),
+        on_annealing=shares.append,
+    )
+    chosen = data.test[[0, 7, 14, 21, 29]]
+    expected = model.log_likelihood(chosen, num_samples=2000).mean()
+    assert figures["ais_bound"] == pytest.approx(expected, abs=0.05)
+    assert figures["ais_log_likelihood"] == pytest.approx(expected, abs=0.1)
+    assert figures["bdmc_lower"] < figures["bdmc_upper"] + 0.1
+    assert (figures["ais_images"], figures["ais_chains"]) == (5, 8)
+    assert figures["ais_error"] > 0 and figures["bdmc_error"] > 0
+    assert shares[-1] == 1.0 and shares == sorted(shares)
+    with pytest.raises(UsageError, match="Expected images to be"):
+        evaluate(model, data, annealing=Annealing(1, 1, 0))
+
+
 def test_an_autoencoder_has_its_reconstruction_alone():
     model = tiny_ae()
     model.compile()
     data = images()
     figures = evaluate(model, data, batch_size=7)
-    assert set(figures) == {"images", "unit", "reconstruction", "floors", "notes"}
+    named = {"images", "unit", "reconstruction", "mse", "psnr", "floors", "notes"}
+    assert set(figures) == named
     p = model.reconstruct(data.test).astype("float64")
     expected = (data.test * np.log(p) + (1 - data.test) * np.log(1 - p)).sum(axis=(1, 2, 3))
     assert figures["reconstruction"] == pytest.approx(expected.mean(), rel=1e-5)

@@ -1,4 +1,4 @@
-"""Each likelihood trains, shows its data, and comes back from a file; all share one model a case."""
+"""Each likelihood trains, shows its data, and comes back from a file; a case is one model."""
 
 import keras
 import numpy as np
@@ -113,7 +113,7 @@ def test_a_column_of_a_product_is_its_own_likelihood():
 
 
 OUTSIDE = [
-    ("log-normal", 0.0, "strictly between 0 and inf, but some data are 0 .* log1p"),
+    ("log-normal", 0.0, "strictly between 0 and inf, but some data are 0 .*log1p"),
     ("log-normal", 1e-60, "some data are 0 in float32"),
     ("log-normal", -1.0, r"but the data lie in \[-1, .*any real value"),
     ("beta", 1.0, "some data are 1 in float32.* ContinuousBernoulliLikelihood"),

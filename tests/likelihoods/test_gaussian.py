@@ -107,7 +107,7 @@ def test_the_optimal_variance_has_the_gradient_of_a_fixed_one():
     mse = float(np.mean((x - to_numpy(vae(x)["likelihood"]["mu"])) ** 2))
     decoder = vae.likelihood.network
     fixed = kelbo.VAE(vae.posterior, kelbo.GaussianLikelihood(decoder, mse), seed=0)
-    before, found = [w.value for w in vae.trainable_weights], []
+    before, found = [to_numpy(weight) for weight in vae.trainable_weights], []
     for model in (fixed, vae):
         model.compile(Gradient())
         for weight, value in zip(model.trainable_weights, before, strict=True):

@@ -5,13 +5,12 @@ import pytest
 import kelbo
 from kelbo.data.description import DataDescription
 from kelbo.errors import UsageError
-from kelbo.presets import PRESETS, Warmup, make, preset
-from kelbo.presets.parts import LIKELIHOODS
+from kelbo.presets import LIKELIHOODS, PRESETS, Design, Warmup, make, preset
 from kelbo.support import UNIT_INTERVAL
-from tests.support import data, to_numpy
+from tests.support import data, to_numpy, unnamed
 
 MNIST = (28, 28, 1)
-ABOUT = DataDescription((5, 4, 2), UNIT_INTERVAL, count=10, classes=None, kind="image")
+ABOUT = DataDescription((12, 11, 2), UNIT_INTERVAL, count=10, classes=None, kind="image")
 
 
 @pytest.mark.parametrize(
@@ -30,7 +29,7 @@ ABOUT = DataDescription((5, 4, 2), UNIT_INTERVAL, count=10, classes=None, kind="
     ],
 )
 def test_every_preset_has_its_effective_beta(name, arguments, beta):
-    model = preset(name).make(MNIST, latent_dim=16, network="mlp", **arguments)
+    model = preset(name)(MNIST, latent_dim=16, network="mlp", **arguments)
     assert model.effective_beta == (beta if beta is None else pytest.approx(beta, rel=1e-6))
 
 
@@ -84,7 +83,7 @@ def test_every_network_goes_with_every_likelihood(network, likelihood):
 )
 def test_every_preset_refuses_what_does_not_exist(name, arguments, message):
     with pytest.raises(UsageError, match=message):
-        preset(name).make(MNIST, **arguments)
+        preset(name)(MNIST, **arguments)
 
 
 def test_an_unknown_preset_is_answered_with_the_nearest():
@@ -94,14 +93,15 @@ def test_an_unknown_preset_is_answered_with_the_nearest():
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_by_name_is_its_function_with_the_options_that_it_declares(name):
-    declared = {one.name: one.default for one in preset(name).options}
-    assert name.replace("-", "_") in vars(kelbo.presets)
-    by_name = make(name, ABOUT, network="mlp", latent_dim=3, seed=0)
-    spelled = make(name, ABOUT, network="mlp", latent_dim=3, seed=0, **declared)
-    plain = preset(name).make(ABOUT.shape, network="mlp", latent_dim=3, seed=0)
-    assert by_name.get_config() == spelled.get_config()
+    design = Design.of(name, {"network": "mlp"})
+    declared = {design.spelled(family, one.name): value for family, one, value in design.options()}
+    assert getattr(kelbo.presets, name.replace("-", "_")) is preset(name)
+    by_name = make(name, ABOUT, network="mlp", latent_dim=4, seed=0)
+    spelled = make(name, ABOUT, network="mlp", latent_dim=4, seed=0, **declared)
+    plain = preset(name)(ABOUT.shape, network="mlp", latent_dim=4, seed=0)
+    assert unnamed(by_name.get_config()) == unnamed(spelled.get_config())
     assert by_name.objective.get_config() == plain.objective.get_config()
-    assert (by_name.data_shape, by_name.latent_dim) == (ABOUT.shape, 3)
+    assert (by_name.data_shape, by_name.latent_dim) == (ABOUT.shape, 4)
 
 
 @pytest.mark.parametrize(
@@ -111,12 +111,17 @@ def test_a_preset_by_name_is_its_function_with_the_options_that_it_declares(name
         ({"warmup_epochs": 0.5, "beta": 3}, 4, 2, 3.0),
         ({"warmup_epochs": 0.01}, 4, 1, 1.0),
         ({"beta": Warmup(2.0, 0.5)}, 10, 2, 0.5),
+        ({"warmup_steps": 7}, 4, 7, 1.0),
+        ({"warmup_epochs": 2, "schedule": "cosine", "beta": 2}, 10, 2, 2.0),
+        ({"warmup_steps": 7, "schedule": "cyclical"}, 10, 7, 1.0),
     ],
 )
 def test_a_warm_up_counts_in_epochs_of_the_data(choices, batch_size, steps, beta):
     model = make("vae", ABOUT, batch_size=batch_size, network="mlp", **choices)
     schedule = model.objective.beta
     assert (schedule.steps, schedule.beta) == (steps, beta)
+    kind = choices.get("schedule", "linear")
+    assert type(schedule).__name__ == f"{kind.capitalize()}Warmup"
 
 
 @pytest.mark.parametrize(
@@ -124,7 +129,7 @@ def test_a_warm_up_counts_in_epochs_of_the_data(choices, batch_size, steps, beta
     [
         ("vea", {}, "no model 'vea'. Did you mean 'vae'"),
         ("vae", {"bata": 1}, "no option of the model 'vae' 'bata'. Did you mean 'beta'"),
-        ("ae", {"bata": 1}, "no option of the model 'ae' 'bata'. Did you mean 'beta'"),
+        ("ae", {"bata": 1}, "no option of the model 'ae' 'bata'. Known: activation, depth"),
         ("ae", {"beta": 1}, "'ae' takes no beta: an autoencoder has no KL. .*--model beta-vae"),
         ("iwae", {"warmup_epochs": 1}, "no warmup_epochs: the importance-weighted bound has no"),
         ("article", {"beta": 1}, "no beta: the article's .* own constant, the option weight"),
@@ -135,6 +140,9 @@ def test_a_warm_up_counts_in_epochs_of_the_data(choices, batch_size, steps, beta
         ("iwae", {"importance_samples": 0}, "to be a whole number >= 1, received 0"),
         ("iwae", {"importance_samples": 2.0}, "to be a whole number >= 1, received 2.0"),
         ("vae", {"warmup_epochs": float("inf")}, "warmup_epochs to be a finite number >= 0"),
+        ("vae", {"warmup_epochs": 1, "warmup_steps": 2}, "in epochs and in steps"),
+        ("vae", {"schedule": "linaer"}, "no schedule 'linaer'. Did you mean 'linear'"),
+        ("vae", {"beta": Warmup(1.0), "warmup_steps": 1}, "beta is a schedule already"),
     ],
 )
 def test_an_option_that_a_model_does_not_have_is_refused_with_the_reason(name, choices, message):
@@ -146,7 +154,7 @@ def test_an_option_that_a_model_does_not_have_is_refused_with_the_reason(name, c
     ("text", "value"), [("4", 4.0), ("1e-3", 1e-3), ("-1", None), ("four", None), ("", None)]
 )
 def test_an_option_reads_the_text_of_the_command_line(text, value):
-    (beta, _) = preset("vae").options
+    beta = Design.of("vae").option("beta")
     if value is None:
         with pytest.raises(UsageError, match="beta to be a finite number >= 0, received"):
             beta.parse(text)

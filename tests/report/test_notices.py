@@ -42,6 +42,12 @@ def test_a_training_that_was_interrupted_is_told_so(run, config):
     assert notice.title == "Stopped after 2 of 10 epochs"
 
 
+def test_a_configuration_of_another_latent_size_is_told_so(run, config):
+    config["model"]["latent_dim"] = 5
+    (notice,) = notices(run, config, EPOCHS, HEALTHY)
+    assert "config.toml says that z has the size 5, and the evaluated model's has 4" in notice.text
+
+
 def test_what_is_grave_stands_on_top(run, config):
     run.file(ENVIRONMENT).unlink()
     config["training"]["epochs"] = 10

@@ -20,8 +20,8 @@ def test_what_is_absent_is_not_shown():
 
 
 def test_figures_of_other_names_are_shown_too():
-    assert quantities({"total_correlation": 0.51234, "exact": True, "list": [1]}) == [
-        Quantity("total correlation", "0.512")
+    assert quantities({"perceptual_length": 0.51234, "exact": True, "list": [1]}) == [
+        Quantity("perceptual length", "0.512")
     ]
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from kelbo.errors import UsageError
 from kelbo.precision import ALIASES, PRECISIONS
+from kelbo.presets import LIKELIHOODS, NETWORKS
 from kelbo.training.configuration import Configuration
 
 text = st.text(st.characters(exclude_categories=["Cs"]))
@@ -26,9 +27,9 @@ configurations = st.builds(
     test_limit=st.none() | positive,
     cache=st.booleans(),
     preset=st.sampled_from(["vae", "beta-vae"]),
-    network=text,
+    network=st.none() | st.sampled_from(list(NETWORKS)),
     latent_dim=positive,
-    likelihood=text,
+    likelihood=st.none() | st.sampled_from(list(LIKELIHOODS)),
     precision=st.sampled_from(sorted([*PRECISIONS, *ALIASES])),
     options=st.fixed_dictionaries({}, optional={"beta": numbers, "warmup_epochs": numbers}),
     epochs=positive,
@@ -59,9 +60,9 @@ def test_the_defaults_are_those_of_the_command_line():
         train_limit=None,
         test_limit=None,
         preset="vae",
-        network="conv",
+        network=None,
         latent_dim=16,
-        likelihood="bernoulli",
+        likelihood=None,
         precision="float32",
         options={},
         epochs=3,
@@ -71,6 +72,17 @@ def test_the_defaults_are_those_of_the_command_line():
         backend=None,
     )
     assert Configuration.from_toml({}, "config.toml") == Configuration()
+    named = Configuration().with_parts_named()
+    assert (named.network, named.likelihood) == ("conv", "bernoulli")
+
+
+def test_an_option_of_a_family_is_in_its_table():
+    configuration = Configuration(
+        likelihood="gaussian", options={"likelihood.variance": 2, "objective.beta": 3}
+    )
+    assert configuration.options == {"variance": 2.0, "beta": 3.0}  # no other part has them
+    tables = {"model": {"likelihood": "gaussian", "options": {"likelihood": {"variance": 2.0}}}}
+    assert Configuration.from_toml(tables, "config.toml").options == {"variance": 2.0}
 
 
 def test_what_is_given_changes_and_all_else_stays():

@@ -6,8 +6,9 @@ from kelbo.data import from_arrays
 from kelbo.errors import DataError, RunError, UsageError
 from kelbo.loading import load_model
 from kelbo.runs import CONFIG, ENVIRONMENT, METRICS, MODEL
+from kelbo.training.agreement import check_unchanged
 from kelbo.training.configuration import Configuration
-from kelbo.training.train import check_unchanged, make_model, train
+from kelbo.training.train import make_model, train
 from tests.support import to_numpy, weights
 
 SMALL = Configuration(network="mlp", latent_dim=2, epochs=2, batch_size=4)
@@ -124,3 +125,11 @@ def test_data_of_another_number_are_refused(tmp_path):
     check_unchanged(run, images(10))
     with pytest.raises(DataError, match="10 training images then, 11 now"):
         check_unchanged(run, images(11))
+
+
+def test_images_that_are_all_equal_are_warned_of_before_the_training(tmp_path, caplog):
+    equal = from_arrays(np.full((6, 4, 4), 0.5, "float32"))
+    for name, data in (("equal", equal), ("different", images())):
+        train(SMALL, data, make_model(SMALL, data), tmp_path / name)
+    assert caplog.text.count("are all equal") == 1
+    assert "training images are all equal: a model learns nothing" in caplog.text

@@ -15,8 +15,12 @@ from kelbo.errors import BackendError, UsageError, unknown_name
 BACKENDS = ("tensorflow", "jax", "torch")
 
 
+# Fastest first, on a CPU (docs/speed.md): for convolutions, and for dense layers alone.
+_ON_CPU = {"conv": BACKENDS, "mlp": ("jax", "tensorflow", "torch")}
+
+
 def installed() -> list[str]:
-    """The backends that can be imported here, in the order of preference on a CPU."""
+    """The backends that can be imported here."""
     return [name for name in BACKENDS if find_spec(name) is not None]
 
 
@@ -35,11 +39,16 @@ def require(name: str) -> None:
         )
 
 
-def preferred() -> str:
-    """The backend to use here: JAX if it can use a GPU, else TensorFlow, JAX, PyTorch.
+def preferred(network: str | None = None) -> tuple[str, str]:
+    """The backend to use here: JAX if it can use a GPU, else the fastest for the networks.
 
-    TensorFlow trains fastest on a CPU (docs/speed.md). JAX on a GPU is a choice that this
-    project has not measured yet.
+    JAX on a GPU is a choice that this project has not measured yet.
+
+    Args:
+        network: the name of the pair of networks, where it is known.
+
+    Returns:
+        The backend, and the reason in a few words.
 
     Raises:
         BackendError: none is installed.
@@ -50,9 +59,14 @@ def preferred() -> str:
             "No Keras backend is installed. Install one with: pip install 'kelbo[tensorflow]' "
             "(or kelbo[jax], kelbo[torch])"
         )
+    if len(available) == 1:
+        return available[0], "the one that is installed"
     if "jax" in available and _has_gpu() and _jax_sees_gpus():
-        return "jax"
-    return available[0]
+        return "jax", "it can use the GPU"
+    order = _ON_CPU.get(network or "conv", BACKENDS)
+    layers = "dense layers" if network == "mlp" else "convolutions"
+    chosen = next(name for name in order if name in available)
+    return chosen, f"the fastest installed for {layers} on a CPU"
 
 
 def _has_gpu() -> bool:
@@ -64,8 +78,12 @@ def _jax_sees_gpus() -> bool:
     return any(find_spec(plugin) is not None for plugin in plugins)
 
 
-def choose(name: str | None = None) -> tuple[str, str]:
+def choose(name: str | None = None, network: str | None = None) -> tuple[str, str]:
     """Settle the backend: `name`, else the running one, else KERAS_BACKEND, else the preferred.
+
+    Args:
+        name: of the backend that the user asks for.
+        network: the name of the pair of networks, where it is known.
 
     Returns:
         The backend, and the reason in a few words.
@@ -82,7 +100,7 @@ def choose(name: str | None = None) -> tuple[str, str]:
     elif os.environ.get("KERAS_BACKEND"):
         choice, reason = os.environ["KERAS_BACKEND"], "from KERAS_BACKEND"
     else:
-        choice, reason = preferred(), "KERAS_BACKEND is not set"
+        choice, reason = preferred(network)
     require(choice)
     if running is None:
         os.environ["KERAS_BACKEND"] = choice

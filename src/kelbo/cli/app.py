@@ -9,12 +9,14 @@ from typing import Annotated, NoReturn
 import typer
 
 import kelbo
+from kelbo.cli.compare import compare
 from kelbo.cli.console import say
 from kelbo.cli.doctor import doctor
 from kelbo.cli.evaluate import evaluate
 from kelbo.cli.explain import explain
 from kelbo.cli.image_size import TakesImageSize
 from kelbo.cli.info import info
+from kelbo.cli.models import models
 from kelbo.cli.port import port
 from kelbo.cli.recipes import recipes
 from kelbo.cli.reconstruct import reconstruct
@@ -62,8 +64,9 @@ def _root(
 
 
 app.command(cls=TakesImageSize)(train)
-for command in (evaluate, sample, reconstruct, report, explain, doctor, port, info):
+for command in (evaluate, compare, sample, reconstruct, report, explain, doctor, port, info):
     app.command()(command)
+app.add_typer(models, name="models")
 app.add_typer(recipes, name="recipes")
 
 

@@ -111,9 +111,9 @@ def print_figures(rows: list[tuple[str, str, str]]) -> None:
         print(f"{name:<{names}}  {figure:>{figures}}  {remark}".rstrip())
 
 
-def print_facts(rows: list[tuple[str, str]]) -> None:
-    """Print a small table of name and value on stdout."""
-    names = max(len(name) for name, _ in rows)
+def print_facts(rows: list[tuple[str, str]], width: int = 0) -> None:
+    """Print a small table of name and value on stdout, the names at least so many wide."""
+    names = max(width, *(len(name) for name, _ in rows))
     for name, value in rows:
         print(f"{name:<{names}}  {value}")
 
@@ -132,8 +132,12 @@ def show_code(code: str, console: Console) -> None:
     console.print(highlighted, soft_wrap=True)
 
 
-def start_backend(name: str | None) -> str:
-    """Choose the Keras backend, import Keras quietly, and say which backend it is.
+def start_backend(name: str | None, network: str | None = None) -> str:
+    """Choose the Keras backend, import Keras quietly, and say which backend it is and why.
+
+    Args:
+        name: of the backend that the user asks for.
+        network: the name of the pair of networks, where it is known.
 
     Raises:
         UsageError: there is no such backend.
@@ -141,7 +145,7 @@ def start_backend(name: str | None) -> str:
     """
     from kelbo.backends.choice import choose
 
-    backend, reason = choose(name)
+    backend, reason = choose(name, network)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with quiet_stderr():
         import keras

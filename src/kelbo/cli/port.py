@@ -211,7 +211,7 @@ def _check(ported: "Ported", script: Path, backend: str) -> bool:
         return False
     say(f"Loss of a batch on {backend}: {found.loss:.6g} nats, as the script weighs them.")
     if found.expected is None:
-        say("The original's formula cannot be read from its code, so there is nothing to compare.")
+        say("The original's loss is not read as a formula, so there is nothing to compare.")
     elif found.equal:
         say(f"By the original's formula: {found.expected:.6g} nats. They agree.", style="green")
     else:

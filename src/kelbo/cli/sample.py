@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kelbo.cli.console import BackendOption, RunArgument, check_picture
+from kelbo.cli.console import BackendOption, RunArgument, check_picture, counting_bar, stderr
 from kelbo.errors import UsageError
 from kelbo.memory import check_memory
 from kelbo.runs import RunDirectory
@@ -49,5 +49,11 @@ def sample(
         "large,",
         "Ask for fewer with -n; kelbo.VAE.sample in Python gives many as an array.",
     )
-    save_grid(out, model.sample(n, seed=seed), columns=math.ceil(math.sqrt(n)))
+    with counting_bar("Drawing") as progress:
+        task = progress.add_task("", total=n)
+        images = model.sample(
+            n, seed=seed, on_progress=lambda done: progress.update(task, completed=done)
+        )
+    with stderr.status("Writing the picture"):
+        save_grid(out, images, columns=math.ceil(math.sqrt(n)))
     print(out)

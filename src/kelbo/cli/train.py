@@ -19,7 +19,7 @@ from kelbo.cli.console import (
     start_backend,
     stderr,
 )
-from kelbo.cli.model_options import flag, read_options
+from kelbo.cli.model_options import flag, part, read_options, some
 from kelbo.errors import RunError
 from kelbo.files import full_disk, is_full
 from kelbo.presets import PRESETS
@@ -108,33 +108,20 @@ def train(
         str | None,
         typer.Option(
             metavar="NAME",
-            help=f"{', '.join(PRESETS)}: see kelbo info models.",
+            help=f"{some(list(PRESETS))}: see kelbo models.",
             show_default="vae",
             rich_help_panel=_MODEL,
-        ),
-    ] = None,
-    network: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="conv or mlp.", show_default="conv", rich_help_panel=_MODEL
         ),
     ] = None,
     latent_dim: Annotated[
         int | None,
         typer.Option(metavar="D", help="Size of z.", show_default="16", rich_help_panel=_MODEL),
     ] = None,
-    likelihood: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help=(
-                "bernoulli, continuous-bernoulli, gaussian (variance 1), gaussian-shared or "
-                "gaussian-per-pixel (learned variance)."
-            ),
-            show_default="bernoulli",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None,
+    network: Annotated[str | None, part("network", _MODEL)] = None,
+    likelihood: Annotated[str | None, part("likelihood", _MODEL)] = None,
+    posterior: Annotated[str | None, part("posterior", _MODEL)] = None,
+    prior: Annotated[str | None, part("prior", _MODEL)] = None,
+    objective: Annotated[str | None, part("objective", _MODEL)] = None,
     precision: Annotated[
         str | None,
         typer.Option(
@@ -149,7 +136,7 @@ def train(
         typer.Option(
             "--set",
             metavar="NAME=VALUE",
-            help="An option of the model, as beta=4; again for another.",
+            help="An option, as beta=4 or network.depth=3; again for another.",
             show_default=False,
             rich_help_panel=_MODEL,
         ),
@@ -215,6 +202,17 @@ def train(
 
     listen_to_warnings()
     configuration = Configuration.read(config) if config else Configuration()
+    parts = {
+        "network": network,
+        "likelihood": likelihood,
+        "posterior": posterior,
+        "prior": prior,
+        "objective": objective,
+    }
+    chosen_parts = {name: parts[name] or own for name, own in configuration.parts.items()}
+    options = read_options(
+        model or configuration.preset, chosen_parts, settings or [], context.params
+    )
     configuration = configuration.with_changes(
         source=data,
         binarization=binarize,
@@ -225,11 +223,10 @@ def train(
         test_limit=test_limit,
         cache=cache,
         preset=model,
-        network=network,
         latent_dim=latent_dim,
-        likelihood=likelihood,
         precision=precision,
-        options=read_options(model or configuration.preset, settings or [], context.params),
+        options=options,
+        **parts,
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
@@ -240,7 +237,8 @@ def train(
     run_path = out or Path("runs") / name
     # What can be refused is refused before the data are read.
     RunDirectory.check_place(run_path, force)
-    chosen = start_backend(configuration.backend)
+    configuration = configuration.with_parts_named()
+    chosen = start_backend(configuration.backend, configuration.network)
     configuration = configuration.with_changes(backend=chosen)
 
     from kelbo.callbacks import Watch
@@ -248,11 +246,9 @@ def train(
     from kelbo.cli.evaluate import evaluate_and_report, print_result
     from kelbo.cli.interruption import HeedCtrlC
     from kelbo.cli.progress import ProgressBar
-    from kelbo.presets.parts import check_names
     from kelbo.training.train import load_data, make_model
     from kelbo.training.train import train as train_model
 
-    check_names(configuration.network, configuration.likelihood)
     with CacheProgress() as watcher:
         data_set = load_data(configuration, watcher)
     with quiet_stderr():

@@ -1,7 +1,8 @@
 """The logistic distribution on the 256 levels of 8-bit pixels, with independent dimensions.
 
-Kingma et al., "Improved Variational Inference with Inverse Autoregressive Flow", 2016; Salimans et al., "PixelCNN++", 2017, section 2.1. Locations and scales are on the papers' axis,
-y = 2 x - 1 in [-1, 1], on which a level is 2 / 255 wide.
+Kingma et al., "Improved variational inference with inverse autoregressive flow", 2016; Salimans et
+al., "PixelCNN++", 2017, section 2.1. Locations and scales are on the papers' axis, y = 2 x - 1 in
+[-1, 1], on which a level is 2 / 255 wide.
 """
 
 from typing import Any

@@ -17,7 +17,24 @@ Tensor = Any
 LOG_TWO_PI = math.log(2.0 * math.pi)
 
 
-class Distribution(abc.ABC):
+class Parameterised:
+    """A value made of tensors, which has a copy that no gradient flows through."""
+
+    def frozen(self) -> Self:
+        """The same value, with every parameter behind `stop_gradient`."""
+        frozen = copy.copy(self)
+        for name, value in vars(self).items():
+            setattr(frozen, name, keras.tree.map_structure(_frozen, value))
+        return frozen
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, Parameterised):
+        return value.frozen()
+    return ops.stop_gradient(value) if ops.is_tensor(value) else value
+
+
+class Distribution(Parameterised, abc.ABC):
     """A distribution whose parameters are tensors; always computed in float32.
 
     Shapes are written (S..., batch, *event): any number of sample axes, one batch axis, and
@@ -70,6 +87,16 @@ class Distribution(abc.ABC):
         """
         raise self._unknown("mode")
 
+    def code(self) -> Tensor:
+        """The point that stands for the whole distribution, as in a reconstruction.
+
+        It is the mean, (batch, *event), unless a class says otherwise.
+
+        Raises:
+            UsageError: the class has neither a mean in closed form nor another such point.
+        """
+        return self.mean()
+
     def _unknown(self, what: str) -> UsageError:
         return UsageError(
             f"The {what} of a {type(self).__name__} has no closed form. Draw from it and average: "
@@ -91,24 +118,11 @@ class Distribution(abc.ABC):
         """
         return None
 
-    def frozen(self) -> Self:
-        """The same distribution, with every parameter behind `stop_gradient`."""
-        frozen = copy.copy(self)
-        for name, value in vars(self).items():
-            setattr(frozen, name, keras.tree.map_structure(_frozen, value))
-        return frozen
-
     def sum_event(self, tensor: Tensor) -> Tensor:
         """Sum over the event axes: (S..., batch, *event) -> (S..., batch)."""
         if self.event_rank == 0:
             return tensor
         return ops.sum(tensor, axis=tuple(range(-self.event_rank, 0)))
-
-
-def _frozen(value: Any) -> Any:
-    if isinstance(value, Distribution):
-        return value.frozen()
-    return ops.stop_gradient(value) if ops.is_tensor(value) else value
 
 
 class Factorised(Distribution):

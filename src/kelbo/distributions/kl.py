@@ -1,11 +1,12 @@
 """The one table of closed-form Kullback-Leibler divergences, in nats.
 
-An entry computes KL(q || p) of each dimension of two distributions with independent dimensions;
-the divergence of a whole value is the sum over its event axes. A new pair is added by
+An entry computes KL(q || p). Of two distributions with independent dimensions it gives that of
+each dimension, and the divergence of a whole value is the sum over its event axes; of any others
+it gives that of whole values. A new pair is added by
 
     @closed_form(MyDistribution, Normal)
     def _(q, p):
-        return ...  # (S..., batch, *event)
+        return ...  # (S..., batch, *event) where both are Factorised, else (S..., batch)
 """
 
 import math
@@ -18,8 +19,11 @@ from kelbo.distributions.categorical import Categorical
 from kelbo.distributions.continuous_bernoulli import ContinuousBernoulli, log_normaliser
 from kelbo.distributions.distribution import LOG_TWO_PI, Distribution, Factorised, Tensor
 from kelbo.distributions.laplace import Laplace
+from kelbo.distributions.multivariate_normal import MultivariateNormal
 from kelbo.distributions.normal import Normal
 from kelbo.distributions.special import LOG_TWO
+from kelbo.distributions.sphere import UniformSphere
+from kelbo.distributions.von_mises_fisher import VonMisesFisher
 from kelbo.errors import UsageError
 
 _ROOT_TWO = math.sqrt(2.0)
@@ -28,21 +32,24 @@ _ROOT_TWO = math.sqrt(2.0)
 _TABLE: dict[tuple[type[Distribution], type[Distribution]], Callable] = {}
 
 
-def closed_form(q: type[Factorised], p: type[Factorised]) -> Callable[[Callable], Callable]:
-    """Enter a function into the table: KL(q || p) per dimension, (S..., batch, *event), in nats.
+def closed_form(q: type[Distribution], p: type[Distribution]) -> Callable[[Callable], Callable]:
+    """Enter a function into the table: KL(q || p) in nats.
+
+    It gives (S..., batch, *event), per dimension, where both classes are subclasses of Factorised,
+    and (S..., batch) elsewhere.
 
     Args:
         q: the class of the first distribution; its subclasses are not meant.
         p: the class of the second.
 
     Raises:
-        UsageError: a class is not factorised, or the table has the pair already.
+        UsageError: one is no class of distributions, or the table has the pair already.
     """
     for kind in (q, p):
-        if not (isinstance(kind, type) and issubclass(kind, Factorised)):
+        if not (isinstance(kind, type) and issubclass(kind, Distribution)):
             raise UsageError(
-                f"A closed-form KL is entered per dimension, for subclasses of Factorised; "
-                f"received {kind!r}."
+                "A closed-form KL is entered for two subclasses of "
+                f"kelbo.distributions.Distribution; received {kind!r}."
             )
     if (q, p) in _TABLE:
         raise UsageError(
@@ -110,23 +117,43 @@ def _laplace_normal(q: Laplace, p: Normal) -> Tensor:
     return 0.5 * moment * ops.exp(-p.log_var) + log_ratio + 0.5 * LOG_TWO_PI - LOG_TWO - 1.0
 
 
+@closed_form(MultivariateNormal, Normal)
+def _multivariate_normal_normal(q: MultivariateNormal, p: Normal) -> Tensor:
+    """1/2 [tr(S_p^-1 S_q) + (mu_q - mu_p)' S_p^-1 (mu_q - mu_p) - d + log(|S_p| / |S_q|)]."""
+    variances = ops.sum(ops.square(q.factor), axis=-1)
+    each = (variances + ops.square(q.mu - p.mu)) * ops.exp(-p.log_var) - 1.0 + p.log_var
+    return 0.5 * ops.sum(each, axis=-1) - q.log_det
+
+
+@closed_form(VonMisesFisher, UniformSphere)
+def _von_mises_fisher_uniform(q: VonMisesFisher, p: UniformSphere) -> Tensor:
+    """Davidson et al. 2018, section 3.2: the mean of the log-ratio, which is linear in mu'z."""
+    return q.log_ratio_to_uniform(q.mean_resultant_length()[..., 0])
+
+
 def has_closed_form(q: Distribution, p: Distribution) -> bool:
     """Whether the table has KL(q || p)."""
     return (type(q), type(p)) in _TABLE
+
+
+def has_kl_per_dimension(q: Distribution, p: Distribution) -> bool:
+    """Whether the table has KL(q || p) as a sum over independent dimensions."""
+    return has_closed_form(q, p) and isinstance(q, Factorised) and isinstance(p, Factorised)
 
 
 def kl_per_dimension(q: Distribution, p: Distribution) -> Tensor:
     """KL(q || p) of each dimension in nats: (S..., batch, *event).
 
     Raises:
-        UsageError: the table has no closed form for this pair.
+        UsageError: the table has no closed form for this pair, or only that of whole values.
     """
-    if not has_closed_form(q, p):
-        pairs = ", ".join(f"({a.__name__}, {b.__name__})" for a, b in _TABLE)
+    _check_closed_form(q, p)
+    if not has_kl_per_dimension(q, p):
         raise UsageError(
-            f"There is no closed-form KL of {type(q).__name__} from {type(p).__name__}. "
-            f"The table has {pairs}. Estimate it by sampling as log q(z) - log p(z), or enter a "
-            "closed form with kelbo.distributions.closed_form."
+            f"The KL of {type(q).__name__} from {type(p).__name__} is that of whole values: the "
+            "dimensions of z depend on one another and have no KL of their own. Ask "
+            "kelbo.distributions.kl_divergence, or use kelbo.GaussianPosterior with a prior of "
+            "independent dimensions."
         )
     return _TABLE[type(q), type(p)](q, p)
 
@@ -137,4 +164,16 @@ def kl_divergence(q: Distribution, p: Distribution) -> Tensor:
     Raises:
         UsageError: the table has no closed form for this pair.
     """
-    return q.sum_event(kl_per_dimension(q, p))
+    _check_closed_form(q, p)
+    divergence = _TABLE[type(q), type(p)](q, p)
+    return q.sum_event(divergence) if has_kl_per_dimension(q, p) else divergence
+
+
+def _check_closed_form(q: Distribution, p: Distribution) -> None:
+    if not has_closed_form(q, p):
+        pairs = ", ".join(f"({a.__name__}, {b.__name__})" for a, b in _TABLE)
+        raise UsageError(
+            f"There is no closed-form KL of {type(q).__name__} from {type(p).__name__}. "
+            f"The table has {pairs}. Estimate it by sampling as log q(z) - log p(z), or enter a "
+            "closed form with kelbo.distributions.closed_form."
+        )

@@ -30,8 +30,8 @@ class ZeroInflated(Factorised):
         """Log-probability of each dimension in nats: (S..., batch, *event), unreduced."""
         k = float32(value)
         log_prob = self.counts.log_prob_per_dimension(k)
-        # log(exp(zero_logit) + exp(log_prob)). The gradient of ops.logaddexp is wrong where both are
-        # equal, on TensorFlow.
+        # log(exp(zero_logit) + exp(log_prob)). The gradient of ops.logaddexp is wrong where both
+        # are equal, on TensorFlow.
         log_of_zero = log_prob + ops.softplus(self.zero_logit - log_prob)
         return ops.where(k > 0.5, log_prob, log_of_zero) - ops.softplus(self.zero_logit)
 

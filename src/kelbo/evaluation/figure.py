@@ -6,7 +6,7 @@ the report and the command line read them.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -44,7 +44,11 @@ class Evaluated:
         num_samples: K of the importance-weighted bound.
         statistics: an array for each statistic, its first axis over the test images: those of
             `kelbo.bounds.statistics`, and best_constant and pixel_entropy (n,), in nats, where the
-            model and the data have them (`kelbo.evaluation.floors`).
+            model and the data have them (`kelbo.evaluation.floors`); mse, psnr and ssim (n,),
+            where they apply (`kelbo.evaluation.similarity`).
+        found: figures that are no mean over the test images, by their keys: those of
+            `kelbo.evaluation.codes`, `.distances` and `.annealed`.
+        discrete: whether the values of the data are, so that p(x) is a probability.
     """
 
     model: Any
@@ -52,6 +56,8 @@ class Evaluated:
     batch_size: int
     num_samples: int
     statistics: Mapping[str, np.ndarray]
+    found: Mapping[str, Any] = field(default_factory=dict)
+    discrete: bool = False
 
     def mean(self, name: str) -> float | None:
         """The mean of a statistic over the test images, None where there is no such statistic."""
@@ -70,9 +76,21 @@ class Evaluated:
         return values.reshape(len(values), -1)
 
 
+def standard_error(values: np.ndarray | None) -> float | None:
+    """Of the mean of values, (n,): None of one value, which knows no spread."""
+    if values is None or len(values) < 2:
+        return None
+    return float(values.std(ddof=1, dtype="float64") / math.sqrt(len(values)))
+
+
 def two_decimals(value: Any, evaluation: Mapping[str, Any]) -> str:
     """A number of nats: `-103.41`."""
     return f"{value:,.2f}"
+
+
+def three_digits(value: Any, evaluation: Mapping[str, Any]) -> str:
+    """A number of any size: `0.0123`."""
+    return f"{value:.3g}"
 
 
 @dataclass(frozen=True)
@@ -86,6 +104,10 @@ class Figure:
         unit: its unit, or "".
         meaning: how to read it, in one sentence.
         better: "higher" or "lower" where that is better, or "".
+        error: the key of the figure that is its standard error, or "".
+        needs: what a model or an evaluation must have for this figure, as "a prior", or "".
+        of_likelihood: whether it is log p of the data, or made of it, which one kind of likelihood
+            counts otherwise than another.
         detail: what the label needs to be exact, with the keys of other figures in braces.
         kind: what its value is.
         role: where it is shown.
@@ -99,6 +121,9 @@ class Figure:
     unit: str = ""
     meaning: str = ""
     better: str = ""
+    error: str = ""
+    needs: str = ""
+    of_likelihood: bool = False
     detail: str = ""
     kind: Kind = Kind.NUMBER
     role: Role = Role.FIGURE
@@ -118,6 +143,11 @@ class Figure:
             )
         except KeyError:
             return self.label
+
+    def standard_error(self, evaluation: Mapping[str, Any]) -> str:
+        """Its standard error as text, such as `0.35`, or nothing where it has none."""
+        value = evaluation.get(self.error)
+        return "" if value is None else self.show(value, evaluation)
 
     def check(self, value: Any, latent_dim: int) -> None:
         """Check a value that was read.

@@ -58,7 +58,7 @@ def _latent_means(
     """The codes of the first LATENT_MEANS test images, read batch by batch, and their labels."""
     means: list[np.ndarray] = []
     for x in data.iterate("test", 500):
-        mean = model.posterior_mean(x)
+        mean = model.codes(x)
         means.append(mean.reshape(len(mean), -1))
         if sum(map(len, means)) >= LATENT_MEANS:
             break

@@ -6,8 +6,11 @@ import keras
 
 from kelbo.beta import beta_from_mean_weights
 from kelbo.distributions.distribution import Tensor
-from kelbo.objectives.elbo import check_weight
-from kelbo.objectives.objective import Objective, elbo_terms
+from kelbo.likelihoods import Likelihood
+from kelbo.objectives.objective import Objective, check_has_kl, elbo_terms
+from kelbo.objectives.weight import check_weight
+from kelbo.posteriors import Posterior
+from kelbo.priors import Prior
 from kelbo.trace import Sizes, Trace
 
 
@@ -33,6 +36,10 @@ class ArticleObjective(Objective):
         super().__init__(**kwargs)
         check_weight(weight, "weight")
         self.weight = float(weight)
+
+    def check(self, posterior: Posterior, likelihood: Likelihood, prior: Prior | None) -> None:
+        """Refuse a model without a KL."""
+        check_has_kl(type(self).__name__, posterior, prior)
 
     def terms(self, trace: Trace) -> dict[str, Tensor]:
         """Loss and the six logged terms, each (batch,)."""

@@ -9,6 +9,9 @@ from keras import ops
 from kelbo.conditional import float32_layer
 from kelbo.distributions.distribution import Tensor
 from kelbo.errors import UsageError
+from kelbo.likelihoods import Likelihood
+from kelbo.posteriors import DeterministicPosterior, Posterior
+from kelbo.priors import Prior
 from kelbo.trace import Sizes, Trace
 
 
@@ -17,6 +20,10 @@ class Objective(keras.Layer, abc.ABC):
 
     It is a layer, so that it may have weights: a multiplier, a moving average, a critic. They are
     made in `build(data_shape, latent_shape)`, trained with the model's, saved and loaded.
+
+    `terms` makes the loss of a trace. Besides, an objective may say which parts it does not go
+    with (`check`), ask for the number of training data (`prepare`), and change what the encoder
+    sees in training (`corrupted`).
 
     Attributes:
         logged: the names of the terms that training reports, fixed at construction, because Keras
@@ -41,6 +48,41 @@ class Objective(keras.Layer, abc.ABC):
         """
         self.built = True
 
+    def check(self, posterior: Posterior, likelihood: Likelihood, prior: Prior | None) -> None:
+        """Refuse parts that this objective makes no sense with; called when a model takes it.
+
+        A model of several groups of latents, which has other parts, does not ask.
+
+        Args:
+            posterior: q(z|x).
+            likelihood: p(x|z).
+            prior: p(z), or None of an autoencoder.
+
+        Raises:
+            UsageError: with the reason, and the nearest thing that works.
+        """
+
+    def prepare(self, count: int | None) -> None:
+        """Take the number of training data before a step, for an objective that depends on it.
+
+        Args:
+            count: of the data that `fit` is about to train on; None where it is not known.
+
+        Raises:
+            UsageError: it is wanted, and was never known.
+        """
+
+    def corrupted(self, x: Tensor, seed: Any) -> Tensor:
+        """What the encoder sees of the data in a training step: (batch, *data_shape).
+
+        The loss judges the clean data, and so does evaluation.
+
+        Args:
+            x: the data.
+            seed: a `keras.random.SeedGenerator` of the model's, for what is drawn.
+        """
+        return x
+
     @abc.abstractmethod
     def terms(self, trace: Trace) -> dict[str, Tensor]:
         """The terms of the loss, and a (batch,) or a scalar for every name in `logged`.
@@ -54,7 +96,10 @@ class Objective(keras.Layer, abc.ABC):
 
     @abc.abstractmethod
     def effective_beta(self, sizes: Sizes, step: Any = None) -> float | None:
-        """The weight of the KL against the ELBO's, or None where there is no KL.
+        """The weight of the KL against the ELBO's.
+
+        None where there is no KL, or where no one number says how it counts; `in_words` then says
+        what takes its place.
 
         Args:
             sizes: of the model's data and latents.
@@ -69,6 +114,30 @@ class Objective(keras.Layer, abc.ABC):
     def in_words(self) -> str:
         """What it is called where a training begins; empty for the ELBO, which all expect."""
         return ""
+
+
+def check_has_kl(objective: str, posterior: Posterior, prior: Prior | None) -> None:
+    """Refuse an objective with log q(z|x) or log p(z) for a model that lacks one of them.
+
+    Args:
+        objective: its name.
+        posterior: q(z|x).
+        prior: p(z), or None.
+
+    Raises:
+        UsageError: with the way out.
+    """
+    if prior is None:
+        raise UsageError(
+            f"{objective} needs a prior p(z), and an autoencoder has none. Use kelbo.VAE, or an "
+            "objective without KL, such as kelbo.Reconstruction."
+        )
+    if isinstance(posterior, DeterministicPosterior):
+        raise UsageError(
+            f"{objective} needs the density q(z|x), and a {type(posterior).__name__} has none: all "
+            "its mass is on one point. Use kelbo.GaussianPosterior, or the objective kelbo.WAE, "
+            "which compares draws of z with draws of the prior."
+        )
 
 
 def mean_over_samples(tensor: Tensor) -> Tensor:
@@ -94,3 +163,17 @@ def elbo_terms(trace: Trace) -> dict[str, Tensor]:
     reconstruction = mean_over_samples(trace.log_px_z)
     kl = mean_over_samples(kl)
     return {"elbo": reconstruction - kl, "reconstruction": reconstruction, "kl": kl}
+
+
+def check_no_prior(objective: str, prior: Prior | None) -> None:
+    """Refuse a prior that nothing in a loss would bring z near.
+
+    Raises:
+        UsageError: with the way out.
+    """
+    if prior is not None:
+        raise UsageError(
+            f"{objective} has no KL, so nothing joins z to the {type(prior).__name__}. Use "
+            "kelbo.AE, which has no prior, or an objective that has one, such as kelbo.ELBO or "
+            "kelbo.WAE."
+        )

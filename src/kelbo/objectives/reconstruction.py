@@ -5,7 +5,10 @@ from typing import Any
 import keras
 
 from kelbo.distributions.distribution import Tensor
-from kelbo.objectives.objective import Objective, mean_over_samples
+from kelbo.likelihoods import Likelihood
+from kelbo.objectives.objective import Objective, check_no_prior, mean_over_samples
+from kelbo.posteriors import Posterior
+from kelbo.priors import Prior
 from kelbo.trace import Sizes, Trace
 
 
@@ -17,6 +20,14 @@ class Reconstruction(Objective):
     """
 
     logged = ("reconstruction",)
+
+    def check(self, posterior: Posterior, likelihood: Likelihood, prior: Prior | None) -> None:
+        """Refuse a prior, which nothing in this loss would bring z near.
+
+        Raises:
+            UsageError: with the way out.
+        """
+        check_no_prior(type(self).__name__, prior)
 
     def terms(self, trace: Trace) -> dict[str, Tensor]:
         """Loss and reconstruction = log p(x|z), each (batch,)."""

@@ -12,6 +12,7 @@ from kelbo.errors import UsageError
 from kelbo.kinds import whole
 from kelbo.networks.output_range import check_all_reals
 from kelbo.posteriors.posterior import Posterior, flat_features
+from kelbo.seeds import folded
 
 # Where N(0, 1) has all but 0.01% of its mass, and variances from 0.02 to 1: a clip beyond that is
 # a guard.
@@ -29,7 +30,7 @@ class GaussianSampling(layers.Layer):
     def __init__(self, seed: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed_generator = keras.random.SeedGenerator(folded(seed))
 
     def call(self, inputs: list[Tensor]) -> Tensor:
         """Draw one z for each row."""
@@ -132,9 +133,14 @@ class GaussianPosterior(Posterior):
         """N(mu, diag(exp(log_var)))."""
         return Normal(parameters["mu"], parameters["log_var"], self.event_rank)
 
-    def sampling(self, parameters: dict[str, keras.KerasTensor]) -> keras.KerasTensor:
-        """The sampled point, as the layer `enc_out_z`."""
-        layer = GaussianSampling(dtype="float32", name="enc_out_z")
+    def sampling(
+        self,
+        parameters: dict[str, keras.KerasTensor],
+        seed: int | None = None,
+        name: str = "enc_out_z",
+    ) -> keras.KerasTensor:
+        """The sampled point, by a `GaussianSampling` layer."""
+        layer = GaussianSampling(seed, dtype="float32", name=name)
         return layer([parameters["mu"], parameters["log_var"]])
 
     def get_config(self) -> dict[str, Any]:

@@ -16,7 +16,14 @@ class Posterior(Conditional):
     """q(z|x): the context is a datum x, the value a latent z, mostly of shape (latent_dim,).
 
     A network of several inputs has one named "x"; the others are conditions, by their names.
+
+    Attributes:
+        on_sphere: whether z lies on the unit sphere, and not anywhere in R^d.
+        has_log_prob: whether log q(z|x) of any z is known, and not of draws alone.
     """
+
+    on_sphere: bool = False
+    has_log_prob: bool = True
 
     def __init__(self, network: keras.Model, **kwargs: Any):
         super().__init__(network, **kwargs)
@@ -54,6 +61,11 @@ class Posterior(Conditional):
         """Features as one vector a datum: a network of the user's own may end in a feature map."""
         return features if len(features.shape) == 2 else self.flatten_layer(features)
 
+    @property
+    def masks(self) -> bool:
+        """Whether the network masks part of x, as padding."""
+        return self.__dict__["_mask"] is not None
+
     def observed(self, x: Tensor) -> Tensor | None:
         """Which positions of x the network does not mask: (batch, ...) of bool, or None for all.
 
@@ -63,15 +75,29 @@ class Posterior(Conditional):
         return None if mask is None else mask(x)
 
     @abc.abstractmethod
-    def sampling(self, parameters: dict[str, keras.KerasTensor]) -> keras.KerasTensor:
-        """Symbolically: z drawn by a layer named `enc_out_z`, for the plain keras encoder."""
+    def sampling(
+        self,
+        parameters: dict[str, keras.KerasTensor],
+        seed: int | None = None,
+        name: str = "enc_out_z",
+    ) -> keras.KerasTensor:
+        """Symbolically: z drawn by a layer, for the plain keras encoder.
 
-    def encoder(self) -> keras.Model:
+        Args:
+            parameters: of q(z|x), symbolic.
+            seed: of the draws; None takes Keras's global seed.
+            name: of the layer.
+        """
+
+    def encoder(self, seed: int | None = None) -> keras.Model:
         """A plain keras model from x to a random draw of z, sharing every layer of this posterior.
 
         Its last layer is `enc_out_z`.
+
+        Args:
+            seed: of its draws; None takes Keras's global seed.
         """
-        z = self.sampling(self.parameters(list(self.network.outputs)))
+        z = self.sampling(self.parameters(list(self.network.outputs)), seed)
         return keras.Model(self.inputs, z, name="encoder")
 
     def deterministic_encoder(self) -> keras.Model:

@@ -8,6 +8,9 @@ import keras
 
 from kelbo.conditional import float32_layer
 from kelbo.distributions.distribution import Distribution, Tensor
+from kelbo.errors import UsageError
+from kelbo.likelihoods import Likelihood
+from kelbo.posteriors import Posterior
 
 
 class Prior(keras.Layer, abc.ABC):
@@ -27,6 +30,35 @@ class Prior(keras.Layer, abc.ABC):
         """Take the shape of z."""
         self.latent_shape = tuple(latent_shape)
         self.built = True
+
+    def check_posterior(self, posterior: Posterior) -> None:
+        """Refuse a posterior whose draws this prior has no density for.
+
+        Args:
+            posterior: q(z|x).
+
+        Raises:
+            UsageError: with what works instead.
+        """
+        if posterior.on_sphere:
+            raise UsageError(
+                f"A {type(posterior).__name__} draws z on the unit sphere, where a "
+                f"{type(self).__name__} has no density: no KL of one from the other exists. Use "
+                "prior=kelbo.UniformSpherePrior() or kelbo.VampPrior(), or a posterior of all real "
+                "z such as kelbo.GaussianPosterior."
+            )
+
+    def join(self, posterior: Posterior, likelihood: Likelihood) -> None:
+        """Be joined with the other parts of a model, before `build`: the model calls this.
+
+        Args:
+            posterior: q(z|x).
+            likelihood: p(x|z).
+
+        Raises:
+            UsageError: the parts do not go together.
+        """
+        self.check_posterior(posterior)
 
     @property
     def output_shape(self) -> tuple[int | None, ...]:

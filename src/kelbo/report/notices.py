@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kelbo.evaluation.figures import latent_dim
 from kelbo.evaluation.findings import Finding, findings
 from kelbo.runs import ARRAYS, CONFIG, ENVIRONMENT, EVALUATION, METRICS, RunDirectory
 
@@ -34,12 +35,35 @@ def notices(
 ) -> list[Notice]:
     """What a reader must know first, the most important on top."""
     found = [_of(finding) for finding in findings(evaluation)]
-    found += filter(None, [_training(run, config, metrics), _not_evaluated(run), _environment(run)])
+    found += filter(
+        None,
+        [
+            _changed(config, evaluation),
+            _training(run, config, metrics),
+            _not_evaluated(run),
+            _environment(run),
+        ],
+    )
     return found
 
 
 def _of(finding: Finding) -> Notice:
     return Notice(finding.title, finding.text, grave=finding.grave)
+
+
+def _changed(config: Mapping[str, Any], evaluation: Mapping[str, Any]) -> Notice | None:
+    """A configuration that is not that of the model which was evaluated."""
+    model = config.get("model")
+    told = model.get("latent_dim") if isinstance(model, Mapping) else None
+    found = latent_dim(evaluation)
+    if told is None or not found or told == found:
+        return None
+    return Notice(
+        "The configuration is of another model",
+        f"{CONFIG} says that z has the size {told}, and the evaluated model's has {found}: the "
+        "file was changed after the training, and nothing that it says is certain.",
+        grave=True,
+    )
 
 
 def _training(

@@ -44,9 +44,14 @@ def quantities(evaluation: Mapping[str, Any]) -> list[Quantity]:
 
 def _quantity(figure: Figure, value: Any, evaluation: Mapping[str, Any]) -> Quantity:
     name = figure.name(evaluation).replace(" = ", "\u00a0=\u00a0")
-    better = f" {figure.better.capitalize()} is better." if figure.better else ""
+    error = figure.standard_error(evaluation)
+    remarks = (
+        figure.meaning,
+        f"Standard error {error}." if error else "",
+        f"{figure.better.capitalize()} is better." if figure.better else "",
+    )
     shown = minus(figure.show(value, evaluation))
-    return Quantity(name, shown, figure.unit, figure.meaning + better)
+    return Quantity(name, shown, figure.unit, " ".join(filter(None, remarks)))
 
 
 @dataclass(frozen=True)

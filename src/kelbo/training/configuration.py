@@ -11,10 +11,12 @@ from typing import Any, Self, get_args, get_origin
 import kelbo
 from kelbo.errors import UsageError, unknown_name
 from kelbo.precision import dtype_policy
-from kelbo.presets import OPTIONS, check_options
-from kelbo.presets.warmup import EPOCHS as WARMUP
+from kelbo.presets import FAMILIES, Design
 
 _LARGEST_SEED = 2**32 - 1  # NumPy's and Keras's
+# Options that kelbo 0.1 had in the table [model] itself.
+_WARMUP_OF_0_1 = "warmup_epochs"
+_OPTIONS_OF_0_1 = ("beta", "importance_samples", _WARMUP_OF_0_1)
 
 
 def _field(section: str, default: Any) -> Any:
@@ -35,11 +37,14 @@ class Configuration:
         test_limit: how many test images to use at most, or None.
         cache: whether a folder of images is decoded once, into the user's cache directory.
         preset: the model's name.
-        network: the networks' name.
+        network: the networks' name; the model's own where None, as of the parts that follow.
         latent_dim: size of z.
         likelihood: the likelihood's name.
+        posterior: the posterior's name.
+        prior: the prior's name.
+        objective: the objective's name.
         precision: what the networks compute in, a name in `kelbo.precision.PRECISIONS`.
-        options: the preset's own, by name; what is left out takes the preset's default.
+        options: of the parts, by NAME or FAMILY.NAME; what is left out takes its default.
         epochs: passes over the data.
         batch_size: images in a training step.
         learning_rate: of Adam.
@@ -56,9 +61,12 @@ class Configuration:
     test_limit: int | None = _field("data", None)
     cache: bool = _field("data", False)
     preset: str = _field("model", "vae")
-    network: str = _field("model", "conv")
+    network: str | None = _field("model", None)
     latent_dim: int = _field("model", 16)
-    likelihood: str = _field("model", "bernoulli")
+    likelihood: str | None = _field("model", None)
+    posterior: str | None = _field("model", None)
+    prior: str | None = _field("model", None)
+    objective: str | None = _field("model", None)
     precision: str = _field("model", "float32")
     options: Mapping[str, Any] = dataclasses.field(
         default_factory=dict, metadata={"section": "model"}
@@ -78,7 +86,20 @@ class Configuration:
             raise UsageError(f"Expected seed <= {_LARGEST_SEED}, received {self.seed}.")
         if not 0.0 < self.learning_rate < float("inf"):
             raise UsageError(f"Expected learning_rate > 0, received {self.learning_rate}.")
-        object.__setattr__(self, "options", check_options(self.preset, self.options))
+        design = Design.of(self.preset, self.parts, self.options)
+        checked = design.checked(self.options)
+        options = {design.spelled(*key): value for key, value in checked.items()}
+        object.__setattr__(self, "options", options)
+
+    @property
+    def parts(self) -> dict[str, str | None]:
+        """The names of the parts by family; None of those that are the model's own."""
+        return {family: getattr(self, family) for family in FAMILIES}
+
+    def with_parts_named(self) -> Self:
+        """This configuration with the networks and the likelihood named, for whoever reads it."""
+        own = Design.of(self.preset, self.parts).parts
+        return self.with_changes(network=own["network"].name, likelihood=own["likelihood"].name)
 
     def with_changes(self, **changes: Any) -> Self:
         """This configuration with every change that is not None; options are added to its own."""
@@ -92,6 +113,8 @@ class Configuration:
         tables: dict[str, Any] = {"kelbo": kelbo.__version__}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
+            if field.name == "options":
+                value = _nested(value)
             if value is not None and value != {}:
                 value = list(value) if isinstance(value, tuple) else value
                 tables.setdefault(field.metadata["section"], {})[field.name] = value
@@ -159,17 +182,32 @@ _IN_WORDS = {
 
 def _with_options(where: str, table: dict[str, Any]) -> dict[str, Any]:
     """The table [model] with every option in [model.options]; kelbo 0.1 had them in [model]."""
-    options = table.get("options", {})
-    if not isinstance(options, dict):
-        raise UsageError(f"{where}: expected a table [model.options], found {options!r}.")
-    old = {name: value for name, value in table.items() if name in OPTIONS}
+    nested = table.get("options", {})
+    if not isinstance(nested, dict):
+        raise UsageError(f"{where}: expected a table [model.options], found {nested!r}.")
+    options: dict[str, Any] = {}
+    for name, value in nested.items():
+        of_family = isinstance(value, dict)
+        options |= (
+            {f"{name}.{one}": each for one, each in value.items()} if of_family else {name: value}
+        )
+    old = {name: value for name, value in table.items() if name in _OPTIONS_OF_0_1}
     twice = old.keys() & options.keys()
     if twice:
         raise UsageError(f"{where}: {min(twice)} is in [model] and in [model.options].")
-    if not old.get(WARMUP.name):
-        old.pop(WARMUP.name, None)  # kelbo 0.1 wrote that there is none, for any model
-    rest = {name: value for name, value in table.items() if name not in OPTIONS}
+    if not old.get(_WARMUP_OF_0_1):
+        old.pop(_WARMUP_OF_0_1, None)  # kelbo 0.1 wrote that there is none, for any model
+    rest = {name: value for name, value in table.items() if name not in _OPTIONS_OF_0_1}
     return {**rest, "options": {**old, **options}}
+
+
+def _nested(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options with those of FAMILY.NAME in a table of the family."""
+    tables: dict[str, Any] = {}
+    for spelled, value in options.items():
+        family, _, name = spelled.rpartition(".")
+        (tables.setdefault(family, {}) if family else tables)[name] = value
+    return tables
 
 
 def _typed(where: str, name: str, value: Any, annotation: Any) -> Any:

@@ -1,5 +1,6 @@
 """Train a model as a configuration says, into a run directory."""
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -7,13 +8,17 @@ import keras
 
 from kelbo.data import NAMED, Dataset, load
 from kelbo.data.cache import Watcher
-from kelbo.errors import DataError
 from kelbo.model import LatentVariableModel
 from kelbo.presets import make
 from kelbo.runs import ENVIRONMENT, RunDirectory
+from kelbo.training.agreement import counts
 from kelbo.training.checkpoint import Checkpoint
 from kelbo.training.configuration import Configuration
 from kelbo.training.environment import describe_environment
+
+_LOG = logging.getLogger(__name__)
+# Training images that are looked at before a training.
+_LOOKED_AT = 256
 
 
 def load_data(configuration: Configuration, watcher: Watcher | None = None) -> Dataset:
@@ -49,10 +54,9 @@ def make_model(configuration: Configuration, data: Dataset) -> LatentVariableMod
         data.description,
         batch_size=configuration.batch_size,
         latent_dim=configuration.latent_dim,
-        network=configuration.network,
-        likelihood=configuration.likelihood,
         seed=configuration.seed,
         precision=configuration.precision,
+        **configuration.parts,
         **configuration.options,
     )
     model.compile(keras.optimizers.Adam(configuration.learning_rate))
@@ -89,9 +93,10 @@ def train(
     validation = data.batches("test", configuration.batch_size)
     for part in (batches, validation):
         model.check_data(part)
+    _warn_of_equal_images(data)
     run = RunDirectory.create(out, force)
-    run.write_config(_found_from_anywhere(configuration).to_toml())
-    run.write_json(ENVIRONMENT, {**describe_environment(), **_counts(data)})
+    run.write_config(_found_from_anywhere(configuration).with_parts_named().to_toml())
+    run.write_json(ENVIRONMENT, {**describe_environment(), **counts(data)})
     with run.training():
         model.fit(
             batches,
@@ -104,27 +109,14 @@ def train(
     return run
 
 
-def _counts(data: Dataset) -> dict[str, int]:
-    return {"training_images": data.count("train"), "test_images": data.count("test")}
-
-
-def check_unchanged(run: RunDirectory, data: Dataset) -> None:
-    """Check that a run's data are as many as they were when it was trained.
-
-    Where the source has no test part, the split depends on the number of images: with another
-    number the model would be judged on images that it was trained on.
-
-    Raises:
-        DataError: there are more or fewer images now.
-    """
-    environment = run.read_json(ENVIRONMENT)
-    for name, count in _counts(data).items():
-        if environment.get(name, count) != count:
-            raise DataError(
-                f"The data have changed since {run.path} was trained: {environment[name]} "
-                f"{name.replace('_', ' ')} then, {count} now, so training and test images may have "
-                "been mixed. Restore the data, or train again."
-            )
+def _warn_of_equal_images(data: Dataset) -> None:
+    images, _ = data.head("train", _LOOKED_AT)
+    if len(images) > 1 and (images == images[:1]).all():
+        _LOG.warning(
+            "The first %d training images are all equal: a model learns nothing from them but that "
+            "one image. Look whether the data were read or scaled as they should be.",
+            len(images),
+        )
 
 
 def _found_from_anywhere(configuration: Configuration) -> Configuration:

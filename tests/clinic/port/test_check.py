@@ -1,10 +1,12 @@
+import re
+
 import keras
 import pytest
 
 from kelbo.clinic.doctor import load
 from kelbo.clinic.doctor.source import read_script
 from kelbo.clinic.port import Checked, check, port
-from tests.clinic.port.fixtures import BOOKS, IN_INNER_MODEL, LOSSES
+from tests.clinic.port.fixtures import BOOKS, IN_INNER_MODEL, LOSSES, STEPS
 
 BACKEND = keras.backend.backend()
 FOSTER = port(load(str(next(path for path in BOOKS if path.stem == "foster"))))
@@ -59,6 +61,106 @@ def test_what_layers_of_the_original_add_is_a_part_of_the_formula(path, tmp_path
     lost = ported.text.replace(" + sum(self.losses)", "").replace("self.add_loss(", "str(")
     other = check(lost, tmp_path, ported.formula, BACKEND)
     assert other.loss != pytest.approx(found.loss)
+
+
+def halved_kl(text):
+    """The script with half the KL term: the code of a port is one of these."""
+    wrong = re.sub(r"-\s?0\.5 \* (?=\(|ops)", "-0.25 * ", text)
+    assert wrong != text
+    return wrong
+
+
+@pytest.mark.parametrize("path", STEPS, ids=lambda path: path.stem)
+def test_a_ported_train_step_has_the_loss_that_the_tape_followed(path, tmp_path, trials_here):
+    ported = port(load(str(path)))
+    found = check(ported.text, tmp_path, ported.formula, BACKEND)
+    assert found.equal, found
+    if "add_loss" in ported.text:
+        wrong = ported.text.replace("sum(self.losses)", "0.5 * sum(self.losses)")
+        assert wrong != ported.text
+    else:
+        wrong = halved_kl(ported.text)
+    other = check(wrong, tmp_path, ported.formula, BACKEND)
+    assert not other.failure and not other.equal
+
+
+# The heads start at zero, so that the KL is 0 before training, whatever its weight.
+ZEROS = """\
+import numpy as np
+import tensorflow as tf
+from tensorflow import keras
+image = keras.Input((6,))
+mu = keras.layers.Dense(2, kernel_initializer="zeros")(image)
+log_var = keras.layers.Dense(2, kernel_initializer="zeros")(image)
+output = keras.layers.Dense(6, activation="sigmoid")(mu)
+vae = keras.Model(image, output)
+kl = -0.5 * tf.reduce_sum(1 + log_var - tf.square(mu) - tf.exp(log_var), axis=-1)
+vae.add_loss(1e-3 * tf.reduce_mean(kl))
+vae.compile("adam", loss="mse")
+vae.fit(np.zeros((8, 6)), np.zeros((8, 6)))
+"""
+
+
+def test_the_weight_of_a_kl_that_is_zero_at_first_is_seen(tmp_path, trials_here):
+    ported = port(read_script("script.py", ZEROS.encode()))
+    assert check(ported.text, tmp_path, ported.formula, BACKEND).equal
+    assert not check(halved_kl(ported.text), tmp_path, ported.formula, BACKEND).equal
+
+
+ENDS = (
+    "class VAE(keras.Model):\n    def compute_loss(self, x=None, **kwargs):\n        return 0.0\n"
+)
+FITS = """\
+class Batches(keras.utils.PyDataset):
+    def __len__(self):
+        return 2
+    def __getitem__(self, place):
+        return {batch}
+class VAE(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.layer = keras.layers.Dense(3)
+    def call(self, inputs):
+        return self.layer(inputs{part})
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **kwargs):
+        assert {holds}
+        return ops.mean(y_pred**2)
+vae = VAE()
+vae.compile("sgd")
+vae.fit({given})
+"""
+X, Y = "np.ones((8, 6), 'float32')", "np.ones((8, 2), 'int32')"
+IMAGE, LABEL = "x.shape[1:] == (6,)", "y.shape[1:] == (2,) and 'int' in str(y.dtype)"
+
+
+@pytest.mark.parametrize(
+    ("given", "part", "holds"),
+    [
+        (X, "", f"{IMAGE} and y is None"),
+        (f"{X}, {Y}", "", f"{IMAGE} and {LABEL}"),
+        (f"[{X}, {Y}]", "[0]", "x[1].shape[1:] == (2,) and 'int' in str(x[1].dtype)"),
+        (f"x={{'image': {X}}}, batch_size=4", "['image']", "x['image'].shape in [(4, 6), (4, 6)]"),
+        ("Batches()", "", f"{IMAGE} and {LABEL}"),
+        (f"iter([({X}, {Y})])", "", f"{IMAGE} and {LABEL}"),
+    ],
+)
+def test_a_model_without_inputs_gets_what_fit_is_given(given, part, holds, tmp_path, trials_here):
+    code = FITS.format(given=given, part=part, holds=holds, batch=f"{X}, {Y}")
+    script = f"import keras\nimport numpy as np\nfrom keras import ops\n{code}"
+    found = check(script, tmp_path, None, BACKEND)
+    assert not found.failure and found.trained
+
+
+@pytest.mark.parametrize(
+    ("code", "failure"),
+    [
+        (ENDS, "Add lines that make the model, compile it and fit it"),
+        ("model = keras.Sequential([])\nmodel.fit([[1.0]])\n", "no model that has a compute_loss"),
+        (f"{ENDS}VAE().fit(None)\n", "it is not known what fit is given"),
+    ],
+)
+def test_a_script_that_trains_no_vae_is_told_what_to_do(code, failure, tmp_path, trials_here):
+    assert failure in check(f"import keras\n{code}", tmp_path, None, BACKEND).failure
 
 
 LABELLED = """\

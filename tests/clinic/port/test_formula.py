@@ -6,89 +6,100 @@ import pytest
 
 from kelbo.clinic.doctor.source import read_script
 from kelbo.clinic.port import Formula, port
-from kelbo.clinic.port.formula import Latents, Linear, Pixels
 
 # Two data of four pixels, two latent dimensions.
 DATA = np.array([[0.0, 1.0, 1.0, 0.0], [1.0, 1.0, 0.0, 0.0]])
 HALF = np.full((2, 4), 0.5)
 MEAN = np.array([[1.0, 0.0], [0.0, 2.0]])
-LOG_VAR = np.zeros((2, 2))
-MU, L = Linear(1.0, (1,)), Linear(1.0, (2,))
-
-
-def formula(
-    kind="binary_crossentropy",
-    from_logits=False,
-    pixel=1.0,
-    latent=-0.5,
-    mean=MU,
-    log_var=L,
-):
-    return Formula((Pixels(kind, from_logits, pixel),), (Latents(latent, mean, log_var),))
-
-
-def test_the_elbo_in_closed_form():
-    # Four pixels at 1/2 cost 4 ln 2; with L = 0 the KL is |mu|^2 / 2: 1/2 and 2.
-    expected = 4 * math.log(2) + (0.5 + 2.0) / 2
-    assert formula()(DATA, [HALF, MEAN, LOG_VAR]) == pytest.approx(expected)
-    logits = formula(from_logits=True)
-    assert logits(DATA, [np.zeros((2, 4)), MEAN, LOG_VAR]) == pytest.approx(expected)
-
-
-def test_squares_weights_and_nested_outputs():
-    found = formula(
-        "squared_error",
-        pixel=0.25,
-        latent=-0.25,
-        mean=Linear(1.0, (1, 0)),
-        log_var=Linear(2.0, (1, 1)),
-    )
-    log_sigma = np.full((2, 2), math.log(2.0) / 2)  # the variance is 2
-    kl = -0.25 * (4 * (1 + math.log(2.0) - 2.0) - 5.0) / 2
-    assert found(DATA, [HALF, [MEAN, log_sigma]]) == pytest.approx(0.25 + kl)
-
-
-def test_it_survives_json():
-    assert Formula.from_json(formula().as_json()) == formula()
-
+LOG_VAR = np.log([[1.0, 2.0], [2.0, 1.0]])
+# KL in closed form, summed over the dimensions: (mu^2 + sigma^2 - 1 - log sigma^2) / 2.
+KL = (MEAN**2 + np.exp(LOG_VAR) - 1 - LOG_VAR).sum(axis=1) / 2
+SQUARES = (DATA - HALF) ** 2
 
 SCRIPT = """
 import tensorflow as tf
 from tensorflow import keras
+from tensorflow.keras import backend as K
 image = keras.Input((4,))
 mu = keras.layers.Dense(2)(image)
-log_sigma = keras.layers.Dense(2)(image)
+log_var = keras.layers.Dense(2)(image)
 output = keras.layers.Dense(4, activation="sigmoid")(mu)
 vae = keras.Model(image, output)
-kl = 1 + 2 * log_sigma - mu**2 - tf.exp(2 * log_sigma)
-vae.add_loss(-3.0 * tf.reduce_mean(kl))
-vae.compile("adam", loss="mse")
+kl = -0.5 * tf.reduce_sum(1 + log_var - mu**2 - tf.exp(log_var), axis=1)
+vae.add_loss({added})
+vae.compile("adam"{compiled})
 vae.fit(x, x)
 """
 
 
-def test_it_is_read_from_the_original():
-    found = port(read_script("script.py", SCRIPT.encode())).formula
-    # Means over 4 pixels and over 2 latent dimensions.
-    assert found == formula("squared_error", pixel=0.25, latent=-1.5, log_var=Linear(2.0, (2,)))
+def read(added="tf.reduce_mean(kl)", compiled=""):
+    text = SCRIPT.format(added=added, compiled=compiled)
+    return port(read_script("script.py", text.encode())).formula
 
 
-def test_keras_2_added_the_loss_of_compile_to_the_others():
-    text = SCRIPT.replace("add_loss(", "add_loss(4 * tf.reduce_mean((image - output)**2) ")
-    (compiled, added) = port(read_script("script.py", text.encode())).formula.pixels
-    assert (added.weight, compiled.weight) == (1.0, 0.25)
+ENTROPY = "4 * keras.losses.binary_crossentropy(image, output)"
 
 
-@pytest.mark.parametrize("more", ["tf.reduce_mean(mu)", "tf.reduce_mean((mu - log_sigma)**2)"])
-def test_a_loss_with_a_part_that_cannot_be_read_has_no_formula(more):
-    text = SCRIPT.replace("add_loss(", f"add_loss({more} ")
-    result = port(read_script("script.py", text.encode()))
-    assert result.rewritten and result.formula is None
+@pytest.mark.parametrize(
+    ("added", "compiled", "expected"),
+    [
+        # Four pixels at 1/2 cost 4 ln 2.
+        (f"tf.reduce_mean({ENTROPY} + kl)", "", 4 * math.log(2) + KL.mean()),
+        # Keras 2 took the mean of what has a value for each datum.
+        (f"{ENTROPY} + kl", "", 4 * math.log(2) + KL.mean()),
+        ("0.25 * kl", ', loss="mse"', SQUARES.mean() + 0.25 * KL.mean()),
+        (
+            "tf.reduce_sum((image - output)**2) + K.mean(kl)",
+            ', loss="mse"',
+            SQUARES.sum() + SQUARES.mean() + KL.mean(),
+        ),
+        (
+            "K.mean(kl)",
+            ", loss=keras.losses.BinaryCrossentropy(from_logits=True)",
+            np.mean(np.log1p(np.exp(HALF)) - DATA * HALF) + KL.mean(),
+        ),
+        (
+            "784 * keras.losses.mse(K.flatten(image), K.flatten(output)) + K.mean(kl)",
+            "",
+            784 * SQUARES.mean() + KL.mean(),
+        ),
+        (
+            "keras.losses.MeanSquaredError(reduction='sum')(image, output) + kl",
+            "",
+            SQUARES.mean(axis=1).sum() + KL.mean(),
+        ),
+        ("K.abs(K.mean(K.softplus(mu)))", "", np.log1p(np.exp(MEAN)).mean()),
+    ],
+)
+def test_the_loss_is_that_of_keras_2_in_closed_form(added, compiled, expected):
+    found = read(added, compiled)
+    outputs = [HALF, MEAN] if "softplus" in added else [HALF, MEAN, LOG_VAR]
+    assert found(DATA, DATA, outputs) == pytest.approx(expected)
+    again = Formula.from_json(found.as_json())
+    assert again == found and again(DATA, DATA, outputs) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("added", "compiled"),
+    [
+        ("tf.reduce_max(mu)", ""),
+        ("K.mean(K.clip(kl, 0.1, 9.0))", ""),
+        ("K.mean(kl) * weight_of_another_file", ""),
+        ("keras.losses.binary_crossentropy(image, output, label_smoothing=0.1)", ""),
+        ("K.mean(kl)", ", loss=keras.losses.BinaryCrossentropy(label_smoothing=0.1)"),
+        ("K.mean(kl)", ", loss='kld'"),
+    ],
+)
+def test_a_loss_with_a_part_that_is_not_read_has_no_formula(added, compiled):
+    assert read(added, compiled) is None
 
 
 def test_probabilities_of_0_and_1_cost_what_they_cost_keras():
     x = np.array([[0.0, 1.0, 0.3, 0.6]], "float32")
     y = np.array([[1.0, 0.0, 1.0, 0.0]], "float32")
-    found = formula(latent=0.0)(x, [y, x, x])
+    found = read("tf.reduce_sum(K.binary_crossentropy(image, output)) + 0 * K.mean(kl)")
     expected = keras.ops.sum(keras.ops.binary_crossentropy(x, y))
-    assert found == pytest.approx(float(keras.ops.convert_to_numpy(expected)), rel=1e-6)
+    outputs = [y, MEAN[:1], LOG_VAR[:1]]
+    assert found(x, x, outputs) == pytest.approx(
+        float(keras.ops.convert_to_numpy(expected)), rel=1e-6
+    )

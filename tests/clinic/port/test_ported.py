@@ -5,7 +5,6 @@ import io
 import re
 import tokenize
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -565,10 +564,3 @@ def test_a_ported_script_has_the_loss_of_the_original_on_three_backends(path, lo
     for backend in ("tensorflow", "jax", "torch"):
         # As it is compiled, and saved and loaded.
         assert losses[backend][path.stem] == pytest.approx([expected] * 2, rel=1e-5)
-
-
-def test_the_loss_of_a_step_is_not_compared_with_a_part_of_it():
-    path = Path(__file__).parent / "fixtures" / "train_step" / "added_losses.py"
-    result = ported(path)
-    assert "def compute_loss" in result.text
-    assert result.formula is None

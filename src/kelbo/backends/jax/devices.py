@@ -5,8 +5,7 @@ import re
 import keras
 
 from kelbo.errors import DataError
-
-KERAS_BATCH_SIZE = 32  # where none is given
+from kelbo.inputs import KERAS_BATCH_SIZE
 
 
 def devices_of_a_batch() -> int:

@@ -15,8 +15,7 @@ from keras import ops
 from kelbo.backends.tensorflow.untuned import UntunedData
 from kelbo.distributions.distribution import Tensor
 from kelbo.errors import DataError
-
-KERAS_BATCH_SIZE = 32  # where none is given
+from kelbo.inputs import KERAS_BATCH_SIZE
 
 
 def _replica() -> Any:

@@ -110,7 +110,7 @@ def diagnose(
         A diagnosis: print it, or read its `findings` and `figures`.
 
     Raises:
-        UsageError: no encoder or decoder was found, or q(z|x) is not normal.
+        UsageError: no encoder or decoder was found.
         DataError: x is not an array of at least two data that fit the model, or y has another
             length.
     """

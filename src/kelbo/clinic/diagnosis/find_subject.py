@@ -1,5 +1,6 @@
 """Find the parts of a VAE: of kelbo's, or of any Keras 3 model."""
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -21,6 +22,7 @@ from kelbo.clinic.diagnosis.encoder_outputs import (
 )
 from kelbo.clinic.diagnosis.inputs import input_shapes, match_inputs
 from kelbo.clinic.diagnosis.meanings import OF_ONE_OUTPUT, likelihoods_of, supports_of
+from kelbo.clinic.diagnosis.moments import moments
 from kelbo.clinic.diagnosis.subject import Subject
 from kelbo.clinic.diagnosis.training_steps import steps_taken
 from kelbo.distributions import Normal, PointMass
@@ -129,18 +131,21 @@ def subject_of_networks(
 def _of_kelbo(model: SingleGroup) -> Subject:
     posterior, likelihood, prior = model.posterior, model.likelihood, model.prior
 
+    def q_of_z(outputs: Any) -> Distribution:
+        return posterior.distribution(posterior.parameters(keras.tree.flatten(outputs)))
+
     def parameters_of_q(outputs: Any) -> tuple[Tensor, Tensor | None]:
-        parameters = posterior.parameters(keras.tree.flatten(outputs))
-        q = posterior.distribution(parameters)
+        q = q_of_z(outputs)
         if isinstance(q, PointMass):
             return q.mean(), None
-        if type(q) is not Normal:
-            raise UsageError(
-                f"kelbo.diagnose reads mu and log_var off a normal q(z|x); that of "
-                f"{type(posterior).__name__} is a {type(q).__name__}. "
-                "model.evaluate(x, return_dict=True) has its ELBO, reconstruction and KL."
-            )
-        return q.mu, q.log_var
+        if type(q) is Normal:
+            return q.mu, q.log_var
+        mean, log_var = moments(q)
+        if not posterior.on_sphere:
+            return mean, log_var
+        # In units of the uniform distribution's deviation, as everywhere in those of N(0, 1)'s.
+        d = mean.shape[-1]
+        return mean * math.sqrt(d), log_var + math.log(d)
 
     def p_of_z(prior: Prior, x: np.ndarray, conditions: Sequence[np.ndarray]) -> Distribution:
         given = dict(zip(names, map(ops.convert_to_tensor, conditions), strict=True))
@@ -164,7 +169,7 @@ def _of_kelbo(model: SingleGroup) -> Subject:
 
     name = type(likelihood).__name__
     names = list(model.context_shapes)
-    heads = [getattr(posterior, head, None) for head in ("z", "mu", "log_var")]
+    is_known = type(q_of_z(_zeros(posterior.network))) in (Normal, PointMass)
     return Subject(
         name=_in_words(model),
         model=model,
@@ -178,13 +183,19 @@ def _of_kelbo(model: SingleGroup) -> Subject:
         decoder_inputs=places(likelihood.network),
         conditions=tuple(model.context_shapes.values()),
         condition_names=tuple(names),
-        heads=tuple(head for head in heads if head is not None),
+        q=None if is_known else q_of_z,
+        heads=tuple(posterior.heads()),
         event_shape=likelihood.event_shape,
         observed=observed,
         declared_beta=model.current_beta,
         kl_can_warm_up=isinstance(model.objective, ELBO),
         training_steps=steps_taken(_optimizer_steps(model), (posterior, likelihood)),
     )
+
+
+def _zeros(network: keras.Model) -> list[Tensor]:
+    """Outputs of one datum, for a look at what kind of distribution is made of them."""
+    return [ops.zeros((1, *output.shape[1:])) for output in network.outputs]
 
 
 def _of_keras(

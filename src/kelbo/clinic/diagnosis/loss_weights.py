@@ -102,6 +102,11 @@ def measure_loss_weights(subject: Subject, data: Data) -> LossWeights:
             f"{subject.hidden_loss}; kelbo.diagnose(model, x) measures the weights of the loss and "
             "the effective beta in the program that made the file"
         )
+    if subject.q is not None:
+        raise UnmeasuredError(
+            "q(z|x) is not normal with a log_var of its own; the effective beta is the one that "
+            "the objective states"
+        )
     if not subject.model.compiled:
         raise UnmeasuredError("the model is not compiled; compile it as for training")
     coarse = {str(weight.dtype) for weight in subject.weights} - {"float32", "float64"}

@@ -12,7 +12,13 @@ from kelbo.clinic.diagnosis.data import Data
 from kelbo.clinic.diagnosis.log_prob import log_prob
 from kelbo.clinic.diagnosis.loss_weights import LossWeights
 from kelbo.clinic.diagnosis.subject import Subject
-from kelbo.distributions import Normal, has_closed_form, kl_per_dimension
+from kelbo.distributions import (
+    Normal,
+    has_closed_form,
+    has_kl_per_dimension,
+    kl_divergence,
+    kl_per_dimension,
+)
 from kelbo.distributions.distribution import Distribution
 from kelbo.evaluation.activity import ACTIVE_ABOVE
 
@@ -30,6 +36,7 @@ class Observation:
         x: the data to reconstruct, (n, *data_shape).
         mu: means of q(z|x), (n, latent_dim); a z of higher rank is flattened.
         log_var: logarithms of the variances of q(z|x), (n, latent_dim); None for an autoencoder.
+            Both are estimated from draws where q(z|x) has them not in closed form.
         kl: the KL, averaged over the data: in closed form, otherwise estimated with one draw of z
             for each datum; None for an autoencoder.
         kl_per_dimension: the KL of each latent dimension, averaged over the data, (latent_dim,);
@@ -184,8 +191,11 @@ def observe(
         seed: for the draws of z.
     """
     mu, log_var = subject.encode(data.x, data.conditions)
-    z, q = mu, None
-    if log_var is not None:
+    z, q, log_q = mu, None, None
+    if subject.q is not None:
+        q = subject.q(subject.outputs(data.x, data.conditions))
+        z, log_q = map(ops.convert_to_numpy, q.sample_and_log_prob(seed))
+    elif log_var is not None:
         epsilon = np.random.default_rng(seed).standard_normal(mu.shape, "float32")
         # A check looks for an exponential that overflows.
         with np.errstate(over="ignore", invalid="ignore"):
@@ -193,7 +203,7 @@ def observe(
         q = Normal(mu, log_var, mu.ndim - 1)
     kl = kl_per_dimension = None
     if q is not None and subject.prior is not None:
-        kl, kl_per_dimension = _kl(q, subject.prior(data.x, data.conditions), z)
+        kl, kl_per_dimension = _kl(q, subject.prior(data.x, data.conditions), z, log_q)
     p = log_px_z = log_px_other_z = floor = None
     # Each datum keeps its own condition: only z is another's.
     own, others = (subject.decode(code, data.conditions) for code in (z, np.roll(z, 1, axis=0)))
@@ -228,13 +238,25 @@ def observe(
     )
 
 
-def _kl(q: Normal, p: Distribution, z: np.ndarray) -> tuple[float, np.ndarray | None]:
-    """KL(q || p), averaged over the data, and of each dimension where it has a closed form."""
-    if has_closed_form(q, p):
+def _kl(
+    q: Distribution, p: Distribution, z: np.ndarray, log_q: np.ndarray | None
+) -> tuple[float, np.ndarray | None]:
+    """KL(q || p), averaged over the data, and of each dimension where it has a closed form.
+
+    Args:
+        q: q(z|x).
+        p: p(z).
+        z: a draw of each datum.
+        log_q: its log q(z|x), where that came with the draw.
+    """
+    if has_kl_per_dimension(q, p):
         each = _rows(ops.convert_to_numpy(kl_per_dimension(q, p))).mean(axis=0, dtype="float64")
         return float(each.sum()), each
-    sampled = ops.convert_to_numpy(q.log_prob(z) - p.log_prob(z))
-    return float(sampled.mean(dtype="float64")), None
+    if has_closed_form(q, p):
+        whole = kl_divergence(q, p)
+    else:
+        whole = ops.subtract(q.log_prob(z) if log_q is None else log_q, p.log_prob(z))
+    return float(ops.convert_to_numpy(whole).mean(dtype="float64")), None
 
 
 def _floor(p: Distribution, x: np.ndarray) -> float | None:

@@ -32,6 +32,8 @@ class Subject:
             is None for an autoencoder.
         likelihoods: name -> the decoder's outputs to p(x|z). A model that is not kelbo's may mean
             any of these; `loss_weights` measures which.
+        q: the encoder's outputs -> q(z|x), where that is not normal; then mu and log_var are its
+            moments, on a sphere those of sqrt(d) z. None where they say all.
         prior: x and the conditions -> p(z), or p(z|c); None for an autoencoder.
         supports: name of the likelihood -> where x may lie.
         encoder_inputs: what the encoder takes, in its order: 0 is x, n the n-th condition.
@@ -73,6 +75,7 @@ class Subject:
     kl_can_warm_up: bool = True
     training_steps: int | None = None
     origin: Mapping[str, str] = field(default_factory=dict)
+    q: Callable[[Any], Distribution] | None = None
     is_read: bool = False
     hidden_loss: str = ""
 

@@ -373,7 +373,8 @@ class _Interpreter:
         for name in dict.fromkeys(name for bound in outcomes for name in bound):
             before = self.frame.find(name)
             values = [bound.get(name, before) for bound in outcomes]
-            self.frame.layers[-1][name] = join([value for value in values if value is not None])
+            given = [value for value in values if value is not None]
+            self.frame.layers[-1][name] = self.tensors.either(given)
 
     def decided(self, test: ast.expr, value: Value) -> bool | None:
         """Whether a condition holds, if it is certain to be what it is here."""
@@ -640,7 +641,7 @@ class _Interpreter:
         with self.guarded(isinstance(test, Version)):
             values = [self.evaluate(node.body), self.evaluate(node.orelse)]
         holds = self.decided(node.test, test)
-        return join(values) if holds is None else values[not holds]
+        return self.tensors.either(values) if holds is None else values[not holds]
 
     def evaluate_NamedExpr(self, node: ast.NamedExpr) -> Value:
         value = self.evaluate(node.value)

@@ -116,6 +116,9 @@ _LOSSES = {
     "meanabsoluteerror": "absolute_error",
 }
 
+# Reductions of a loss object that make the mean of the batch.
+MEANS = ("auto", "mean", "sum_over_batch_size")
+
 OPTIMIZERS = ("Adadelta", "Adagrad", "Adam", "Adamax", "Ftrl", "Nadam", "RMSprop", "SGD")
 # Classes that scripts import with `from keras.callbacks import *` and the like.
 _HOMES = {

@@ -18,6 +18,7 @@ from kelbo.clinic.doctor import library
 from kelbo.clinic.doctor.expressions import Atom, Divergence, Expression, Operation, Reduction
 from kelbo.clinic.doctor.program import Program, once
 from kelbo.clinic.doctor.values import (
+    Constant,
     Instance,
     Items,
     Known,
@@ -32,9 +33,6 @@ from kelbo.clinic.doctor.values import (
 # One element of a reconstruction loss divided by -log p in nats. A squared error is taken for a
 # Gaussian of unit variance, whose -log p is half of it.
 _NATS = {"binary_crossentropy": 1.0, "squared_error": 2.0}
-
-# Reductions of a loss object that make the mean of the batch.
-_MEANS = ("auto", "mean", "sum_over_batch_size")
 
 
 @dataclass(frozen=True)
@@ -470,15 +468,34 @@ def compiled_reconstruction(value: Value | None, shape: Shape | None) -> Term | 
         kind = library.loss_kind(str(name)) if not isinstance(option, Items | Table) else None
         if kind is not None:
             whole = Reduction("mean", None, False, Expression(()), shape)
-            return Term(Divergence(kind, None, None, None), reductions=(whole,))
+            return Term(
+                Divergence(kind, None, None, _from_logits(option, kind)), reductions=(whole,)
+            )
     return None
+
+
+def _from_logits(loss: Value, kind: str) -> bool | None:
+    """Whether a loss of Keras takes logits; None if that, or another option of it, is not known."""
+    if not isinstance(loss, Instance):
+        return False
+    logits, named = loss.arguments.get(0, "from_logits"), dict(loss.arguments.keywords)
+    plain = len(loss.arguments.positional) < 2 and named.keys() <= {
+        "from_logits",
+        "name",
+        "reduction",
+    }
+    if not plain or loss.arguments.more or "crossentropy" not in kind and logits is not None:
+        return None
+    if logits is None:
+        return False
+    return logits.value if isinstance(logits, Constant) and logits.value in (True, False) else None
 
 
 def _is_mean(loss: Instance) -> bool:
     """Whether a loss object of Keras averages over the batch, as it does by default."""
     given = loss.arguments.get(None, "reduction")
     name = library.text(given) or getattr(given, "name", "")
-    return given is None or str(name).rpartition(".")[2].lower() in _MEANS
+    return given is None or str(name).rpartition(".")[2].lower() in library.MEANS
 
 
 def images(program: Program) -> Shape | None:

@@ -62,6 +62,16 @@ class Tensors:
         made = expressions.of(Opaque((*source, key), name))
         return Tensor(made, shape, tensor.symbolic, tensor.activation)
 
+    def either(self, values: list[Value]) -> Value:
+        """The value of something that several branches make.
+
+        The data, or their first part if they are a tuple, are one tensor of unknown source.
+        """
+        keys = [one.opaque.key for one in values if isinstance(one, Tensor) and one.opaque]
+        if len(values) == len(keys) == 2 and min(keys, key=len) == max(keys, key=len)[:-1]:
+            return self.fresh(None)
+        return join(values)
+
     def outputs_of(self, outputs: Value, symbolic: bool) -> Value:
         """What a call of a model returns: new tensors, in the structure of its outputs."""
         if isinstance(outputs, Tensor):
@@ -130,6 +140,9 @@ class Tensors:
         if (kind := library.reduction(name)) is not None:
             return self.reduce(kind, arguments, self.tensor(given))
         if (kind := library.elementwise_loss(name)) is not None:
+            if name == "tensorflow.nn.sigmoid_cross_entropy_with_logits":
+                logits = (("from_logits", Constant(True)),)
+                arguments = replace(arguments, keywords=(*arguments.keywords, *logits))
             return self.divergence(kind, arguments, averaged=False)
         if (kind := library.mean_loss(name)) is not None:
             return self.divergence(kind, arguments, averaged=True)
@@ -163,7 +176,9 @@ class Tensors:
         output = arguments.get(1, "output", "y_pred", "logits", "pred")
         first, second = self.tensor(target or UNKNOWN), self.tensor(output or UNKNOWN)
         logits = arguments.get(2, "from_logits")
+        smoothing = arguments.get(3, "label_smoothing") or Constant(0)
         known = logits is None or isinstance(logits, Constant)
+        known = known and isinstance(smoothing, Constant) and not smoothing.value
         from_logits = bool(getattr(logits, "value", False)) if known else None
         if max(first.expression.depth, second.expression.depth) > 12:
             return self.fresh(None, first.symbolic or second.symbolic)
@@ -172,17 +187,23 @@ class Tensors:
         tensor = Tensor(expressions.of(atom), shape, first.symbolic or second.symbolic)
         if not averaged:
             return tensor
-        return self.reduce("mean", Arguments((tensor, Constant(-1))), tensor)
+        axis = arguments.get(4, "axis") or Constant(-1)
+        return self.reduce("mean", Arguments((tensor, axis)), tensor)
 
     def loss_object(self, kind: str, loss: Instance, arguments: Arguments) -> Value:
         """The result of a Keras loss object for two tensors."""
-        how = library.text(loss.arguments.get(None, "reduction"))
-        logits = loss.arguments.get(0, "from_logits")
-        extra = (("from_logits", logits),) if logits is not None and "crossentropy" in kind else ()
+        given, entropy = loss.arguments.get(None, "reduction"), "crossentropy" in kind
+        how = str(library.text(given) or getattr(given, "name", "")).rpartition(".")[2].lower()
+        named = {"from_logits": 0, "label_smoothing": 1, "axis": 2} if entropy else {}
+        options_given = {name: loss.arguments.get(place, name) for name, place in named.items()}
+        extra = tuple((name, value) for name, value in options_given.items() if value is not None)
+        weighted = len([*arguments]) > 2
         inside = replace(arguments, keywords=(*arguments.keywords, *extra))
         value = self.divergence(kind, inside, averaged=True)
-        if how is not None and how.lower() == "none" or not isinstance(value, Tensor):
+        if how == "none" or not isinstance(value, Tensor):
             return value
+        if weighted or given is not None and how not in ("sum", *library.MEANS):
+            return self.fresh((), value.symbolic)
         return self.reduce("sum" if how == "sum" else "mean", Arguments((value,)), value)
 
     def layer_output(self, layer: Instance, given: Value, symbolic: bool) -> Value:

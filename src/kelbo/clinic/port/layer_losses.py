@@ -20,7 +20,14 @@ from kelbo.clinic.doctor.values import (
     options,
 )
 from kelbo.clinic.port.edits import Unportable, code_of, with_arguments
-from kelbo.clinic.port.formula import Formula, formula
+from kelbo.clinic.port.formula import (
+    LAYERS,
+    RECONSTRUCTION,
+    Formula,
+    arguments_of_losses,
+    formula,
+    placed,
+)
 from kelbo.clinic.port.script import Script, model_of
 
 # Libraries whose functions and layers add nothing to a loss by themselves, and exceptions.
@@ -52,10 +59,21 @@ def _port_added(script: Script, call: Call) -> None:
     given = call.arguments.get(0, "losses", "loss")
     if any(isinstance(one, Function) for one in options(given)):
         raise Unportable(call.node, "add_loss of Keras 3 takes no function: give it its value.")
-    if _is_of_keras_2(script) and isinstance(given, Tensor) and given.shape != ():
+    raw = script.adds_losses_itself or not _is_of_keras_2(script)
+    if not raw and isinstance(given, Tensor) and given.shape != ():
         script.edits.change(
             call.node, lambda node: _with_mean(cst.ensure_type(node, cst.Call), script.ops)
         )
+
+
+def are_numbers(script: Script) -> bool:
+    """Whether everything that the script gives add_loss is certain to be one number."""
+    given = [
+        call.arguments.get(0, "losses", "loss")
+        for call in script.program.calls
+        if call.method == "add_loss"
+    ]
+    return all(isinstance(one, Tensor) and one.shape == () for one in given)
 
 
 def _with_mean(call: cst.Call, ops: str) -> cst.Call:
@@ -156,7 +174,8 @@ def formula_beside(script: Script) -> Formula | None:
     known = [term for term in named if term is not None]
     if len(known) + len(of_script) != len([one for one in given if one != Constant(None)]):
         return None
-    return formula(of_script, known, (), images(program), layers=True)
+    places = dict(placed(output, RECONSTRUCTION)) | arguments_of_losses(program, [call.node])
+    return formula(program, of_script, known, places, added=LAYERS)
 
 
 def _takes_regularizers(made: Instance) -> bool:

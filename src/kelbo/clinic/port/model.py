@@ -8,9 +8,12 @@ from collections.abc import Set as AbstractSet
 import libcst as cst
 
 from kelbo.beta import explain_beta, format_beta
+from kelbo.clinic.doctor.expressions import Atom
 from kelbo.clinic.doctor.objective import Term, balances, compiled_reconstruction, images, kl_terms
 from kelbo.clinic.doctor.program import Call
 from kelbo.clinic.doctor.values import (
+    Class,
+    Constant,
     Function,
     Instance,
     Items,
@@ -22,7 +25,14 @@ from kelbo.clinic.doctor.values import (
 )
 from kelbo.clinic.doctor.words import dotted
 from kelbo.clinic.port.edits import Code, Unportable, argument_node, code_of, indented, without
-from kelbo.clinic.port.formula import formula
+from kelbo.clinic.port.formula import (
+    LAYERS,
+    PENALTIES,
+    Place,
+    arguments_of_losses,
+    formula,
+    placed,
+)
 from kelbo.clinic.port.free import refuse_named_data, refuse_other_uses
 from kelbo.clinic.port.layer_losses import added_by_layers, regularized
 from kelbo.clinic.port.registered import REGISTERED, register
@@ -94,15 +104,21 @@ class Model:
         return bool(self.compilations) and not any(c.arguments.more for c in self.compilations)
 
     @property
-    def _compiled_by_name(self) -> list[Term]:
-        """The reconstruction losses that compile is given by name."""
+    def _compiled_by_name(self) -> list[Term] | None:
+        """The reconstruction losses that compile is given by name; None if it has other ones."""
         shape = self.value.shape or images(self.script.program)
-        found = (
-            compiled_reconstruction(option, shape)
-            for call in self.compilations
-            for option in options(call.arguments.get(1, "loss"))
-        )
-        return [term for term in found if term is not None]
+        found = []
+        for call in self.compilations:
+            loss = call.arguments.get(1, "loss")
+            for option in options(alone(loss)):
+                term = compiled_reconstruction(option, shape)
+                found += [term] if term is not None else []
+                written = isinstance(option, Function) or isinstance(
+                    getattr(option, "of", None), Class
+                )
+                if term is None and not written and option != Constant(None):
+                    return None
+        return found
 
     def _register_metrics(self) -> None:
         """Register the functions of metrics=, since a saved model names them, too."""
@@ -292,21 +308,33 @@ class Model:
             return made.with_deep_changes(found, value=listed)
 
         script.edits.change(self.made, outputs)
-        handed = [self.handed[name] for name in self.others]
+        compiled = self._compiled_by_name if self.is_compiled_here else None
         script.formulas.append(
             formula(
+                script.program,
                 losses,
-                self._compiled_by_name,
-                handed,
-                images(script.program),
-                self.layers_add,
+                compiled,
+                self._places,
+                added=LAYERS if self.layers_add else PENALTIES,
             )
-            if self.is_compiled_here
+            if compiled is not None
             else None
         )
         where = place if only_here else script.top(place)
         above = "".join(f"{line}\n" for line in before)
         script.edits.insert(where, lambda: f"{above}{self._class(name, lines)}")
+
+    @property
+    def _places(self) -> dict[Atom, Place]:
+        """Where the ported model finds the tensors of the loss."""
+        several = len(self.entries) > 1
+        found: dict[Atom, Place] = {}
+        for number, entry in enumerate(self.entries):
+            found |= placed(entry, ("x", number) if several else ("x",))
+        handed = [self.value, *(self.handed[name] for name in self.others)]
+        for number, value in enumerate(handed):
+            found |= placed(value, ("output", number))
+        return found | arguments_of_losses(self.script.program, [c.node for c in self.compilations])
 
     @property
     def _sources(self) -> list[str]:

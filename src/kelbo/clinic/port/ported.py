@@ -52,7 +52,7 @@ class Ported:
         text: its code; of a notebook, the content of its file.
         changed: whether there was anything to port.
         left: what was left as it was.
-        formula: the loss as read from the original; None if it cannot be read.
+        formula: the loss as read from the original; None if it is not read.
         kept: what the doctor finds in the original and the port does not cure, at its place there.
         errors: the errors of other kinds that the doctor finds in the ported script, if nothing was
             left.
@@ -113,9 +113,7 @@ def port(source: Source) -> Ported:
     except (SyntaxError, cst.ParserSyntaxError) as error:
         raise _broken(source, str(error)) from error
     text = _CODING.sub(r"\g<before>utf-8", text) if text != source.text else text
-    if ported_steps:
-        formula = None  # the loss of a step is not read, and what layers add is only a part of it
-    elif not script.formulas and added_by_layers(script):
+    if not script.formulas and added_by_layers(script):
         formula = formula_beside(script)
     else:
         formula = script.formulas[0] if len(script.formulas) == 1 else None

@@ -44,6 +44,8 @@ class Script:
         self.left: list[Left] = []
         # The calls that draw noise and are ported, or listed.
         self.seeded: set[ast.AST] = set()
+        # Whether a training step sums up what layers add, which then stays as it is.
+        self.adds_losses_itself = False
         self.formulas: list[Formula | None] = []
         self.parents = {
             child: node for node in ast.walk(source.tree) for child in ast.iter_child_nodes(node)

@@ -9,7 +9,7 @@ import json
 import runpy
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from kelbo.clinic.port.formula import Formula
+from kelbo.clinic.port.formula import LAYERS, PENALTIES, Formula
 
 _BATCH = 8
 _STEPS = 3
+_MOST_ADDED = 3.0
+_RANDOM = np.random.default_rng(0)
 # The data sets of Keras: the numbers of training and test images, and the shapes of an image and of
 # a label. Scripts name these numbers, as in `x_train.reshape(60000, 784)`.
 _IMAGES: dict[str, tuple[int, int, tuple[int, ...], tuple[int, ...]]] = {
@@ -31,6 +33,17 @@ _IMAGES: dict[str, tuple[int, int, tuple[int, ...], tuple[int, ...]]] = {
 }
 
 
+_OTHER_MODEL = (
+    "the script trains no model that has a compute_loss, or whose layers add to the loss of "
+    "compile, and no other loss is checked."
+)
+_NOTHING_TRAINED = (
+    "the script trains no model: it ends without a call of fit or train_on_batch. Add lines that "
+    "make the model, compile it and fit it, for instance to np.zeros of the shape of your data, "
+    "for the check puts random numbers in their place."
+)
+
+
 class _Reached(BaseException):
     """The script has reached the training of its VAE."""
 
@@ -39,21 +52,19 @@ def main(job: str, results: str) -> None:
     """Run the script of a job and write down what was found."""
     content = json.loads(Path(job).read_text(encoding="utf-8"))
     formula = Formula.from_json(content["formula"]) if content["formula"] else None
-    failure = (
-        "the script trains no model that has a compute_loss, or whose layers add to the loss of "
-        "compile, and no other loss is checked."
-    )
-    found: dict[str, Any] = {"failure": failure}
-    adds = formula is not None and formula.layers
+    found: dict[str, Any] = {"failure": _NOTHING_TRAINED}
+    adds = formula is not None and formula.added == LAYERS
     train = keras.Model.fit
 
     def fit(self: keras.Model, *args: Any, **kwargs: Any) -> Any:
         written = "compute_loss" in content["code"]
         if "compute_loss" not in vars(type(self)) and (written or not adds):
+            found["failure"] = _OTHER_MODEL
             return keras.callbacks.History()  # for a model other than the VAE
         found.clear()
-        given = args[0] if args else kwargs.get("x")
-        found.update(_losses(self, formula, train, getattr(given, "shape", None)))
+        given = dict(zip(("x", "y"), args, strict=False)) | kwargs
+        data = _batch_of(given.get("x"), given.get("y"))
+        found.update(_losses(self, formula, train, data, given.get("batch_size") or _BATCH))
         raise _Reached
 
     keras.Model.fit = keras.Model.train_on_batch = fit
@@ -72,58 +83,117 @@ def main(job: str, results: str) -> None:
 
 
 def _losses(
-    model: keras.Model, formula: Formula | None, train: Any, given: tuple[int, ...] | None
+    model: keras.Model, formula: Formula | None, train: Any, given: tuple[Any, Any], size: int
 ) -> dict[str, Any]:
-    """The loss of one batch by the model and by the formula, and those of a few steps."""
+    """The loss of one batch by the model and by the formula, and those of a few steps.
+
+    Args:
+        model: the model.
+        formula: the original's loss.
+        train: Keras's own fit.
+        given: what the script fits the model to: the data and the targets, some or all.
+        size: the size of a batch.
+    """
+
+    def made_up(one: Any) -> np.ndarray:
+        array = np.asarray(one)
+        return _random(array.shape[1:], str(array.dtype), size)
+
     ends = getattr(model, "inputs", None) or []  # a model of the script's own class has none
-    shapes = [tuple(one.shape) for one in ends] or ([(None, *given[1:])] if given else [])
-    several = len(ends) > 1
-    if not shapes or any(None in shape[1:] for shape in shapes):
-        return {"failure": f"the sizes of the model's input are not known: {shapes}."}
-    random = np.random.default_rng(0)
-    size = shapes[0][0] or _BATCH
-
-    kinds = [one.dtype if keras.backend.is_int_dtype(one.dtype) else "float32" for one in ends] or [
-        "float32"
-    ]
-
-    def made_up(shape: tuple[int, ...], kind: str) -> np.ndarray:
-        sizes = size * _STEPS, *shape[1:]
-        # A layer may look integers up in a table, and every table has a 0 and a 1.
-        values = random.random(sizes) if kind == "float32" else random.integers(0, 2, sizes)
-        return values.astype(kind)
-
-    # The model reconstructs one of several inputs; the shape tells which.
-    image = tuple(model.outputs[0].shape) if several else shapes[0]
-    described = list(zip(shapes, kinds, strict=True))
-    integers = {kind for shape, kind in described if shape[1:] == image[1:]} - {"float32"}
-    data = made_up(image, min(integers, default="float32")).astype("float32")
-    inputs = [
-        data.astype(kind) if shape[1:] == image[1:] else made_up(shape, kind)
-        for shape, kind in described
-    ]
-    batches = [keras.ops.convert_to_tensor(one[:size]) for one in inputs]
-    x, batch = (batches, inputs) if several else (batches[0], inputs[0])
+    if ends:
+        size = ends[0].shape[0] or size
+        shapes = [tuple(one.shape[1:]) for one in ends]
+        if any(None in shape for shape in shapes):
+            return {"failure": f"the sizes of the model's inputs are not known: {shapes}."}
+        x, y = _for_inputs(model, ends, size)
+    elif any(getattr(one, "shape", ()) for one in keras.tree.flatten(given[0])):
+        x = keras.tree.map_structure(made_up, given[0])
+        y = None if given[1] is None else keras.tree.map_structure(made_up, given[1])
+    else:
+        return {"failure": "it is not known what fit is given, so no data can be made up for it."}
+    batch = {"x": x} if y is None else {"x": x, "y": y}
+    batch = keras.tree.map_structure(lambda array: array[:size], batch)
+    tensors = keras.tree.map_structure(keras.ops.convert_to_tensor, batch)
     with _activity_penalties(model) as penalties:
-        outputs = model(x, training=False)
-    target = keras.ops.convert_to_tensor(data[:size])
-    loss = model.compute_loss(x=x, y=target, y_pred=outputs, training=False)
-    numbers = keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
-    numbers = numbers if isinstance(numbers, list | tuple) else [numbers]
-    # The original's formula leaves out what layers add. Keras 2 reported the mean of what has one
-    # value for each datum.
-    penalties += [_number(v.regularizer(v)) for v in model.trainable_weights if v.regularizer]
-    added = sum(penalties)
-    if formula is not None and formula.layers:
-        added = sum(_number(keras.ops.mean(one)) for one in model.losses)
-    losses = [train(model, batch, data, batch_size=size, verbose=0).history["loss"][-1]]
+        outputs = model(tensors["x"], training=False)
+    if formula is not None:
+        outputs = _moved(outputs, formula)
+    loss = model.compute_loss(**{"y": None, **tensors}, y_pred=outputs, training=False)
+    numbers = _listed(keras.tree.map_structure(keras.ops.convert_to_numpy, outputs))
+    added: Any = 0.0
+    if formula is not None and formula.added == LAYERS:
+        values = [keras.ops.convert_to_numpy(one) for one in model.losses]
+        # Keras 2 reported the mean of what has one value for each datum; a tape sees them all.
+        added = sum(map(np.mean, values)) if formula.total == "mean" else sum(values)
+    elif formula is not None and formula.added == PENALTIES:
+        penalties += [_number(v.regularizer(v)) for v in model.trainable_weights if v.regularizer]
+        added = sum(penalties)
+    losses = [train(model, x, y, batch_size=size, verbose=0).history["loss"][-1]]
     if not np.all(np.isfinite(losses)):
         return {"failure": "the loss is not finite after three steps."}
     return {
         "loss": _number(loss),
-        "expected": None if formula is None else formula(data[:size], numbers) + added,
+        "expected": None
+        if formula is None
+        else formula(batch["x"], batch.get("y"), numbers, added),
         "trained": [float(value) for value in losses],
     }
+
+
+def _moved(outputs: Any, formula: Formula) -> Any:
+    """The outputs of a model with random numbers added to all that are no reconstruction.
+
+    mu and log_var may be 0 before training, and then no weight of the KL term is seen in the loss.
+    """
+    moved = []
+    for path, leaf in keras.tree.flatten_with_path(_listed(outputs)):
+        kind = keras.backend.standardize_dtype(leaf.dtype)
+        if path not in formula.reconstructions and "float" in kind:
+            added = _MOST_ADDED * _RANDOM.random(leaf.shape)
+            leaf = leaf + keras.ops.convert_to_tensor(added, dtype=kind)
+        moved.append(leaf)
+    return keras.tree.pack_sequence_as(outputs, moved)
+
+
+def _listed(outputs: Any) -> Any:
+    """The outputs of a model in a list or a dict; a single one is the first."""
+    return outputs if isinstance(outputs, list | tuple | dict) else [outputs]
+
+
+def _batch_of(x: Any, y: Any) -> tuple[Any, Any]:
+    """The data and the targets that fit is given; of a data set or a generator, its first batch."""
+    if isinstance(x, keras.utils.PyDataset):
+        first = x[0]
+    elif hasattr(x, "__iter__") and not isinstance(x, list | tuple | dict | np.ndarray):
+        first = next(iter(x))
+    else:
+        return x, y
+    return keras.utils.unpack_x_y_sample_weight(first)[:2]
+
+
+def _for_inputs(model: keras.Model, ends: list[Any], size: int) -> tuple[Any, Any]:
+    """Random numbers for the inputs of a functional model, and the image among them as target."""
+    # The model reconstructs one of several inputs; the shape tells which.
+    image = model.outputs[0] if len(ends) > 1 else ends[0]
+    images = [one for one in ends if one.shape[1:] == image.shape[1:]]
+    kind = min((one.dtype for one in images if keras.backend.is_int_dtype(one.dtype)), default="f")
+    data = _random(image.shape[1:], kind, size)
+    inputs = [
+        data.astype(one.dtype)
+        if one.shape[1:] == image.shape[1:]
+        else _random(one.shape[1:], one.dtype, size)
+        for one in ends
+    ]
+    return inputs if len(ends) > 1 else inputs[0], data.astype("float32")
+
+
+def _random(shape: Sequence[int], kind: str, size: int) -> np.ndarray:
+    """Random numbers of a shape and a type, for a few batches of this size."""
+    sizes = size * _STEPS, *shape
+    if np.dtype(kind).kind in "iub":
+        # A layer may look integers up in a table, and every table has a 0 and a 1.
+        return _RANDOM.integers(0, 2, sizes).astype(kind)
+    return _RANDOM.random(sizes).astype("float32")
 
 
 def _number(value: Any) -> float:

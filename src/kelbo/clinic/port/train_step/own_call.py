@@ -182,10 +182,10 @@ def _may_depend_on_training(script: Script, written: Class) -> bool:
     """Whether a layer of the model may compute something else in training."""
     mentioned = {n for reading in script.program.readings for n in known_names(reading.value)}
     alone = any(word in name for name in mentioned for word in _IN_TRAINING)
-    return alone or not _instances(script, written)
+    return alone or not instances(script, written)
 
 
-def _instances(script: Script, written: Class) -> list[Instance]:
+def instances(script: Script, written: Class) -> list[Instance]:
     """The models of a class that the script makes."""
     found = [
         option
@@ -197,7 +197,7 @@ def _instances(script: Script, written: Class) -> list[Instance]:
 
 
 def _is_functional(script: Script, written: Class) -> bool:
-    return any(one.outputs is not None for one in _instances(script, written))
+    return any(one.outputs is not None for one in instances(script, written))
 
 
 def _refuse_uses(script: Script, written: Class) -> None:

@@ -5,10 +5,16 @@ import ast
 from kelbo.clinic.doctor.values import Class, Known, Tensor, is_model_name, known_names, options
 from kelbo.clinic.doctor.words import dotted
 from kelbo.clinic.port.edits import Code, Unportable, indented
+from kelbo.clinic.port.layer_losses import are_numbers
 from kelbo.clinic.port.script import Script
 from kelbo.clinic.port.slice import kept
 from kelbo.clinic.port.train_step.extras import add_to_init, generator, pack_labels
 from kelbo.clinic.port.train_step.helpers import join_helpers
+from kelbo.clinic.port.train_step.loss import (
+    formula_of_step,
+    is_sum_of_losses,
+    mentions_losses,
+)
 from kelbo.clinic.port.train_step.metrics import Metrics, plan_metrics
 from kelbo.clinic.port.train_step.names import refuse_variables, respell_step
 from kelbo.clinic.port.train_step.own_call import PREDICT, OwnCall, plan_call
@@ -83,7 +89,9 @@ def _port(script: Script, written: Class, found: dict[str, ast.FunctionDef]) -> 
     refuse_variables(script, step, whole, [*others, *calls])
     trackers = [f'self.{t}_tracker = keras.metrics.Mean(name="{t}")' for t in metrics.trackers]
     start = add_to_init(script, layers, [*trackers, *noise])
+    script.formulas.append(formula_of_step(script, written, step, own))
     _write(script, step, parts, own, metrics, start)
+    script.adds_losses_itself |= mentions_losses([*step.lines, *target])
     gone = [*helpers, *([test.method] if test is not None else [])]
     for method in gone:
         script.edits.remove(method)
@@ -232,4 +240,6 @@ def _is_scalar(script: Script, step: Step, node: ast.expr) -> bool:
         return False
     names = {name.rpartition(".")[2] for name in known_names(script.program.value(node.func))}
     whole = names & {"reduce_mean", "reduce_sum", "mean", "sum"} and len(node.args) == 1
+    if is_sum_of_losses(script, node):
+        return are_numbers(script)
     return bool((whole and not node.keywords) or names == {"add_n"} or dotted(node.func) == "sum")
