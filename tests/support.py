@@ -32,10 +32,12 @@ class NamedLikelihood:
         return self.kind.output_shapes(data_shape, **self.options)
 
 
-LIKELIHOODS = {name: NamedLikelihood(part) for name, part in PARTS.items()}
-
-# A value of the right support for each likelihood's data.
+# Those that take any number in [0, 1]; tests/likelihoods/cases.py has all.
 GREY = ("bernoulli", "continuous-bernoulli")
+LIKELIHOODS = {
+    name: NamedLikelihood(PARTS[name])
+    for name in (*GREY, "gaussian", "gaussian-shared", "gaussian-per-pixel")
+}
 
 
 def tiny_vae(likelihood="bernoulli", objective=None, seed=0, **kwargs):

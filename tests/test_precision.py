@@ -11,8 +11,7 @@ from kelbo.bounds import TraceStatistics
 from kelbo.errors import UsageError
 from kelbo.networks import NETWORKS
 from kelbo.precision import ALIASES, PRECISIONS, dtype_policy
-from kelbo.presets import LIKELIHOODS
-from tests.support import noise, randomise, to_numpy, weights
+from tests.support import LIKELIHOODS, noise, randomise, to_numpy, weights
 
 BF16 = "mixed_bfloat16"
 SHAPE = (28, 28, 1)

@@ -29,7 +29,12 @@ POINTS = ("deterministic", "sigmoid-code", "top-k-code")
 OF_POINTS = ("reconstruction", "rae", "contractive", "denoising", "sparse")
 WITHOUT_DENSITY = (*OF_POINTS, "wae")
 SPHERE = ("uniform-sphere", "vamp", "none")
-UNBOUNDED = ("gaussian", "gaussian-shared", "gaussian-per-pixel")
+UNIT = (
+    "bernoulli",
+    "continuous-bernoulli",
+    "beta",
+    *(f"discretised-logistic{m}" for m in ("", "-mixture")),
+)
 
 
 def is_point(one):
@@ -87,7 +92,7 @@ RULES = [
         "no gradient",
     ),
     (
-        lambda one: one["objective"] == "ssim" and one["likelihood"] in UNBOUNDED,
+        lambda one: one["objective"] == "ssim" and one["likelihood"] not in UNIT,
         "images in",
     ),
 ]
@@ -129,7 +134,11 @@ def values(support):
     if support.kind == "classes":
         high = int(support.high)
         return generator.integers(0, high + 1, (COUNT, *SHAPE)).astype("float32")
-    if support.kind == "interval":
+    if support.kind == "levels":
+        return (generator.integers(0, 256, (COUNT, *SHAPE)) / 255.0).astype("float32")
+    if support.kind == "open" and support.high > 1.0:
+        return generator.lognormal(size=(COUNT, *SHAPE)).astype("float32")
+    if support.kind in ("interval", "open"):
         return generator.uniform(0.05, 0.95, (COUNT, *SHAPE)).astype("float32")
     return generator.standard_normal((COUNT, *SHAPE)).astype("float32")
 

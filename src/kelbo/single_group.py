@@ -204,7 +204,7 @@ class SingleGroup(LatentVariableModel):
             context=context,
             step=self._step,
             observed=observed,
-            parts=self._as_parts(context),
+            parts=self._as_parts(context, passed["likelihood"]),
         )
 
     def fitted(self, inputs: Any, passed: dict[str, Any]) -> dict[str, Any]:
@@ -265,14 +265,20 @@ class SingleGroup(LatentVariableModel):
         conditional = self.prior is not None and self.prior.context_shapes
         return p.sample(seed, sample_shape if conditional else (*sample_shape, count))
 
-    def _as_parts(self, context: dict[str, Tensor]) -> Parts:
-        """The encoder and the decoder, for objectives that run them again."""
+    def _as_parts(self, context: dict[str, Tensor], likelihood: dict[str, Tensor]) -> Parts:
+        """The encoder and the decoder, for objectives that run them again.
+
+        Args:
+            context: the conditions by name.
+            likelihood: the parameters of p(x|z) in the trace, with what `fitted` put to them.
+        """
 
         def encode(x: Tensor, training: bool) -> Distribution:
             return self.posterior.distribution(self._posterior_parameters(x, context, training))
 
         def decode(z: Tensor, training: bool) -> Distribution:
-            return self.px_z(z, context, training)
+            decoded = self._decoded(z, context, training)["likelihood"]
+            return self.likelihood.distribution({**likelihood, **decoded})
 
         return Parts(encode, decode, self.likelihood, self.seed_generator)
 

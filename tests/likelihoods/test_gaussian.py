@@ -118,6 +118,14 @@ def test_the_optimal_variance_has_the_gradient_of_a_fixed_one():
         np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-5)
 
 
+def test_a_second_decoding_in_a_step_has_the_variance_of_the_first():
+    vae, x = optimal_vae(), data(8)
+    randomise(vae)
+    trace = vae.trace(x, vae.fitted(x, vae(x, training=True)))
+    again = trace.log_likelihood(trace.decode(trace.z))
+    np.testing.assert_allclose(to_numpy(again), to_numpy(trace.log_px_z), rtol=1e-5)
+
+
 def test_evaluation_has_one_variance_whatever_the_batch():
     vae = optimal_vae()
     x = data(12)

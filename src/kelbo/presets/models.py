@@ -1,5 +1,6 @@
 """The named models, each a choice of parts. The VAE comes first."""
 
+from kelbo.presets.likelihoods import LIKELIHOODS
 from kelbo.presets.objectives import OBJECTIVES
 from kelbo.presets.posteriors import POSTERIORS
 from kelbo.presets.preset import Preset
@@ -23,6 +24,12 @@ PRESETS: dict[str, Preset] = {
             'Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders", 2016',
             "objective",
             {"objective": "iwae"},
+        ),
+        Preset(
+            "sigma-vae",
+            LIKELIHOODS["gaussian-optimal"].paper,
+            "likelihood",
+            {"likelihood": "gaussian-optimal"},
         ),
         *(
             Preset(name, OBJECTIVES[objective].paper, "objective", {"objective": objective})
