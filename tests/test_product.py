@@ -29,12 +29,7 @@ POINTS = ("deterministic", "sigmoid-code", "top-k-code")
 OF_POINTS = ("reconstruction", "rae", "contractive", "denoising", "sparse")
 WITHOUT_DENSITY = (*OF_POINTS, "wae")
 SPHERE = ("uniform-sphere", "vamp", "none")
-UNIT = (
-    "bernoulli",
-    "continuous-bernoulli",
-    "beta",
-    *(f"discretised-logistic{m}" for m in ("", "-mixture")),
-)
+OF_IMAGES = ("bernoulli", "continuous-bernoulli", "discretised-logistic-mixture")
 
 
 def is_point(one):
@@ -92,8 +87,8 @@ RULES = [
         "no gradient",
     ),
     (
-        lambda one: one["objective"] == "ssim" and one["likelihood"] not in UNIT,
-        "images in",
+        lambda one: one["objective"] == "ssim" and one["likelihood"] not in OF_IMAGES,
+        "images in|the mean of",
     ),
 ]
 

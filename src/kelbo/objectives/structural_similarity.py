@@ -69,10 +69,16 @@ class StructuralSimilarity(Scheduled):
                 f"{name} compares images, (height, width, channels), and the data are of shape "
                 f"{shape}. Use kelbo.ELBO."
             )
-        if support.low < 0.0 or support.high > 1.0:
+        if support.low < 0.0 or support.high > 1.0 or support.kind == "classes":
             raise UsageError(
                 f"{name} compares images in [0, 1], and the data of a {type(likelihood).__name__} "
-                "may lie outside. Use kelbo.BernoulliLikelihood or ContinuousBernoulliLikelihood."
+                "may be others. Use kelbo.BernoulliLikelihood or ContinuousBernoulliLikelihood."
+            )
+        of_network = {id(weight) for weight in likelihood.network.trainable_weights}
+        if any(id(weight) not in of_network for weight in likelihood.trainable_weights):
+            raise UsageError(
+                f"{name} trains the mean of p(x|z) alone, and a {type(likelihood).__name__} learns "
+                "how far x lies from it. Use kelbo.BernoulliLikelihood."
             )
         most = most_scales(*shape[:2])
         if self.scales > most:
