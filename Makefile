@@ -90,6 +90,7 @@ docs: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.clinic --page
 	$(BIN)/python -m benchmarks.science --page
 	$(BIN)/python -m benchmarks.parity --page
+	$(BIN)/python -m benchmarks.models --page
 	$(BIN)/kelbo recipes table --out docs/recipes.md
 	$(BIN)/kelbo recipes table --format html --out docs/recipes.html
 	$(BIN)/python -m kelbo.clinic.doctor.page docs/doctor.md

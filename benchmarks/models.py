@@ -123,7 +123,8 @@ def _figures(found: dict[str, Any]) -> str:
     figures = [f"squared error {found['squared_error']:.1f}"]
     if "bound" in found:
         figures.append(f"bound {found['bound']:.1f} nats")
-    figures.append("no KL" if beta is None else f"effective beta {beta:.4g}")
+    without = "no single weight of the KL" if "bound" in found else "no KL"
+    figures.append(without if beta is None else f"effective beta {beta:.4g}")
     figures.append(f"trained in {found['seconds']:.0f} s")
     return (
         f"{', '.join(figures)} ({on['date'][:10]}, {on['backend']} {on['backend_version']}, "
