@@ -5,8 +5,9 @@ import itertools
 
 import pytest
 
+from kelbo.clinic.doctor.divergence import match_kl
 from kelbo.clinic.doctor.interpreter import read
-from kelbo.clinic.doctor.objective import losses, match_kl, scale
+from kelbo.clinic.doctor.objective import losses, scale
 from kelbo.clinic.doctor.values import Tensor
 
 HEAD = "import tensorflow as tf\nfrom tensorflow.keras import backend as K\nfrom keras import ops\n"

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
+from kelbo.clinic.doctor.divergence import KL
 from kelbo.clinic.doctor.expressions import Expression, Noise, Opaque, Reduction, of, parts
-from kelbo.clinic.doctor.objective import KL
 from kelbo.clinic.doctor.origins import atoms_of, origins_of
 from kelbo.clinic.doctor.program import Call, Program
 from kelbo.clinic.doctor.values import (

@@ -5,8 +5,8 @@ import math
 from collections.abc import Iterator
 
 from kelbo.beta import explain_beta, format_beta
+from kelbo.clinic.doctor.divergence import KL
 from kelbo.clinic.doctor.objective import (
-    KL,
     Balance,
     Scale,
     Unsized,

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from kelbo.clinic.doctor.objective import KL, Loss, losses
+from kelbo.clinic.doctor.divergence import KL
+from kelbo.clinic.doctor.objective import Loss, losses
 from kelbo.clinic.doctor.program import Program
 from kelbo.clinic.doctor.rule import Finding, Rule, Severity
 from kelbo.clinic.doctor.words import in_words

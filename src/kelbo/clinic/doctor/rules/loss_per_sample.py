@@ -4,8 +4,9 @@ import ast
 from collections.abc import Iterator
 
 from kelbo.clinic.doctor import library
+from kelbo.clinic.doctor.divergence import KL, match_kl
 from kelbo.clinic.doctor.expressions import Expression, Reduction
-from kelbo.clinic.doctor.objective import KL, match_kl, terms
+from kelbo.clinic.doctor.objective import terms
 from kelbo.clinic.doctor.program import Program
 from kelbo.clinic.doctor.rule import Finding, Rule, Severity
 from kelbo.clinic.doctor.values import Tensor

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 
+from kelbo.clinic.doctor.divergence import KL
 from kelbo.clinic.doctor.expressions import Divergence
-from kelbo.clinic.doctor.objective import KL, Loss, losses, outputs
+from kelbo.clinic.doctor.objective import Loss, losses, outputs
 from kelbo.clinic.doctor.program import Call, Program
 from kelbo.clinic.doctor.route import MeanRoute
 from kelbo.clinic.doctor.rule import Finding, Rule, Severity

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from kelbo.clinic.doctor.objective import KL, losses
+from kelbo.clinic.doctor.divergence import KL
+from kelbo.clinic.doctor.objective import losses
 from kelbo.clinic.doctor.program import Call, Program
 from kelbo.clinic.doctor.rule import Finding, Rule, Severity
 from kelbo.clinic.doctor.values import (
