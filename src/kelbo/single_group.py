@@ -422,14 +422,14 @@ class _Point(keras.Layer):
     def __init__(self, posterior: Posterior, point: str):
         super().__init__(dtype="float32", name=f"posterior_{point}")
         self.point = point
-        self.distribution = posterior.distribution
-        self.event_shape = posterior.event_shape
+        # All of it, for a flow has weights of its own, which JAX must be told of.
+        self.posterior = posterior
 
     def call(self, parameters: dict[str, Tensor]) -> Tensor:
-        return getattr(self.distribution(parameters), self.point)()
+        return getattr(self.posterior.distribution(parameters), self.point)()
 
     def compute_output_shape(self, parameters_shape: Any) -> tuple:
-        return (None, *self.event_shape)
+        return (None, *self.posterior.event_shape)
 
 
 def _check_shapes(posterior: Posterior, likelihood: Likelihood) -> None:
