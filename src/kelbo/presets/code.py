@@ -59,9 +59,14 @@ class _Name(str):
 
 
 def _call(name: str, positional: Sequence[str], named: Mapping[str, Any]) -> str:
-    arguments = [*positional, *(f"{each}={value!r}" for each, value in named.items())]
+    arguments = [*positional, *(f"{each}={_literal(value)}" for each, value in named.items())]
     line = f"{name}({', '.join(arguments)})"
     if len(line) <= _WIDTH and "\n" not in line:
         return line
     inside = "".join(f"    {each},\n".replace("\n    ", "\n        ") for each in arguments)
     return f"{name}(\n{inside})"
+
+
+def _literal(value: Any) -> str:
+    """A value as ruff and black would write it."""
+    return f'"{value}"' if type(value) is str else repr(value)
