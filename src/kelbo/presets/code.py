@@ -1,5 +1,6 @@
 """The Python that makes a model, as its user would write it. Imports no framework."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -63,7 +64,7 @@ def _call(name: str, positional: Sequence[str], named: Mapping[str, Any]) -> str
     line = f"{name}({', '.join(arguments)})"
     if len(line) <= _WIDTH and "\n" not in line:
         return line
-    inside = "".join(f"    {each},\n".replace("\n    ", "\n        ") for each in arguments)
+    inside = textwrap.indent("".join(f"{each},\n" for each in arguments), " " * 4)
     return f"{name}(\n{inside})"
 
 
