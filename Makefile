@@ -11,7 +11,7 @@ demo: $(VENV)/.demo
 	$(BIN)/kelbo train --data mnist --model article --epochs 3
 
 # Prove the library: style, types and layers, then the tests on each backend. JOBS processes share
-# the test files of a backend; each takes up to 4 GB of memory.
+# the test files of a backend; each takes up to 6 GB of memory.
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 # Every process would compile kelbo and the tests anew.
